@@ -1,0 +1,6 @@
+"""``python -m colorcli``."""
+
+from colorcli.cli import main
+
+if __name__ == "__main__":
+    main()

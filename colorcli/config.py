@@ -1,0 +1,121 @@
+"""Every default of the project, once: frozen dataclasses that the command line and library share."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+MODEL_SCHEMA = 1
+DATASET_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What rebuilds a network, and nothing that training may change.
+
+    ``size`` is the side in pixels of the square L the network sees when it colours; ``decoder``
+    gives the width of each decoder stage, every stage doubling the resolution of the backbone's
+    deepest feature map.
+    """
+
+    backbone: str = "efficientnet-lite0"
+    loss: str = "classification"
+    size: int = 256
+    decoder: tuple[int, ...] = (128, 96, 64)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
+        """Rebuild from ``config.json``; raises ``TypeError`` on unknown or missing keys."""
+        return cls(**{**values, "decoder": tuple(values["decoder"])})
+
+
+@dataclass(frozen=True)
+class Knobs:
+    """How a distribution over colours becomes one colour.
+
+    ``temperature``: annealed mean, 1 is the plain (PSNR-optimal) mean, lower is more decided.
+    ``vividness``: λ of prior-corrected decoding, 0 off; lifts rare, saturated colours.
+    ``saturation``: factor on ab after decoding.
+    """
+
+    temperature: float = 1.0
+    vividness: float = 0.0
+    saturation: float = 1.0
+
+
+@dataclass(frozen=True)
+class PrepareConfig:
+    """How photographs become training shards."""
+
+    size: int = 256  # short side in pixels; larger pictures are shrunk to it, smaller ones kept
+    min_side: int = 64
+    min_chroma: float = 3.0  # mean √(a²+b²) below which a photograph counts as near-gray
+    val_fraction: float = 0.02
+    shard_images: int = 1024
+    quality: int = 95
+    workers: int = 0  # 0: one for each core
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weights inside the losses; each loss reads only its own."""
+
+    regression: float = 10.0  # of the expected-ab term beside the cross-entropy
+    rebalance: float = 1.0  # λ of class rebalancing: 1 none, 1/2 the paper's, 0 full
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run. ``init`` names what the weights start from (see ``train.initialise``)."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    weights: LossWeights = field(default_factory=LossWeights)
+    init: str = "default"
+    train_size: int = 128
+    batch: int = 32
+    epochs: int = 12
+    steps: int = 0  # overrides epochs when positive
+    optimizer: str = "adamw"
+    rate: float = 2e-3
+    backbone_rate: float = 2e-4
+    frozen: float = 0.25  # share of the run during which the backbone keeps its weights
+    released_rate: float = 1e-3  # of the decoder, once the backbone is released
+    warmup: int = 200
+    weight_decay: float = 1e-4
+    clip: float = 1.0
+    ema: float = 0.999
+    augment: float = 0.4  # share of pictures whose L is aged (emulsion, fading, grain, blur)
+    crop: float = 0.6  # smallest share of the picture's area that a random crop keeps
+    val_images: int = 256
+    checkpoint_minutes: float = 3.0
+    seed: int = 0
+
+
+PRESETS: dict[str, TrainConfig] = {
+    "default": TrainConfig(),
+    "baseline": TrainConfig(
+        model=ModelConfig(backbone="plain", loss="mse", size=128, decoder=(128, 64, 32)),
+        init="none",
+        optimizer="adam",
+        rate=1e-3,
+        frozen=0.0,
+        backbone_rate=1e-3,
+        released_rate=1e-3,
+        weight_decay=0.0,
+        augment=0.0,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class EvalConfig:
+    """How pictures are judged: protocol ``squash-256`` unless said otherwise."""
+
+    size: int = 256
+    min_chroma: float = 3.0
+
+
+def as_dict(config: Any) -> dict[str, Any]:
+    """A frozen config as plain JSON values."""
+    return dataclasses.asdict(config)

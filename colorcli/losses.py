@@ -1,0 +1,98 @@
+"""Losses: one record ties head width, target encoding, loss and the way back to ab together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from keras import ops
+
+from colorcli import bins
+from colorcli.config import LossWeights
+from colorcli.lab import AB_MAX
+
+
+@dataclass(frozen=True)
+class Loss:
+    """How a network speaks about colour.
+
+    ``channels`` is the head's width. ``encode(ab)`` turns true ab (B, h, w, 2) into the target;
+    ``loss(target, output, weights, prior)`` is a scalar; ``decode(output, temperature, vividness,
+    log_prior)`` gives ab (B, h, w, 2). ``distribution`` says that the output is bin logits, which
+    temperature and vividness act on.
+    """
+
+    channels: int
+    encode: Callable[[Any], Any]
+    loss: Callable[[Any, Any, LossWeights, Any], Any]
+    decode: Callable[[Any, Any, Any, Any], Any]
+    distribution: bool = False
+
+
+def _scaled(ab: Any) -> Any:
+    return ab / AB_MAX
+
+
+def _tanh_ab(output: Any, *_: Any) -> Any:
+    return ops.tanh(output) * AB_MAX
+
+
+def _mse(target: Any, output: Any, *_: Any) -> Any:
+    return ops.mean(ops.square(ops.tanh(output) - target))
+
+
+def _smooth_l1(target: Any, output: Any, *_: Any) -> Any:
+    # Huber with its corner at 0.1, about 11 units of ab: beyond it, errors count linearly, so a
+    # wrong guess is not pulled to gray as hard as by the square.
+    corner = 0.1
+    error = ops.abs(ops.tanh(output) - target)
+    return ops.mean(
+        ops.where(error < corner, 0.5 * ops.square(error) / corner, error - 0.5 * corner)
+    )
+
+
+def _soft_bins(ab: Any) -> tuple[Any, Any]:
+    return ab, bins.encode(ab, ops, lookup=_table())
+
+
+_cached: dict[str, Any] = {}
+
+
+def _table() -> Any:
+    # One tensor for the process, captured by reference: as a constant it would sit in the graph.
+    if "table" not in _cached:
+        import tensorflow as tf
+
+        with tf.init_scope():
+            _cached["table"] = tf.constant(bins.table())
+    return _cached["table"]
+
+
+def _cross_entropy(target: Any, output: Any, weights: LossWeights, prior: Any) -> Any:
+    """Soft-bin cross-entropy plus λ times the squared error of the expected ab (over 110)."""
+    ab, soft = target
+    soft = ops.cast(soft, output.dtype)
+    log_p = ops.log_softmax(output, axis=-1)
+    entropy = -ops.sum(soft * log_p, axis=-1)
+    if weights.rebalance < 1:
+        w = ops.convert_to_tensor(bins.rebalance(prior, weights.rebalance))
+        entropy = entropy * ops.matmul(soft, w[:, None])[..., 0]
+    loss = ops.mean(entropy)
+    if weights.regression:
+        expected = ops.matmul(ops.exp(log_p), bins.centres())
+        loss = loss + weights.regression * ops.mean(ops.square((expected - ab) / AB_MAX))
+    return loss
+
+
+def _annealed(output: Any, temperature: Any, vividness: Any, log_prior: Any) -> Any:
+    return bins.annealed_mean(output, temperature, vividness, log_prior, ops)
+
+
+LOSSES: dict[str, Loss] = {
+    "mse": Loss(2, _scaled, _mse, _tanh_ab),
+    "smooth-l1": Loss(2, _scaled, _smooth_l1, _tanh_ab),
+    "classification": Loss(
+        len(bins.centres()), _soft_bins, _cross_entropy, _annealed, distribution=True
+    ),
+}

@@ -1,0 +1,103 @@
+"""``build_model(config)``: the only way a network comes to be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from colorcli.backbones import BACKBONES
+from colorcli.config import ModelConfig
+from colorcli.errors import ModelError
+from colorcli.losses import LOSSES
+
+
+def _conv(x: Any, width: int, kernel: int, name: str) -> Any:
+    x = layers.Conv2D(width, kernel, padding="same", use_bias=False, name=f"{name}_conv")(x)
+    x = layers.BatchNormalization(name=f"{name}_bn", momentum=0.98)(x)
+    return layers.ReLU(6.0, name=f"{name}_relu")(x)
+
+
+def _decoder(features: dict[int, Any], widths: tuple[int, ...]) -> Any:
+    """Features by stride to one map, ``2 ** len(widths)`` times finer than the deepest."""
+    stride = max(features)
+    x = _conv(features[stride], 2 * widths[0], 1, "decoder_entry")
+    # What the whole picture is about, added everywhere: a sky-blue or a candle-lit scene.
+    scene = layers.GlobalAveragePooling2D(keepdims=True, name="decoder_scene_pool")(x)
+    scene = layers.Conv2D(2 * widths[0], 1, activation="relu", name="decoder_scene_conv")(scene)
+    x = layers.Add(name="decoder_scene")([x, scene])
+    for stage, width in enumerate(widths):
+        name = f"decoder_stage{stage}"
+        stride //= 2
+        x = _conv(x, width, 1, f"{name}_narrow")
+        x = layers.UpSampling2D(interpolation="bilinear", name=f"{name}_up")(x)
+        if stride in features:
+            x = layers.Concatenate(name=f"{name}_join")([x, features[stride]])
+        x = _conv(x, width, 3, name)
+    return x
+
+
+def check(config: ModelConfig) -> None:
+    """Raise ``ModelError`` for a config that cannot be built."""
+    for key, name, known in (
+        ("backbone", config.backbone, BACKBONES),
+        ("loss", config.loss, LOSSES),
+    ):
+        if name not in known:
+            raise ModelError(f"unknown {key} {name!r}; known: {', '.join(known)}")
+    if not config.decoder or min(config.decoder) < 1:
+        raise ModelError(f"decoder widths must be positive, not {config.decoder}")
+    if config.size < 32 or config.size % 32:
+        raise ModelError(f"size must be a positive multiple of 32 pixels, not {config.size}")
+
+
+def build_model(config: ModelConfig) -> keras.Model:
+    """The network: L (B, S, S, 1) in 0…100 to the head's output (B, S/r, S/r, channels) float32.
+
+    S may be any multiple of the deepest stride; ``config.size`` is only what colouring uses.
+    The same seed (``keras.utils.set_random_seed``) gives the same weights.
+    Raises ``ModelError`` for unknown names or impossible sizes.
+    """
+    check(config)
+    lightness = keras.Input((None, None, 1), name="lightness")
+    x = _decoder(BACKBONES[config.backbone].build(lightness), config.decoder)
+    head = layers.Conv2D(LOSSES[config.loss].channels, 1, name="head", dtype="float32")
+    return keras.Model(lightness, head(x), name="colorizer")
+
+
+def output_stride(config: ModelConfig) -> int:
+    """Pixels of the input for each pixel of predicted chroma, along one side."""
+    lightness = keras.Input((None, None, 1))
+    deepest = max(BACKBONES[config.backbone].build(lightness))
+    return max(1, deepest // 2 ** len(config.decoder))
+
+
+def with_decode(
+    network: keras.Model, config: ModelConfig, prior: np.ndarray, size: int | None = None
+) -> keras.Model:
+    """The network as it ships: decode step inside, static shapes, batch 1.
+
+    Inputs ``L`` (1, S, S, 1) in 0…100 and, for a distribution over bins, ``temperature`` (1,) and
+    ``vividness`` (1,). Outputs ``ab`` (1, s, s, 2) in ab units and, for a distribution,
+    ``logits`` (1, s, s, Q).
+    """
+    loss = LOSSES[config.loss]
+    size = size or config.size
+    lightness = keras.Input(batch_shape=(1, size, size, 1), name="L")
+    output = network(lightness)
+    if not loss.distribution:
+        ab = loss.decode(output, None, None, None)
+        return keras.Model({"L": lightness}, {"ab": ab})
+    temperature = keras.Input(batch_shape=(1,), name="temperature")
+    vividness = keras.Input(batch_shape=(1,), name="vividness")
+    log_prior = np.log(prior).astype(np.float32)
+    knob = (1, 1, 1, 1)
+    ab = loss.decode(
+        output, ops.reshape(temperature, knob), ops.reshape(vividness, knob), log_prior
+    )
+    return keras.Model(
+        {"L": lightness, "temperature": temperature, "vividness": vividness},
+        {"ab": ab, "logits": output},
+    )
