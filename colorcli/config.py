@@ -76,6 +76,7 @@ class TrainConfig:
     batch: int = 32
     epochs: int = 12
     steps: int = 0  # overrides epochs when positive
+    minutes: float = 0.0  # when positive, the run is this long instead, and not reproducible
     optimizer: str = "adamw"
     rate: float = 2e-3
     backbone_rate: float = 2e-4

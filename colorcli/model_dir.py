@@ -1,0 +1,199 @@
+"""A model is a folder: save, load, check and find it.
+
+``config.json`` rebuilds the network, ``weights.npz`` (float16 kernels, float32 vectors) fills it
+for training and export, ``model.tflite`` colours, ``metadata.json`` says where it comes from and
+carries the files' sha256. Nothing in it is executable: npz is read without pickle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from colorcli import __version__
+from colorcli.config import MODEL_SCHEMA, ModelConfig
+from colorcli.errors import ModelError, reason
+from colorcli.files import PART
+
+if TYPE_CHECKING:
+    import keras
+
+CONFIG, WEIGHTS, LITERT, METADATA, HISTORY = (
+    "config.json", "weights.npz", "model.tflite", "metadata.json", "history.jsonl",
+)  # fmt: skip
+BUNDLED = Path(__file__).parent / "models"
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A checked model folder. ``prior`` is the colour prior (Q,) of its training set."""
+
+    path: Path
+    config: ModelConfig
+    prior: np.ndarray
+    metadata: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """The folder's name, which names a bundled model."""
+        return self.path.name
+
+
+def bundled() -> list[str]:
+    """Names of the models that ship with the package."""
+    return sorted(p.parent.name for p in BUNDLED.glob(f"*/{CONFIG}"))
+
+
+def find(name: str | Path) -> Path:
+    """The folder a ``--model`` value means: a bundled name, a model folder, or a run's best model.
+
+    Raises ``ModelError`` naming what is known.
+    """
+    if str(name) in bundled():
+        return BUNDLED / str(name)
+    folder = Path(name)
+    for candidate in (folder, folder / "model-best", folder / "model-last"):
+        if (candidate / CONFIG).is_file():
+            return candidate
+    known = ", ".join(bundled()) or "none bundled"
+    cause = "holds no config.json" if folder.is_dir() else "no such model or folder"
+    raise ModelError(f"{name}: {cause}; known models: {known}")
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def load(name: str | Path, *, needs: str = LITERT) -> ModelFolder:
+    """Open and check a model folder; ``needs`` is the file whose sha256 is verified.
+
+    Raises ``ModelError`` for missing, damaged or newer folders.
+    """
+    folder = find(name)
+    try:
+        values = json.loads((folder / CONFIG).read_text("utf-8"))
+        metadata = json.loads((folder / METADATA).read_text("utf-8"))
+        schema = values["schema"]
+        if schema != MODEL_SCHEMA:
+            raise ModelError(f"{folder}: schema {schema}, this version reads {MODEL_SCHEMA}; upgrade colorcli")
+        config = ModelConfig.from_dict(values["model"])
+        prior = np.asarray(values["prior"], np.float32)
+        expected = metadata["files"][needs]
+    except OSError as error:
+        raise ModelError(f"{error.filename}: {reason(error)}; the model folder is incomplete") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{folder}: damaged model folder ({reason(error)})") from None
+    try:
+        actual = _digest(folder / needs)
+    except OSError as error:
+        raise ModelError(f"{folder / needs}: {reason(error)}; the model folder is incomplete") from None
+    if actual != expected:
+        raise ModelError(f"{folder / needs}: damaged (sha256 differs from {METADATA}); install the model again")
+    return ModelFolder(folder, config, prior, metadata)
+
+
+def load_network(name: str | Path) -> tuple[keras.Model, ModelFolder]:
+    """The Keras network of a folder, with its weights. Strict: every array must fit.
+
+    Raises ``ModelError``.
+    """
+    from colorcli.model import build_model
+
+    folder = load(name, needs=WEIGHTS)
+    network = build_model(folder.config)
+    set_weights(network, read_arrays(folder.path / WEIGHTS))
+    return network, folder
+
+
+def read_arrays(path: Path | str) -> dict[str, np.ndarray]:
+    """The named arrays of an ``.npz``, without pickle. Raises ``ModelError``."""
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError, KeyError, EOFError, AttributeError) as error:
+        raise ModelError(f"{path}: not a readable .npz of weights ({reason(error)})") from None
+    except Exception as error:  # zipfile and zlib errors share no base class
+        raise ModelError(f"{path}: damaged .npz ({reason(error)})") from None
+
+
+def arrays_of(network: keras.Model) -> dict[str, np.ndarray]:
+    """Weights by path: kernels float16 (half the size), vectors and statistics float32."""
+    return {
+        w.path: (a.astype(np.float16) if a.ndim > 1 else a.astype(np.float32))
+        for w in network.weights
+        for a in [np.asarray(w)]
+    }
+
+
+def set_weights(network: keras.Model, arrays: Mapping[str, np.ndarray], prefix: str = "") -> None:
+    """Fill the network's weights whose path starts with ``prefix``; raises ``ModelError``."""
+    wanted = {w.path: w for w in network.weights if w.path.startswith(prefix)}
+    given = {path for path in arrays if path.startswith(prefix)}
+    if given != set(wanted):
+        odd = min(given ^ set(wanted))
+        raise ModelError(f"weights do not fit the network: {odd} is on one side only")
+    for path, weight in wanted.items():
+        if arrays[path].shape != tuple(weight.shape):
+            raise ModelError(f"weights do not fit the network: {path} is {arrays[path].shape}, not {tuple(weight.shape)}")
+        weight.assign(arrays[path].astype(np.float32))
+
+
+def to_litert(network: keras.Model, config: ModelConfig, prior: np.ndarray) -> bytes:
+    """LiteRT file (float16 weights, static shapes, decode inside) of the network."""
+    import tensorflow as tf
+
+    from colorcli.model import with_decode
+
+    with tempfile.TemporaryDirectory() as scratch:
+        with_decode(network, config, prior).export(scratch, format="tf_saved_model", verbose=False)
+        converter = tf.lite.TFLiteConverter.from_saved_model(scratch)
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
+        return converter.convert()
+
+
+def save(
+    network: keras.Model,
+    config: ModelConfig,
+    prior: np.ndarray,
+    folder: Path | str,
+    metadata: dict[str, Any] | None = None,
+    history: str = "",
+) -> Path:
+    """Write a model folder whole: under a temporary name, then renamed over an older one.
+
+    Raises ``ModelError`` when the place cannot be written.
+    """
+    folder = Path(folder)
+    values = {"schema": MODEL_SCHEMA, "model": asdict(config), "prior": [float(f"{p:.6g}") for p in prior]}
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=PART, dir=folder.parent))
+        part.chmod(0o755)
+        try:
+            (part / CONFIG).write_text(json.dumps(values, indent=1), "utf-8")
+            np.savez_compressed(part / WEIGHTS, **arrays_of(network))
+            (part / LITERT).write_bytes(to_litert(network, config, prior))
+            (part / HISTORY).write_text(history, "utf-8")
+            files = {name: _digest(part / name) for name in (CONFIG, WEIGHTS, LITERT)}
+            record = {"colorcli": __version__, **(metadata or {}), "files": files}
+            (part / METADATA).write_text(json.dumps(record, indent=1), "utf-8")
+            old = folder.with_name(f"{PART}old-{folder.name}")
+            shutil.rmtree(old, ignore_errors=True)
+            if folder.exists():
+                folder.rename(old)
+            part.rename(folder)
+            shutil.rmtree(old, ignore_errors=True)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    except OSError as error:
+        raise ModelError(f"{folder}: the model cannot be written: {reason(error)}") from None
+    return folder
