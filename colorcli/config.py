@@ -120,3 +120,11 @@ class EvalConfig:
 def as_dict(config: Any) -> dict[str, Any]:
     """A frozen config as plain JSON values."""
     return dataclasses.asdict(config)
+
+
+# Keys of the plug-point tables, for a command line that must not load what the tables hold.
+# tests/test_tables.py keeps them equal to the tables.
+BACKBONE_NAMES = ("plain", "efficientnet-lite0", "efficientnet-lite2")
+LOSS_NAMES = ("mse", "smooth-l1", "classification")
+IMAGE_FORMATS = ("jpeg", "png", "tiff", "webp", "avif", "bmp", "ppm")
+EXPORT_FORMATS = ("keras", "saved-model", "litert")
