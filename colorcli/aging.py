@@ -41,17 +41,16 @@ def aged_lightness(rgb: Any, seed: Any) -> Any:
     Emulsion from panchromatic over orthochromatic to blue-sensitive, then by chance gamma, blur,
     fading and grain. ``seed`` is an int32 pair.
     """
-    linear = tf.where(rgb > 0.04045, ((tf.maximum(rgb, 0.04045) + 0.055) / 1.055) ** 2.4,
-                      rgb / 12.92)
+    linear = tf.where(
+        rgb > 0.04045, ((tf.maximum(rgb, 0.04045) + 0.055) / 1.055) ** 2.4, rgb / 12.92
+    )
     t = _uniform(seed, 1, 0.0, 2.0)
     emulsions = tf.constant([PANCHROMATIC, ORTHOCHROMATIC, BLUE_SENSITIVE], tf.float32)
     nearness = tf.maximum(0.0, 1.0 - tf.abs(tf.range(3.0) - t))
     light = tf.linalg.matvec(linear, tf.linalg.matvec(emulsions, nearness, transpose_a=True))
     gray = tf.maximum(light, 1e-5) ** (1 / 2.2)
     gray = gray ** tf.exp(_uniform(seed, 2, -0.35, 0.35))
-    gray = _sometimes(
-        seed, 3, 0.35, lambda: _blurred(gray, _uniform(seed, 4, 0.5, 1.6)), gray
-    )
+    gray = _sometimes(seed, 3, 0.35, lambda: _blurred(gray, _uniform(seed, 4, 0.5, 1.6)), gray)
     black, white = _uniform(seed, 6, 0.0, 0.3), _uniform(seed, 7, 0.65, 1.0)
     gray = _sometimes(seed, 5, 0.4, lambda: black + (white - black) * gray, gray)
     noise = tf.random.stateless_normal(tf.shape(gray), seed + [0, 9])

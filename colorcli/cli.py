@@ -28,7 +28,7 @@ from colorcli.config import (
 )
 from colorcli.errors import ColorizeError, DataError, ExitCode, UsageError
 
-# ruff: noqa: UP007, UP045 - Typer reads annotations at run time, on Python 3.10 too
+# ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
 
 
 class Commands(TyperGroup):
@@ -122,8 +122,11 @@ def predict(
     ] = None,
     output: Annotated[
         Optional[str],
-        typer.Option("--output", "-o", help="Folder, file, or - for stdout. "
-                     "[default: NAME-color.EXT beside each photograph]"),
+        typer.Option(
+            "--output",
+            "-o",
+            help="Folder, file, or - for stdout. [default: NAME-color.EXT beside each photograph]",
+        ),
     ] = None,
     recursive: Recursive = False,
     files_from: Annotated[
@@ -138,7 +141,9 @@ def predict(
         Optional[Literal[IMAGE_FORMATS]],  # type: ignore[valid-type]
         typer.Option(help="Format of the outputs. [default: by suffix]", show_default=False),
     ] = None,
-    quality: Annotated[Optional[int], typer.Option(min=1, max=100, help="Of lossy formats.")] = None,
+    quality: Annotated[
+        Optional[int], typer.Option(min=1, max=100, help="Of lossy formats.")
+    ] = None,
     overwrite: Overwrite = False,
     skip_existing: Annotated[
         bool, typer.Option("--skip-existing", help="Leave existing outputs; resumes a run.")
@@ -147,7 +152,9 @@ def predict(
         int, typer.Option(min=0, envvar="COLORIZE_WORKERS", help="Threads; 0: one for each core.")
     ] = 0,
     max_megapixels: Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")] = 512,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done.")
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -208,7 +215,9 @@ def predict(
         raise typer.Exit(ExitCode.PARTIAL if done or skipped else ExitCode.DATA)
 
 
-def _pipe(names: list[str], output: Optional[str], colorizer: Any, options: Any, json: bool) -> None:
+def _pipe(
+    names: list[str], output: Optional[str], colorizer: Any, options: Any, json: bool
+) -> None:
     """One photograph through stdin or to stdout."""
     from colorcli import images
     from colorcli.files import write_atomic
@@ -242,8 +251,10 @@ def _pipe(names: list[str], output: Optional[str], colorizer: Any, options: Any,
 
 def _prepare(paths: list[str], output: str, config: PrepareConfig, source: dict[str, Any],
              seed: int, json: bool, quiet: bool) -> None:  # fmt: skip
+    from colorcli import native
     from colorcli.prepare import prepare
 
+    native.tensorflow()
     with report.progress("preparing", quiet) as bar:
         result = prepare(paths, output, config, source=source, seed=seed, progress=bar)
     for entry in result.broken:
@@ -252,7 +263,9 @@ def _prepare(paths: list[str], output: str, config: PrepareConfig, source: dict[
         report.emit(result)
     elif not quiet:
         dropped = "".join(f", {count} {why}" for why, count in result.dropped.items())
-        report.say(f"colorize: {output}: {result.counts['train']} to train, {result.counts['val']} to validate{dropped}")
+        report.say(
+            f"colorize: {output}: {result.counts['train']} to train, {result.counts['val']} to validate{dropped}"
+        )
 
 
 Output = Annotated[str, typer.Option("--output", "-o", help="Folder to make.", show_default=False)]
@@ -292,7 +305,9 @@ def prepare_folder(
     for name, message in found.failures:
         report.say(f"colorize: {name}: {message}")
     paths = _drawn([str(source.path) for source in found.sources], limit, seed)
-    config = PrepareConfig(size=size, val_fraction=val_fraction, min_chroma=min_chroma, workers=workers)
+    config = PrepareConfig(
+        size=size, val_fraction=val_fraction, min_chroma=min_chroma, workers=workers
+    )
     _prepare(paths, output, config, {"kind": "folder", "inputs": inputs}, seed, json, quiet)
     if found.failures:
         raise typer.Exit(ExitCode.PARTIAL)
@@ -324,8 +339,12 @@ def prepare_coco(
         [name.strip() for name in category.split(",") if name.strip()],
     )  # fmt: skip
     if chosen.missing:
-        report.say(f"colorize: {len(chosen.missing)} photographs are not on disk, e.g. {chosen.missing[0]}")
-    config = PrepareConfig(size=size, val_fraction=val_fraction, min_chroma=min_chroma, workers=workers)
+        report.say(
+            f"colorize: {len(chosen.missing)} photographs are not on disk, e.g. {chosen.missing[0]}"
+        )
+    config = PrepareConfig(
+        size=size, val_fraction=val_fraction, min_chroma=min_chroma, workers=workers
+    )
     source = {"kind": "coco", "split": split, "category": category, "missing": len(chosen.missing)}
     _prepare(_drawn(list(chosen.paths), limit, seed), output, config, source, seed, json, quiet)
 
@@ -337,7 +356,9 @@ def _overridden(config: Any, **values: Any) -> Any:
 @app.command()
 def train(
     data: Annotated[str, typer.Argument(help="Prepared folder.")],
-    output: Annotated[str, typer.Option("--output", "-o", help="Run folder; resumes what it holds.")],
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="Run folder; resumes what it holds.")
+    ],
     preset: Annotated[
         Literal[tuple(PRESETS)],  # type: ignore[valid-type]
         typer.Option(help="Where the values not given come from."),
@@ -358,8 +379,12 @@ def train(
     steps: Annotated[Optional[int], typer.Option(min=1, help="Instead of epochs.")] = None,
     minutes: Annotated[Optional[float], typer.Option(min=0.01, help="Instead of epochs.")] = None,
     rate: Annotated[Optional[float], typer.Option(help="Learning rate, backbone frozen.")] = None,
-    released_rate: Annotated[Optional[float], typer.Option(help="Of the decoder afterwards.")] = None,
-    backbone_rate: Annotated[Optional[float], typer.Option(help="Of the backbone, released.")] = None,
+    released_rate: Annotated[
+        Optional[float], typer.Option(help="Of the decoder afterwards.")
+    ] = None,
+    backbone_rate: Annotated[
+        Optional[float], typer.Option(help="Of the backbone, released.")
+    ] = None,
     frozen: Annotated[
         Optional[float], typer.Option(min=0, max=1, help="Share of the run, backbone frozen.")
     ] = None,
@@ -389,7 +414,9 @@ def train(
     if print_config:
         report.emit(config)
         return
-    from colorcli import dataset
+    from colorcli import dataset, native
+
+    native.tensorflow()
     from colorcli.train import train as run
 
     with report.progress("training", quiet) as bar:
@@ -400,8 +427,10 @@ def train(
     if json:
         report.emit(result)
     elif not quiet:
-        report.say(f"colorize: {result.folder}: {result.steps} steps, {result.minutes:.1f} minutes, "
-                   f"{result.gain:+.2f} dB over gray on validation")
+        report.say(
+            f"colorize: {result.folder}: {result.steps} steps, {result.minutes:.1f} minutes, "
+            f"{result.gain:+.2f} dB over gray on validation"
+        )
 
 
 @app.command("eval")
@@ -424,7 +453,7 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Judge a model: PSNR, SSIM and colorfulness, beside doing nothing."""
-    from colorcli import dataset, images
+    from colorcli import dataset, images, native
     from colorcli.colorizer import Colorizer
     from colorcli.evaluate import evaluate as run
     from colorcli.evaluate import from_files
@@ -433,17 +462,27 @@ def evaluate(
     broken: list[dict[str, str]] = []
     colorizer = Colorizer(model, Knobs(temperature, vividness, saturation))
     if len(inputs) == 1 and (Path(inputs[0]) / dataset.INDEX).is_file():
+        native.tensorflow()
         data = dataset.load(inputs[0])
         total = min(limit or data.counts["val"], data.counts["val"])
         pictures = ((f"{i:06d}", p) for i, p in enumerate(dataset.photographs(data, "val", total)))
     else:
         found = find(inputs, images.READABLE, recursive=recursive)
-        broken += [{"path": name, "reason": f"{name}: {message}"} for name, message in found.failures]
+        broken += [
+            {"path": name, "reason": f"{name}: {message}"} for name, message in found.failures
+        ]
         paths = _drawn([str(source.path) for source in found.sources], limit, seed)
         total, pictures = len(paths), from_files(paths, broken)
     with report.progress("judging", quiet) as bar:
-        result = run(pictures, colorizer, EvalConfig(size), broken=broken, panels=panels, total=total,
-                     progress=bar)
+        result = run(
+            pictures,
+            colorizer,
+            EvalConfig(size),
+            broken=broken,
+            panels=panels,
+            total=total,
+            progress=bar,
+        )
     for entry in result.broken:
         report.say(f"colorize: {entry['reason']}")
     if json:
@@ -472,14 +511,19 @@ def export(
     quiet: Quiet = False,
 ) -> None:
     """Write the model in another format, checked against the network."""
+    from colorcli import native
+
+    native.tensorflow()
     from colorcli.export import export as run
 
     result = run(model, format, output, overwrite=overwrite)
     if json:
         report.emit(result)
     elif not quiet:
-        report.say(f"colorize: {result.path}: {result.bytes / 1e6:.1f} MB, largest difference "
-                   f"{result.largest_difference:.3f} ab units")
+        report.say(
+            f"colorize: {result.path}: {result.bytes / 1e6:.1f} MB, largest difference "
+            f"{result.largest_difference:.3f} ab units"
+        )
 
 
 @app.command()

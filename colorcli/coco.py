@@ -44,13 +44,17 @@ def select(
         for category in categories:
             found = names.get(category, int(category) if category.isdecimal() else None)
             if found not in coco.cats:
-                raise DataError(f"{annotations}: no category {category!r}; known: {', '.join(sorted(names))}")
+                raise DataError(
+                    f"{annotations}: no category {category!r}; known: {', '.join(sorted(names))}"
+                )
             ids.append(found)
         chosen = {i for c in ids for i in coco.catToImgs[c]}
     try:
         files = sorted(images[i]["file_name"] for i in chosen if i in images)
     except KeyError as error:
-        raise DataError(f"{annotations}: an image without {error}; not a COCO annotation file") from None
+        raise DataError(
+            f"{annotations}: an image without {error}; not a COCO annotation file"
+        ) from None
     paths = [Path(folder) / name for name in files]
     present = tuple(str(p) for p in paths if p.is_file())
     return Selection(present, tuple(str(p) for p in paths if not p.is_file()))

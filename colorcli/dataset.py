@@ -38,11 +38,15 @@ def load(folder: Path | str) -> Dataset:
     folder = Path(folder)
     index = folder / INDEX
     if not index.is_file():
-        raise DataError(f"{folder}: no {INDEX}; make it with: colorize prepare folder PHOTOS -o {folder}")
+        raise DataError(
+            f"{folder}: no {INDEX}; make it with: colorize prepare folder PHOTOS -o {folder}"
+        )
     try:
         info = json.loads(index.read_text("utf-8"))
         if info["schema"] != DATASET_SCHEMA:
-            raise DataError(f"{index}: schema {info['schema']}, this version reads {DATASET_SCHEMA}; prepare again")
+            raise DataError(
+                f"{index}: schema {info['schema']}, this version reads {DATASET_SCHEMA}; prepare again"
+            )
         shards, counts = info["shards"], info["counts"]
         prior = np.asarray(info["prior"], np.float32)
     except (ValueError, KeyError, TypeError) as error:
@@ -57,7 +61,9 @@ def load(folder: Path | str) -> Dataset:
 def _parse(record: Any) -> Any:
     import tensorflow as tf
 
-    return tf.io.parse_single_example(record, {"image": tf.io.FixedLenFeature((), tf.string)})["image"]
+    return tf.io.parse_single_example(record, {"image": tf.io.FixedLenFeature((), tf.string)})[
+        "image"
+    ]
 
 
 def _picture(jpeg: Any) -> Any:
@@ -109,7 +115,7 @@ def batches(
     files = data.files("train")
     order = np.random.default_rng([seed, epoch]).permutation(len(files))
     dealt = tf.data.Dataset.from_tensor_slices([files[i] for i in order]).interleave(
-        tf.data.TFRecordDataset, cycle_length=READERS, block_length=16, deterministic=True
+        tf.data.TFRecordDataset, cycle_length=READERS, block_length=16
     )
     dealt = dealt.shuffle(SHUFFLE, seed=seed * 1000 + epoch).skip(skip * batch)
 

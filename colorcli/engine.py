@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from colorcli import native
 from colorcli.errors import ModelError, reason
 
 
@@ -25,8 +26,9 @@ class Engine:
     def __init__(self, path: Path | str) -> None:
         """Load ``path``; raises ``ModelError`` when it is not a LiteRT colorizer."""
         try:
-            self._run = _interpreter(Path(path))
-            self._run.allocate_tensors()
+            with native.quiet():
+                self._run = _interpreter(Path(path))
+                self._run.allocate_tensors()
             signature = self._run.get_signature_runner()
             inputs, outputs = signature.get_input_details(), signature.get_output_details()
             self._inputs = {name: detail["index"] for name, detail in inputs.items()}

@@ -37,7 +37,9 @@ class Evaluation:
     panels: list[str] = field(default_factory=list)
 
 
-def from_files(paths: Iterable[Path | str], broken: list[dict[str, str]]) -> Iterator[tuple[str, np.ndarray]]:
+def from_files(
+    paths: Iterable[Path | str], broken: list[dict[str, str]]
+) -> Iterator[tuple[str, np.ndarray]]:
     """(name, sRGB (H, W, 3) uint8) of each readable colour file; others are noted in ``broken``."""
     for path in paths:
         try:
@@ -46,7 +48,11 @@ def from_files(paths: Iterable[Path | str], broken: list[dict[str, str]]) -> Ite
             broken.append({"path": str(path), "reason": str(error)})
             continue
         if picture.rgb is None:
-            gray = picture.gray if picture.gray.dtype == np.uint8 else (picture.gray >> 8).astype(np.uint8)
+            gray = (
+                picture.gray
+                if picture.gray.dtype == np.uint8
+                else (picture.gray >> 8).astype(np.uint8)
+            )
             yield str(path), np.dstack([gray] * 3)
         else:
             yield str(path), picture.rgb
@@ -119,7 +125,10 @@ def evaluate(
             f"no colour photograph to judge ({gray_originals} gray, {len(broken)} unreadable); "
             "give photographs in colour"
         )
-    metrics = {row: {m: round(float(np.mean(v)), 4) for m, v in table.items()} for row, table in sums.items()}
+    metrics = {
+        row: {m: round(float(np.mean(v)), 4) for m, v in table.items()}
+        for row, table in sums.items()
+    }
     metrics["truth"] = {m: round(float(np.mean(v)), 4) for m, v in truths.items()}
     gain = metrics["model"]["psnr"] - metrics["gray"]["psnr"]
     return Evaluation(

@@ -64,7 +64,9 @@ def _write_litert(network: keras.Model, path: Path, config: ModelConfig, prior: 
 def _run_litert(path: Path, feed: Feed) -> np.ndarray:
     from colorcli.engine import Engine
 
-    return Engine(path)(feed["L"][0, ..., 0], float(feed["temperature"][0]), float(feed["vividness"][0]))
+    return Engine(path)(
+        feed["L"][0, ..., 0], float(feed["temperature"][0]), float(feed["vividness"][0])
+    )
 
 
 FORMATS: dict[str, Exporter] = {
@@ -88,7 +90,7 @@ class Exported:
 
 def _feed(size: int) -> Feed:
     """L of a synthetic scene (gradients, edges, texture) and knobs off their defaults."""
-    y, x = np.mgrid[0:1:1j * size, 0:1:1j * size]
+    y, x = np.mgrid[0 : 1 : 1j * size, 0 : 1 : 1j * size]
     texture = np.random.default_rng(0).normal(0, 4, (size, size))
     scene = 30 + 50 * (1 - y) + 15 * np.sin(9 * x) * (y > 0.5) + texture
     lightness = np.clip(scene, 0, 100).astype(np.float32)[None, ..., None]
@@ -96,7 +98,9 @@ def _feed(size: int) -> Feed:
     return {"L": lightness, "temperature": one * 0.8, "vividness": one * 0.2}
 
 
-def export(model: str | Path, format: str, target: Path | str, *, overwrite: bool = False) -> Exported:
+def export(
+    model: str | Path, format: str, target: Path | str, *, overwrite: bool = False
+) -> Exported:
     """Write the model in ``format`` to ``target``, run it back and compare with the network.
 
     Raises ``UsageError`` when the target exists, ``ModelError`` when the written file differs

@@ -127,7 +127,9 @@ def plan(
         and not output.endswith(os.sep)
     )
     if single and len(sources) > 1:
-        raise UsageError(f"{output}: one file cannot hold {len(sources)} photographs; give a folder")
+        raise UsageError(
+            f"{output}: one file cannot hold {len(sources)} photographs; give a folder"
+        )
     real_sources = {os.path.realpath(source.path): source for source in sources}
     jobs, skipped, targets = [], [], {}
     for source in sources:
@@ -170,7 +172,9 @@ def write_atomic(path: Path | str, data: bytes) -> None:
         os.replace(part, path)
         part = None
     except OSError as error:
-        raise DataError(f"{path}: cannot be written: {reason(error)}") from None
+        raise DataError(
+            f"{path}: cannot be written: {reason(error)}; choose another place"
+        ) from None
     finally:
         if part is not None:
             with contextlib.suppress(OSError):

@@ -109,14 +109,34 @@ def _to_srgb(image: Image.Image, mode: str) -> Image.Image:
     return image if image.mode == mode else image.convert(mode)
 
 
+# EXIF orientation to what turns rows and columns upright, for planes Pillow does not hold.
+_TURNS = {
+    2: np.fliplr,
+    3: lambda p: np.rot90(p, 2),
+    4: np.flipud,
+    5: lambda p: p.swapaxes(0, 1),
+    6: lambda p: np.rot90(p, -1),
+    7: lambda p: np.rot90(p, 2).swapaxes(0, 1),
+    8: np.rot90,
+}
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # damaged EXIF raises anything: leave the picture as it lies
+        return 1
+
+
 def _extra(image: Image.Image) -> dict[str, Any]:
+    """EXIF and DPI of an upright picture, for its output."""
     extra: dict[str, Any] = {}
     try:
         exif = image.getexif()
         if exif:
-            exif[ExifTags.Base.Orientation] = 1  # applied to the pixels already
+            exif[ExifTags.Base.Orientation] = 1
             extra["exif"] = exif.tobytes()
-    except Exception:  # damaged EXIF raises anything; the picture matters more
+    except Exception:  # damaged EXIF is dropped; the picture matters more
         pass
     dpi = image.info.get("dpi")
     if dpi and all(0 < float(v) < 1e5 for v in dpi):
@@ -124,20 +144,15 @@ def _extra(image: Image.Image) -> dict[str, Any]:
     return extra
 
 
-def _orientation(image: Image.Image) -> Image.Image:
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # damaged EXIF: leave the picture as it lies
-        return image
-
-
-def _deep_rgb(data: bytes) -> np.ndarray | None:
-    """16-bit colour, which Pillow flattens to 8: (H, W, 3|4) uint16 RGB(A), or None."""
-    deep = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+def _deep_rgb(data: bytes, orientation: int) -> np.ndarray | None:
+    """16-bit colour, which Pillow flattens to 8: upright (H, W, 3|4) uint16 RGB(A), or None."""
+    flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
+    deep = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if deep is None or deep.dtype != np.uint16 or deep.ndim != 3:
         return None
     order = cv2.COLOR_BGRA2RGBA if deep.shape[2] == 4 else cv2.COLOR_BGR2RGB
-    return cv2.cvtColor(deep, order)
+    turn = _TURNS.get(orientation, lambda p: p)
+    return np.ascontiguousarray(turn(cv2.cvtColor(deep, order)))
 
 
 def _open(data: bytes, name: str, max_pixels: int) -> Image.Image:
@@ -158,7 +173,9 @@ def _open(data: bytes, name: str, max_pixels: int) -> Image.Image:
             f"{name}: {megapixels:.0f} megapixels is over the limit; allow it with --max-megapixels"
         )
     if frames > 1:
-        raise ImageError(f"{name}: {frames} frames in one file; split it into single pictures first")
+        raise ImageError(
+            f"{name}: {frames} frames in one file; split it into single pictures first"
+        )
     return image
 
 
@@ -181,24 +198,26 @@ def decode(data: bytes, name: str = "-", *, max_pixels: int = MAX_PIXELS) -> Pic
 
 
 def _planes(image: Image.Image, data: bytes, name: str) -> Picture:
-    extra = _extra(image)
+    orientation = _orientation(image)
+    if orientation in _TURNS:
+        ImageOps.exif_transpose(image, in_place=True)
     known = {f.pillow: key for key, f in FORMATS.items()}
-    base = {"format": known.get(image.format or "", "png"), "extra": extra}
+    base = {"format": known.get(image.format or "", "png"), "extra": _extra(image)}
     if image.mode in ("I;16", "I;16B", "I;16L", "I"):
-        upright = _orientation(image)
-        gray = np.asarray(upright)
+        gray = np.asarray(image)
         if gray.min() < 0 or gray.max() > 65535:
             raise ImageError(f"{name}: 32-bit samples; convert the picture to 8 or 16 bits first")
         return Picture(gray.astype(np.uint16), **base)
     if image.mode == "F":
-        raise ImageError(f"{name}: floating-point samples; convert the picture to 8 or 16 bits first")
-    deep = _deep_rgb(data) if image.format == "PNG" and data[24:25] == b"\x10" else None
-    if deep is not None and image.getexif().get(ExifTags.Base.Orientation, 1) == 1:
-        alpha = np.ascontiguousarray(deep[..., 3]) if deep.shape[2] == 4 else None
+        raise ImageError(
+            f"{name}: floating-point samples; convert the picture to 8 or 16 bits first"
+        )
+    is_deep = image.format == "PNG" and data[24:25] == b"\x10"
+    if is_deep and (deep := _deep_rgb(data, orientation)) is not None:
         colour = np.ascontiguousarray(deep[..., :3])
         gray = colour[..., 0].copy() if _is_neutral(colour) else neutral(colour)
-        return Picture(gray, None, None if alpha is None else (alpha >> 8).astype(np.uint8), **base)
-    image = _orientation(image)
+        alpha = (deep[..., 3] >> 8).astype(np.uint8) if deep.shape[2] == 4 else None
+        return Picture(gray, None, alpha, **base)
     alpha = None
     if image.has_transparency_data:
         image = image.convert("RGBA")
@@ -224,9 +243,7 @@ def read(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> Picture:
     return decode(data, str(path), max_pixels=max_pixels)
 
 
-def encode(
-    rgb: np.ndarray, picture: Picture, format: str, *, quality: int | None = None
-) -> bytes:
+def encode(rgb: np.ndarray, picture: Picture, format: str, *, quality: int | None = None) -> bytes:
     """The file of sRGB (H, W, 3) uint8 or uint16 with the alpha, EXIF and DPI of ``picture``.
 
     16 bits are kept where the format holds them. Alpha is laid over white where it holds none.
@@ -257,7 +274,9 @@ def encode(
         options["subsampling"] = 0
     if format not in ("bmp", "ppm"):
         options["icc_profile"] = srgb_profile()
-    options.update({k: v for k, v in picture.extra.items() if k == "dpi" or format not in ("bmp", "ppm")})
+    options.update(
+        {k: v for k, v in picture.extra.items() if k == "dpi" or format not in ("bmp", "ppm")}
+    )
     buffer = io.BytesIO()
     try:
         image.save(buffer, chosen.pillow, **options)
@@ -268,5 +287,7 @@ def encode(
         try:
             image.save(buffer, chosen.pillow, **options)
         except Exception as error:
-            raise ImageError(f"{format} cannot hold this picture ({reason(error)}); choose another --format") from None
+            raise ImageError(
+                f"{format} cannot hold this picture ({reason(error)}); choose another --format"
+            ) from None
     return buffer.getvalue()

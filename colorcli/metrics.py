@@ -19,7 +19,12 @@ def ssim(truth: np.ndarray, image: np.ndarray) -> float:
 
     return float(
         structural_similarity(
-            truth, image, channel_axis=2, data_range=255, gaussian_weights=True, sigma=1.5,
+            truth,
+            image,
+            channel_axis=2,
+            data_range=255,
+            gaussian_weights=True,
+            sigma=1.5,
             use_sample_covariance=False,
         )  # fmt: skip
     )

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from colorcli import __version__
+from colorcli import __version__, native
 from colorcli.config import MODEL_SCHEMA, ModelConfig
 from colorcli.errors import ModelError, reason
 from colorcli.files import PART
@@ -83,20 +83,28 @@ def load(name: str | Path, *, needs: str = LITERT) -> ModelFolder:
         metadata = json.loads((folder / METADATA).read_text("utf-8"))
         schema = values["schema"]
         if schema != MODEL_SCHEMA:
-            raise ModelError(f"{folder}: schema {schema}, this version reads {MODEL_SCHEMA}; upgrade colorcli")
+            raise ModelError(
+                f"{folder}: schema {schema}, this version reads {MODEL_SCHEMA}; upgrade colorcli"
+            )
         config = ModelConfig.from_dict(values["model"])
         prior = np.asarray(values["prior"], np.float32)
         expected = metadata["files"][needs]
     except OSError as error:
-        raise ModelError(f"{error.filename}: {reason(error)}; the model folder is incomplete") from None
+        raise ModelError(
+            f"{error.filename}: {reason(error)}; the model folder is incomplete"
+        ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{folder}: damaged model folder ({reason(error)})") from None
     try:
         actual = _digest(folder / needs)
     except OSError as error:
-        raise ModelError(f"{folder / needs}: {reason(error)}; the model folder is incomplete") from None
+        raise ModelError(
+            f"{folder / needs}: {reason(error)}; the model folder is incomplete"
+        ) from None
     if actual != expected:
-        raise ModelError(f"{folder / needs}: damaged (sha256 differs from {METADATA}); install the model again")
+        raise ModelError(
+            f"{folder / needs}: damaged (sha256 differs from {METADATA}); install the model again"
+        )
     return ModelFolder(folder, config, prior, metadata)
 
 
@@ -142,7 +150,9 @@ def set_weights(network: keras.Model, arrays: Mapping[str, np.ndarray], prefix: 
         raise ModelError(f"weights do not fit the network: {odd} is on one side only")
     for path, weight in wanted.items():
         if arrays[path].shape != tuple(weight.shape):
-            raise ModelError(f"weights do not fit the network: {path} is {arrays[path].shape}, not {tuple(weight.shape)}")
+            raise ModelError(
+                f"weights do not fit the network: {path} is {arrays[path].shape}, not {tuple(weight.shape)}"
+            )
         weight.assign(arrays[path].astype(np.float32))
 
 
@@ -152,7 +162,7 @@ def to_litert(network: keras.Model, config: ModelConfig, prior: np.ndarray) -> b
 
     from colorcli.model import with_decode
 
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, native.quiet():
         with_decode(network, config, prior).export(scratch, format="tf_saved_model", verbose=False)
         converter = tf.lite.TFLiteConverter.from_saved_model(scratch)
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -173,7 +183,11 @@ def save(
     Raises ``ModelError`` when the place cannot be written.
     """
     folder = Path(folder)
-    values = {"schema": MODEL_SCHEMA, "model": asdict(config), "prior": [float(f"{p:.6g}") for p in prior]}
+    values = {
+        "schema": MODEL_SCHEMA,
+        "model": asdict(config),
+        "prior": [float(f"{p:.6g}") for p in prior],
+    }
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=PART, dir=folder.parent))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 
 import cv2
 import numpy as np
@@ -98,20 +98,19 @@ def predict(
     workers = min(workers or os.cpu_count() or 1, max(1, len(jobs)))
     if workers > 1:
         cv2.setNumThreads(1)
-    own = threading.local()
+    # An interpreter for each worker, all made here: making one silences stderr for a moment.
+    idle = SimpleQueue()
+    for _ in range(workers - 1):
+        idle.put(colorizer.copy())
+    idle.put(colorizer)
 
     def work(job: Job) -> Result:
-        if not hasattr(own, "colorizer"):
-            own.colorizer = colorizer.copy()
-        return _colorize_file(job, own.colorizer, output)
+        mine = idle.get()
+        try:
+            return _colorize_file(job, mine, output)
+        finally:
+            idle.put(mine)
 
-    if workers == 1:
-        for done, job in enumerate(jobs, 1):
-            result = _colorize_file(job, colorizer, output)
-            if progress:
-                progress(done, len(jobs))
-            yield result
-        return
     pool = ThreadPoolExecutor(workers, thread_name_prefix="colorize")
     flying: deque[Future[Result]] = deque()
     waiting = iter(jobs)

@@ -117,7 +117,9 @@ def prepare(
     """
     folder = Path(folder)
     if (folder / INDEX).exists():
-        raise DataError(f"{folder}: already holds a prepared data set; choose another folder or remove it")
+        raise DataError(
+            f"{folder}: already holds a prepared data set; choose another folder or remove it"
+        )
     order = np.random.default_rng(seed).permutation(len(paths))
     writer = _Shards(folder, config.shard_images)
     dropped: Counter[str] = Counter()
@@ -201,7 +203,11 @@ class _Shards:
         writer.close()
         final = part.with_name(part.name.removeprefix(".").removesuffix(".part"))
         with part.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256") if hasattr(hashlib, "file_digest") else hashlib.sha256(file.read())
+            digest = (
+                hashlib.file_digest(file, "sha256")
+                if hasattr(hashlib, "file_digest")
+                else hashlib.sha256(file.read())
+            )
         size = part.stat().st_size
         part.replace(final)
         self.done[split].append(

@@ -47,9 +47,15 @@ def progress(label: str, quiet: bool = False) -> Iterator[Progress | None]:
         return
     from rich.console import Console
     from rich.progress import (
-        BarColumn, MofNCompleteColumn, Progress as Bar, TextColumn, TimeElapsedColumn,
+        BarColumn,
+        MofNCompleteColumn,
+        TextColumn,
+        TimeElapsedColumn,
         TimeRemainingColumn,
     )  # fmt: skip
+    from rich.progress import (
+        Progress as Bar,
+    )
 
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[values]}"),

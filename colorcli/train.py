@@ -18,7 +18,7 @@ from colorcli import dataset, model_dir
 from colorcli.backbones import BACKBONES
 from colorcli.config import TrainConfig
 from colorcli.dataset import Dataset
-from colorcli.errors import DataError, ModelError, UsageError, reason
+from colorcli.errors import DataError, ModelError, UsageError
 from colorcli.files import write_atomic
 from colorcli.lab import join, plane
 from colorcli.losses import LOSSES
@@ -77,7 +77,9 @@ def initialise(network: keras.Model, config: TrainConfig) -> str:
     if config.init.endswith(".npz"):
         load = BACKBONES[config.model.backbone].load
         if load is None:
-            raise ModelError(f"{config.init}: backbone {config.model.backbone} has no published weights")
+            raise ModelError(
+                f"{config.init}: backbone {config.model.backbone} has no published weights"
+            )
         load(network, model_dir.read_arrays(config.init))
         return f"backbone from {Path(config.init).name}"
     folder = model_dir.load(config.init, needs=model_dir.WEIGHTS)
@@ -91,7 +93,9 @@ def initialise(network: keras.Model, config: TrainConfig) -> str:
             f"{config.init}: its backbone is {theirs.backbone}, not {ours.backbone}; "
             "use --init none or a model with the same backbone"
         )
-    model_dir.set_weights(network, {k: v for k, v in arrays.items() if k.startswith("backbone_")}, "backbone_")
+    model_dir.set_weights(
+        network, {k: v for k, v in arrays.items() if k.startswith("backbone_")}, "backbone_"
+    )
     return f"backbone from {folder.name}"
 
 
@@ -129,7 +133,9 @@ def _groups(network: keras.Model) -> tuple[list[Any], list[Any]]:
     return head, [v for v in network.trainable_variables if v.path.startswith("backbone_")]
 
 
-def _compiled_step(run: _Run, strategy: tf.distribute.Strategy, released: bool) -> Callable[..., Any]:
+def _compiled_step(
+    run: _Run, strategy: tf.distribute.Strategy, released: bool
+) -> Callable[..., Any]:
     loss = LOSSES[run.config.model.loss]
     head, backbone = _groups(run.network)
     groups = [head, backbone] if released else [head]
@@ -276,6 +282,8 @@ def _loop(
             file.write(json.dumps(entry) + "\n")
 
     def assess() -> None:
+        if losses:
+            values["loss"] = float(np.mean(losses))
         score = judge.psnr(run.average, infer)
         values.update(val_psnr=score, gain=score - judge.gray_psnr)
         note(step=int(run.step), val_psnr=round(score, 4), gray_psnr=round(judge.gray_psnr, 4),

@@ -1,0 +1,44 @@
+# colorcli: everything a checkout needs. `make` shows the targets.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+help:  ## show this help
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+setup: $(READY)  ## make the virtual environment and install the package into it
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@
+
+demo: setup  ## colour a few photographs and say where they are
+	$(BIN)/python benchmarks/photos.py demo/gray
+	$(BIN)/colorize predict demo/gray -o demo/colour --overwrite
+	@echo "gray: demo/gray   coloured: demo/colour"
+
+test: setup  ## run the tests
+	$(BIN)/python -m pytest
+
+lint: setup  ## check style
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: setup  ## rewrite to style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+completions: setup  ## write the completion scripts for bash, zsh and fish
+	for shell in bash zsh fish; do \
+	  _COLORIZE_COMPLETE=source_$$shell $(BIN)/colorize > completions/colorize.$$shell; done
+
+docs: setup  ## write the help of every command into docs/commands.md
+	$(BIN)/python docs/commands.py > docs/commands.md
+
+bench: setup  ## measure speed and memory
+	$(BIN)/python benchmarks/speed.py
+
+.PHONY: help setup demo test lint format completions docs bench

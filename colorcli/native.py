@@ -1,0 +1,32 @@
+"""Silence for native libraries that write to stderr whatever Python is told."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Send file descriptor 2 to the null device meanwhile; for the main thread, briefly.
+
+    LiteRT announces its delegate and TensorFlow its processor features this way, and a tool's
+    stderr is for the user. Python exceptions pass through untouched.
+    """
+    saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(null, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(null)
+
+
+def tensorflow() -> None:
+    """Import TensorFlow and start its runtime without its banner."""
+    with quiet():
+        import tensorflow as tf
+
+        tf.constant(0)

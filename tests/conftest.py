@@ -1,0 +1,68 @@
+"""Small seeded photographs and one small model folder, made once."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+REPO = Path(__file__).parents[1]
+
+
+def scene(seed: int, width: int = 96, height: int = 80) -> np.ndarray:
+    """A colourful synthetic photograph (H, W, 3) uint8: sky, ground, a disc, texture."""
+    random = np.random.default_rng(seed)
+    y, x = np.mgrid[0:height, 0:width] / [[[height]], [[width]]]
+    sky, ground, disc = random.integers(30, 225, (3, 3))
+    image = np.where((y < 0.5)[..., None], sky, ground) * (0.6 + 0.4 * x[..., None])
+    inside = (x - random.uniform(0.3, 0.7)) ** 2 + (y - 0.5) ** 2 < 0.06
+    image[inside] = disc
+    return np.clip(image + random.normal(0, 6, image.shape[:2])[..., None], 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory) -> Path:
+    """A folder of 48 colour photographs, one gray, one broken."""
+    folder = tmp_path_factory.mktemp("photos")
+    for i in range(48):
+        Image.fromarray(scene(i)).save(folder / f"photo{i:02d}.png")
+    Image.fromarray(scene(99)).convert("L").save(folder / "gray.png")
+    (folder / "broken.jpg").write_bytes(b"this is no picture")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_model(tmp_path_factory) -> Path:
+    """A model folder of random weights: the real path, a small size."""
+    import keras
+
+    from colorcli import bins, model_dir
+    from colorcli.config import ModelConfig
+    from colorcli.model import build_model
+
+    keras.utils.set_random_seed(0)
+    config = ModelConfig(size=64, decoder=(16, 16, 16))
+    prior = bins.prior(np.random.default_rng(0).integers(1, 100, len(bins.centres())))
+    return model_dir.save(
+        build_model(config), config, prior, tmp_path_factory.mktemp("m") / "small"
+    )
+
+
+@pytest.fixture(scope="session")
+def colorize():
+    """Run the command as its own process: ``colorize("predict", ..., input=b"")``."""
+
+    def run(*arguments, **options) -> subprocess.CompletedProcess:
+        options.setdefault("timeout", 240)
+        environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "100", **options.pop("env", {})}
+        return subprocess.run(
+            [sys.executable, "-m", "colorcli", *map(str, arguments)],
+            capture_output=True,
+            env=environment,
+            **options,
+        )
+
+    return run

@@ -1,0 +1,109 @@
+import keras
+import numpy as np
+import pytest
+
+from colorcli import backbones, bins
+from colorcli.backbones import BACKBONES
+from colorcli.config import PRESETS, LossWeights, ModelConfig
+from colorcli.errors import ModelError
+from colorcli.losses import LOSSES
+from colorcli.model import build_model, output_stride, with_decode
+
+PRIOR = bins.prior(np.ones(len(bins.centres())))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_every_backbone_with_every_loss_gives_ab(backbone, loss):
+    config = ModelConfig(backbone, loss, 64, (8, 8, 8))
+    network = build_model(config)
+    lightness = np.linspace(0, 100, 64 * 64, dtype=np.float32).reshape(1, 64, 64, 1)
+    side = 64 // output_stride(config)
+    assert network(lightness).shape == (1, side, side, LOSSES[loss].channels)
+    shipped = with_decode(network, config, PRIOR)
+    ones = np.ones(1, np.float32)
+    feed = {"L": lightness, "temperature": ones, "vividness": 0 * ones}
+    ab = np.asarray(shipped({k: v for k, v in feed.items() if k in shipped.input})["ab"])
+    assert ab.shape == (1, side, side, 2)
+    assert np.isfinite(ab).all() and np.abs(ab).max() <= 110
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_each_loss_falls_when_the_answer_is_right(name):
+    loss = LOSSES[name]
+    ab = np.tile(bins.centres()[40], (1, 4, 4, 1)).astype(np.float32)
+    wrong = np.zeros((1, 4, 4, loss.channels), np.float32)
+    if loss.distribution:
+        right = np.log(bins.encode(ab).astype(np.float32) + 1e-6)
+    else:
+        right = np.arctanh(ab / 110)
+    values = [
+        float(loss.loss(loss.encode(ab), output, LossWeights(), PRIOR)) for output in (right, wrong)
+    ]
+    assert values[0] < values[1] / 1.5
+    decoded = np.asarray(loss.decode(right, 1.0, 0.0, np.log(PRIOR)))
+    assert np.abs(decoded - ab).max() < 3
+
+
+def test_rebalancing_changes_the_cross_entropy():
+    loss = LOSSES["classification"]
+    skewed = bins.prior(np.r_[1e6, np.ones(len(bins.centres()) - 1)])
+    ab = np.tile(bins.centres()[-1], (1, 2, 2, 1)).astype(np.float32)
+    output = np.zeros((1, 2, 2, loss.channels), np.float32)
+    plain, weighted = (
+        float(loss.loss(loss.encode(ab), output, LossWeights(rebalance=mix), skewed))
+        for mix in (1.0, 0.5)
+    )
+    assert weighted > plain * 1.5
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_build(preset):
+    assert build_model(PRESETS[preset].model).count_params() > 1e6
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"backbone": "resnet"}, "backbone"),
+        ({"loss": "l3"}, "loss"),
+        ({"size": 100}, "multiple of 32"),
+        ({"decoder": ()}, "decoder"),
+    ],
+)
+def test_impossible_configs_are_refused(changes, word):
+    with pytest.raises(ModelError, match=word):
+        build_model(ModelConfig(**changes))
+
+
+def published(network: keras.Model) -> dict[str, np.ndarray]:
+    """Arrays shaped and named as the PyTorch port publishes them."""
+    random, arrays = np.random.default_rng(0), {}
+    for layer in network.layers:
+        if not layer.name.startswith("backbone_") or not layer.weights:
+            continue
+        source = backbones._source_name(layer.name)
+        if layer.name.endswith("_bn"):
+            for leaf in ("weight", "bias", "running_mean", "running_var"):
+                arrays[f"{source}.{leaf}"] = random.uniform(0.5, 1, layer.weights[0].shape)
+        else:
+            h, w, i, o = layer.weights[0].shape
+            if "depthwise" in layer.name:
+                i, o = o, i
+            arrays[f"{source}.weight"] = random.normal(size=(o, 3 if "stem" in source else i, h, w))
+    return arrays
+
+
+def test_published_weights_load_strictly():
+    network = build_model(ModelConfig(size=32, decoder=(8,)))
+    arrays = published(network)
+    BACKBONES["efficientnet-lite0"].load(network, arrays)
+    stem = np.asarray(network.get_layer("backbone_stem_conv").kernel)
+    assert np.allclose(stem[1, 2, 0, 3], arrays["_conv_stem.weight"][3, :, 1, 2].sum(), atol=1e-5)
+    depth = np.asarray(network.get_layer("backbone_block0_depthwise_conv").weights[0])
+    assert np.allclose(depth[0, 1, 5, 0], arrays["_blocks.0._depthwise_conv.weight"][5, 0, 0, 1])
+    with pytest.raises(ModelError, match="left over"):
+        BACKBONES["efficientnet-lite0"].load(network, {**arrays, "_fc.weight": np.zeros(1)})
+    arrays.pop("_bn0.bias")
+    with pytest.raises(ModelError, match=r"_bn0\.bias"):
+        BACKBONES["efficientnet-lite0"].load(network, arrays)

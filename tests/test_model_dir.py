@@ -1,0 +1,82 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from colorcli import model_dir
+from colorcli.engine import Engine
+from colorcli.errors import ModelError
+from colorcli.model import with_decode
+
+
+@pytest.fixture
+def copy(small_model, tmp_path):
+    return shutil.copytree(small_model, tmp_path / "copy")
+
+
+def test_litert_says_what_the_network_says(small_model):
+    network, folder = model_dir.load_network(small_model)
+    reference = with_decode(network, folder.config, folder.prior)
+    lightness = np.random.default_rng(0).uniform(0, 100, (64, 64)).astype(np.float32)
+    engine = Engine(small_model / model_dir.LITERT)
+    for temperature, vividness in ((1.0, 0.0), (0.4, 0.3)):
+        feed = {
+            "L": lightness[None, ..., None],
+            "temperature": np.full(1, temperature, np.float32),
+            "vividness": np.full(1, vividness, np.float32),
+        }
+        wanted = reference(feed)
+        ab = engine(lightness, temperature, vividness)
+        assert np.abs(ab - np.asarray(wanted["ab"])[0]).max() < 0.5
+        assert np.abs(engine.logits() - np.asarray(wanted["logits"])[0]).max() < 0.2
+
+
+def test_saved_weights_come_back_as_float16(small_model):
+    arrays = model_dir.read_arrays(small_model / model_dir.WEIGHTS)
+    network, _ = model_dir.load_network(small_model)
+    for weight in network.weights:
+        assert np.array_equal(np.asarray(weight), arrays[weight.path].astype(np.float32))
+
+
+@pytest.mark.parametrize("name", [model_dir.CONFIG, model_dir.METADATA, model_dir.LITERT])
+def test_missing_file_is_named(copy, name):
+    (copy / name).unlink()
+    with pytest.raises(ModelError, match=name if name != model_dir.CONFIG else "known models"):
+        model_dir.load(copy)
+
+
+@pytest.mark.parametrize("name", [model_dir.WEIGHTS, model_dir.LITERT])
+def test_flipped_byte_is_seen(copy, name):
+    data = bytearray((copy / name).read_bytes())
+    data[len(data) // 2] ^= 255
+    (copy / name).write_bytes(data)
+    with pytest.raises(ModelError, match="damaged"):
+        model_dir.load(copy, needs=name)
+
+
+def test_damaged_json_and_newer_schema(copy):
+    config = json.loads((copy / model_dir.CONFIG).read_text())
+    (copy / model_dir.CONFIG).write_text(json.dumps({**config, "schema": 99}))
+    with pytest.raises(ModelError, match="schema 99"):
+        model_dir.load(copy)
+    (copy / model_dir.CONFIG).write_text("{")
+    with pytest.raises(ModelError, match="damaged model folder"):
+        model_dir.load(copy)
+
+
+def test_unknown_model_names_the_known():
+    with pytest.raises(ModelError, match="known models"):
+        model_dir.load("no-such-model")
+
+
+def test_pickled_weights_are_refused(tmp_path):
+    np.savez(tmp_path / "evil.npz", a=np.array([object()], dtype=object))
+    with pytest.raises(ModelError, match=r"evil\.npz"):
+        model_dir.read_arrays(tmp_path / "evil.npz")
+
+
+def test_damaged_litert_is_one_line(tmp_path):
+    (tmp_path / "x.tflite").write_bytes(b"not a flatbuffer")
+    with pytest.raises(ModelError, match="not a usable LiteRT model"):
+        Engine(tmp_path / "x.tflite")

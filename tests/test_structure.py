@@ -1,0 +1,84 @@
+"""The shape of the package: layers, tables, and what a quick command may load."""
+
+import ast
+import subprocess
+import sys
+
+import pytest
+from conftest import REPO
+
+PACKAGE = REPO / "colorcli"
+LAYERS = (
+    "errors", "native", "config", "lab", "bins", "losses", "backbones", "files", "images",
+    "metrics", "coco", "aging", "model", "model_dir", "engine", "colorizer", "dataset", "prepare",
+    "train", "predict", "evaluate", "export", "report", "cli", "__main__",
+)  # fmt: skip
+
+
+def imported(module: str) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "colorcli":
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("colorcli."):
+            names.add(node.module.split(".")[1])
+    return names & set(LAYERS)
+
+
+def test_every_module_has_a_layer():
+    assert {p.stem for p in PACKAGE.glob("*.py")} - {"__init__"} == set(LAYERS)
+
+
+@pytest.mark.parametrize("module", LAYERS)
+def test_imports_point_down(module):
+    above = [name for name in imported(module) if LAYERS.index(name) >= LAYERS.index(module)]
+    assert not above
+
+
+HEAVY = ("tensorflow", "keras", "cv2", "skimage", "numpy", "PIL", "rich.console")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["predict", "--help"], ["--version"]])
+def test_quick_commands_load_nothing_heavy(arguments):
+    code = (
+        "import sys; from colorcli.cli import app\n"
+        f"app({arguments!r}, standalone_mode=False)\n"
+        f"print(sorted(set({HEAVY!r}) & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip().splitlines()[-1] == "[]"
+
+
+def test_predict_never_loads_tensorflow(photos, small_model, tmp_path):
+    arguments = [
+        "predict",
+        str(photos / "photo00.png"),
+        "-o",
+        str(tmp_path),
+        "-m",
+        str(small_model),
+    ]
+    code = (
+        "import sys; from colorcli.cli import app\n"
+        f"app({arguments!r}, standalone_mode=False)\n"
+        "print(sorted({'tensorflow', 'keras', 'skimage', 'h5py'} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip().splitlines()[-1] == "[]"
+    assert (tmp_path / "photo00.png").is_file()
+
+
+def test_names_in_config_are_the_tables_keys():
+    from colorcli import backbones, config, export, images, losses
+
+    assert tuple(backbones.BACKBONES) == config.BACKBONE_NAMES
+    assert tuple(losses.LOSSES) == config.LOSS_NAMES
+    assert tuple(images.FORMATS) == config.IMAGE_FORMATS
+    assert tuple(export.FORMATS) == config.EXPORT_FORMATS
+
+
+def test_command_reference_is_what_the_program_says():
+    done = subprocess.run(
+        [sys.executable, REPO / "docs" / "commands.py"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == (REPO / "docs" / "commands.md").read_text(), "run make docs"

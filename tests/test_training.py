@@ -1,0 +1,105 @@
+"""prepare → train → resume, on synthetic photographs."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from colorcli import dataset
+from colorcli.config import PRESETS, ModelConfig, PrepareConfig
+from colorcli.errors import DataError, UsageError
+from colorcli.prepare import prepare
+from colorcli.train import rates, train
+
+CONFIG = dataclasses.replace(
+    PRESETS["default"],
+    model=ModelConfig(size=64, decoder=(16, 16, 16)),
+    init="none", train_size=64, batch=8, epochs=2, warmup=2, val_images=4, frozen=0.5, rate=2e-3,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(photos, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data") / "set"
+    paths = sorted(str(p) for p in photos.iterdir())
+    return prepare(
+        paths, folder, PrepareConfig(val_fraction=0.15, shard_images=20, workers=1)
+    ), folder
+
+
+def test_prepare_counts_everything(data, photos):
+    result, folder = data
+    assert sum(result.counts.values()) == 48
+    assert result.dropped == {"gray": 1, "broken": 1}
+    assert [entry["path"] for entry in result.broken] == [str(photos / "broken.jpg")]
+    loaded = dataset.load(folder)
+    assert loaded.prior.sum() == pytest.approx(1, abs=1e-3)
+    assert len(loaded.shards["train"]) == -(-result.counts["train"] // 20)
+    stored = list(dataset.photographs(loaded, "val"))
+    assert len(stored) == result.counts["val"] and stored[0].shape == (80, 96, 3)
+
+
+def test_prepare_refuses_nothing_and_a_used_folder(data, tmp_path, photos):
+    with pytest.raises(DataError, match="no usable photograph"):
+        prepare([str(photos / "gray.png")], tmp_path / "empty")
+    with pytest.raises(DataError, match="already holds"):
+        prepare([str(photos / "photo00.png")], data[1])
+
+
+def test_foreign_and_damaged_folders(tmp_path, data):
+    with pytest.raises(DataError, match="no dataset.json"):
+        dataset.load(tmp_path)
+    index = json.loads((data[1] / "dataset.json").read_text())
+    (tmp_path / "dataset.json").write_text(json.dumps(index))
+    with pytest.raises(DataError, match="missing"):
+        dataset.load(tmp_path)
+
+
+def test_batches_resume_where_they_were(data):
+    options = {"size": 32, "stride": 4, "batch": 4, "seed": 3, "epoch": 1, "augment": 0.5}
+    loaded = dataset.load(data[1])
+    whole = [(a.numpy(), b.numpy()) for a, b in dataset.batches(loaded, **options)]
+    rest = [(a.numpy(), b.numpy()) for a, b in dataset.batches(loaded, **options, skip=3)]
+    assert len(rest) == len(whole) - 3
+    for ours, theirs in zip(rest, whole[3:], strict=True):
+        assert np.array_equal(ours[0], theirs[0]) and np.array_equal(ours[1], theirs[1])
+    lightness, ab = whole[0]
+    assert lightness.shape == (4, 32, 32, 1) and ab.shape == (4, 8, 8, 2)
+    assert lightness.min() >= 0 and lightness.max() <= 100.01 and np.abs(ab).max() > 5
+
+
+def test_rates_warm_up_then_release_then_vanish():
+    config = dataclasses.replace(CONFIG, warmup=10)
+    assert rates(config, 0, 0.0)[0] < rates(config, 9, 0.01)[0]
+    assert rates(config, 50, 0.4)[1] == 0 and rates(config, 60, 0.7)[1] > 0
+    assert max(rates(config, 100, 1.0)) < 1e-9
+
+
+@pytest.mark.slow
+def test_a_run_that_stopped_ends_like_one_that_did_not(data, tmp_path):
+    loaded = dataset.load(data[1])
+    straight = train(loaded, tmp_path / "straight", CONFIG)
+    assert np.isfinite(straight.loss) and straight.steps == 2 * (loaded.counts["train"] // 8)
+    lines = [json.loads(line) for line in (tmp_path / "straight" / "log.jsonl").open()]
+    assert any("gain" in line for line in lines)
+
+    class Stop(Exception):
+        pass
+
+    def stop(done, total, **_):
+        if done == loaded.counts["train"] // 8 + 1:
+            raise Stop
+
+    with pytest.raises(Stop):
+        train(loaded, tmp_path / "cut", CONFIG, progress=stop)
+    resumed = train(loaded, tmp_path / "cut", CONFIG)
+    assert resumed.steps == straight.steps
+    assert resumed.val_psnr == pytest.approx(straight.val_psnr, abs=0.3)
+    with pytest.raises(UsageError, match="other settings"):
+        train(loaded, tmp_path / "cut", dataclasses.replace(CONFIG, batch=4))
+
+
+def test_fewer_photographs_than_a_batch(data, tmp_path):
+    with pytest.raises(DataError, match="fewer than one batch"):
+        train(dataset.load(data[1]), tmp_path / "x", dataclasses.replace(CONFIG, batch=64))
