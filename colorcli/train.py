@@ -357,7 +357,8 @@ def _finish(
             "photographs": data.counts["train"],
             "steps": int(run.step),
             "minutes": round(float(run.seconds) / 60, 1),
-            "config": asdict(config),
+            # The name alone: where the weights lay on this machine is nobody's business.
+            "config": {**asdict(config), "init": Path(config.init).name},
         },
     }
     model_dir.save(run.average, config.model, run.prior, folder / "model-last", metadata, history)
