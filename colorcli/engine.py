@@ -15,7 +15,9 @@ def _interpreter(path: Path) -> Any:
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:  # no wheel for this platform
-        from tensorflow.lite import Interpreter
+        import tensorflow as tf
+
+        Interpreter = tf.lite.Interpreter
     # One thread: a second one inside an interpreter gives nothing, a second interpreter does.
     return Interpreter(str(path), num_threads=1)
 

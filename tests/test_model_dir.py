@@ -1,5 +1,6 @@
 import json
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -80,3 +81,12 @@ def test_damaged_litert_is_one_line(tmp_path):
     (tmp_path / "x.tflite").write_bytes(b"not a flatbuffer")
     with pytest.raises(ModelError, match="not a usable LiteRT model"):
         Engine(tmp_path / "x.tflite")
+
+
+def test_without_litert_tensorflow_interprets(small_model, monkeypatch):
+    lightness = np.full((64, 64), 50, np.float32)
+    wanted = Engine(small_model / model_dir.LITERT)(lightness)
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    fallback = Engine(small_model / model_dir.LITERT)
+    assert type(fallback._run).__module__.startswith("tensorflow")
+    assert np.abs(fallback(lightness) - wanted).max() < 0.05
