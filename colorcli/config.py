@@ -21,7 +21,7 @@ class ModelConfig:
 
     backbone: str = "efficientnet-lite0"
     loss: str = "classification"
-    size: int = 256
+    size: int = 128
     decoder: tuple[int, ...] = (128, 96, 64)
 
     @classmethod
