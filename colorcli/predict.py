@@ -47,14 +47,17 @@ def colorize_bytes(
 ) -> tuple[bytes, Result]:
     """Encoded colours of an encoded photograph. Raises ``ImageError``."""
     marks = [time.perf_counter()]
-    picture = images.decode(data, name, max_pixels=output.max_pixels)
+    document = images.decode(data, name, max_pixels=output.max_pixels)
+    picture = document.frames[0]
     marks.append(time.perf_counter())
     ab = colorizer.ab(picture.gray)
     marks.append(time.perf_counter())
     rgb = join(picture.gray, ab, np.uint16 if picture.depth == 16 else np.uint8)
     marks.append(time.perf_counter())
     try:
-        encoded = images.encode(rgb, picture, format or picture.format, quality=output.quality)
+        encoded = images.encode(
+            [(rgb, picture)], document, format or document.format, quality=output.quality
+        )
     except ImageError as error:
         raise ImageError(f"{name}: {error}") from None
     marks.append(time.perf_counter())
