@@ -219,7 +219,7 @@ def predict(
         raise UsageError("stdin cannot be both a photograph and the list of --files-from")
     listed = _listed(files_from, nul)
     from colorcli import images
-    from colorcli.files import STREAM, find, output_folder, plan
+    from colorcli.files import STREAM, find, is_special, output_folder, plan
     from colorcli.predict import Output, Result, suffix_for
     from colorcli.predict import predict as run
 
@@ -228,13 +228,16 @@ def predict(
         leave_out=output_folder(output),
     )  # fmt: skip
     jobs = plan(
-        found.entries, output, suffix=suffix_for(format), written=images.SUFFIXES,
+        found.entries, output, suffix=suffix_for(format), copies=images.READABLE,
         model=Path(model).name, overwrite=overwrite, skip_existing=skip_existing,
     )  # fmt: skip
-    if format is None:
+    if format is not None:
+        images.format_of(f"--format {suffix_for(format)}")
+    else:
         for job in jobs:
-            if job.target not in (None, STREAM):
-                images.format_of(job.target)
+            unknown = job.todo and os.path.splitext(job.target)[1].lower() not in images.SUFFIXES
+            if unknown and job.target != STREAM and not is_special(job.target):
+                images.format_of(job.target)  # raises, with what is known
     piped = any(job.target == STREAM for job in jobs)
     if piped and json:
         raise UsageError("--json and a picture cannot share stdout; give -o FILE")

@@ -128,6 +128,8 @@ def as_dict(config: Any) -> dict[str, Any]:
 # tests/test_tables.py keeps them equal to the tables.
 BACKBONE_NAMES = ("plain", "efficientnet-lite0", "efficientnet-lite2")
 LOSS_NAMES = ("mse", "smooth-l1", "classification")
-IMAGE_FORMATS = ("jpeg", "png", "tiff", "webp", "avif", "bmp", "ppm")
+IMAGE_FORMATS = (
+    "jpeg", "png", "tiff", "webp", "avif", "gif", "bmp", "jp2", "ppm", "heic",
+)  # fmt: skip
 EXPORT_FORMATS = ("keras", "saved-model", "litert")
 DEVICES = ("auto", "cpu", "gpu")

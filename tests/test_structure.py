@@ -9,8 +9,9 @@ from conftest import REPO
 
 PACKAGE = REPO / "colorcli"
 LAYERS = (
-    "errors", "native", "config", "lab", "bins", "losses", "backbones", "files", "interrupt", "pipeline",
-    "images", "metrics", "coco", "aging", "model", "model_dir", "engine", "colorizer", "dataset", "prepare",
+    "errors", "native", "config", "lab", "bins", "losses", "backbones", "files", "interrupt",
+    "pipeline", "icc", "metadata", "deep", "images", "metrics", "coco", "aging", "model",
+    "model_dir", "engine", "colorizer", "dataset", "prepare",
     "train", "predict", "evaluate", "export", "report", "cli", "__main__",
 )  # fmt: skip
 
