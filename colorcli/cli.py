@@ -308,6 +308,8 @@ def predict(
 
 def _summary(counts: dict[str, int], finished: list[str], results: int, seconds: float) -> None:
     """One line on stderr; where there was one photograph, where it went."""
+    if counts == {"failed": 1}:  # said already
+        return
     if counts == {"done": 1}:
         report.say(f"colorize: {finished[0]}")
         return

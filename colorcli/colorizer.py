@@ -48,7 +48,7 @@ class Colorizer:
             raise UsageError(f"unknown device {device!r}; known: {', '.join(DEVICES)}")
         # OpenCV makes its Lab tables, 0.1 s of work, at the first conversion: meanwhile.
         nothing = np.zeros((1, 1), np.uint8), np.zeros((1, 1, 2), np.float32)
-        threading.Thread(target=join, args=nothing, daemon=True).start()
+        threading.Thread(target=join, args=nothing).start()
         runtime = ENGINES[device]
         self.folder = model_dir.load(model, needs=runtime.needs)
         self.knobs = knobs
