@@ -166,20 +166,29 @@ def write_ppm(rgb: np.ndarray) -> bytes:
     return b"P6\n%d %d\n%d\n" % (width, height, np.iinfo(rgb.dtype).max) + big.tobytes()
 
 
+def _bgr(rgb: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
+    if alpha is None:
+        return cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    return cv2.merge([rgb[..., 2], rgb[..., 1], rgb[..., 0], alpha])
+
+
 def write_png(rgb: np.ndarray, alpha: np.ndarray | None, chunks: bytes) -> bytes:
     """(H, W, 3) uint16, alpha (H, W) uint16 or None, as a PNG with ``chunks`` after ``IHDR``."""
-    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
-    if alpha is not None:
-        bgr = cv2.merge([*cv2.split(bgr), alpha])
-    _, buffer = cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    _, buffer = cv2.imencode(".png", _bgr(rgb, alpha), [cv2.IMWRITE_PNG_COMPRESSION, 1])
     data = memoryview(buffer).cast("B")
     return b"".join([data[:33], chunks, data[33:]])
 
 
-def write_jp2(rgb: np.ndarray) -> bytes:
-    """(H, W, 3) uint16 as a lossless JPEG 2000; sRGB is said by its enumerated colour space."""
-    ratio = [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000]
-    _, buffer = cv2.imencode(".jp2", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), ratio)
+def write_jp2(rgb: np.ndarray, alpha: np.ndarray | None) -> bytes:
+    """(H, W, 3) uint16, alpha (H, W) uint16 or None, as a lossless JPEG 2000 in sRGB.
+
+    Raises ``ImageError`` for a picture too small for OpenCV's six levels of halving.
+    """
+    if min(rgb.shape[:2]) < 32:
+        raise ImageError("16-bit jp2 is written from 32 pixels a side; choose --format png or tiff")
+    _, buffer = cv2.imencode(
+        ".jp2", _bgr(rgb, alpha), [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000]
+    )
     return buffer.tobytes()
 
 
@@ -277,7 +286,7 @@ def write_tiff(
     """Pages of (H, W, 3) RGB with alpha (H, W) of their dtype or None, as a deflated TIFF."""
     tifffile = _tifffile()
     buffer = io.BytesIO()
-    tags, below = metadata.tiff_tags(extra)
+    tags, below = metadata.tiff_tags(extra, below=not big)
     more: dict[str, Any] = {"iccprofile": profile, "extratags": tags}
     if "dpi" in extra:
         more |= {"resolution": extra["dpi"], "resolutionunit": "INCH"}
@@ -298,7 +307,7 @@ def write_tiff(
                 **more,
             )
             more["extratags"] = ()  # the file's own stand on its first page
-    if below and not big:
+    if below:
         _append_directories(buffer, below)
     return buffer.getvalue()
 

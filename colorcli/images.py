@@ -307,9 +307,9 @@ def _document(
     kind = image.format or ""
     extra: dict[str, Any] = {}
     frames = _Frames(len(pages), load)
-    first = frames[0]
-    if animated and first is not None and "loop" in image.info:
-        extra["loop"] = int(image.info["loop"])
+    frames[0]
+    if animated and ("loop" in image.info or kind == "AVIF"):
+        extra["loop"] = int(image.info.get("loop", 0))
     return Document(format, frames, extra, name)
 
 
@@ -589,13 +589,11 @@ def _write_gif(pages: Iterator[Page], copy: Copy) -> bytes:
 
 
 def _write_jp2(pages: Iterator[Page], copy: Copy) -> bytes:
-    rgb, alpha = page = next(pages)
-    if rgb.dtype == np.uint16 and alpha is None:
-        return deep.write_jp2(rgb)
-    if rgb.dtype == np.uint16:
-        page = to_depth(rgb, np.dtype(np.uint8)), to_depth(alpha, np.dtype(np.uint8))
+    page = next(pages)
+    if page[0].dtype == np.uint16:
+        return deep.write_jp2(*page)
     # Halving a side below one pixel is an error, so a small picture gets fewer levels.
-    levels = max(1, min(6, min(rgb.shape[:2]).bit_length()))
+    levels = max(1, min(6, min(page[0].shape[:2]).bit_length()))
     return _save(_image(page), "JPEG2000", {"num_resolutions": levels})
 
 
@@ -684,8 +682,8 @@ def _fits(format: str, document: Document) -> None:
     if count > 1 and kind not in FORMATS[format].holds:
         able = ", ".join(name for name, f in FORMATS.items() if kind in f.holds)
         raise ImageError(
-            f"{count} {'frames' if animated else 'pages'}, and {format} holds "
-            f"{'none of them moving' if animated else 'one'}; choose --format from: {able}"
+            f"{count} {'frames' if animated else 'pages'}, and {format} holds one picture; "
+            f"choose --format from: {able}"
         )
 
 
