@@ -16,6 +16,7 @@ from PIL import ExifTags, Image
 
 from colorcli import metadata
 from colorcli.errors import ImageError
+from colorcli.whole import truncated
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # we say what is wrong
 
@@ -88,7 +89,9 @@ def _deep_png(data: bytes) -> bool:
 
 def _deep_jp2(data: bytes) -> bool:
     at = data.find(b"\xff\x4f\xff\x51")  # SOC and SIZ open the codestream
-    return at >= 0 and data[at + 40 : at + 42] == b"\0\3" and (data[at + 42] & 0x7F) + 1 > 8
+    return (
+        at >= 0 and data[at + 40 : at + 42] in (b"\0\3", b"\0\4") and (data[at + 42] & 0x7F) + 1 > 8
+    )
 
 
 def from_image(image: Image.Image, data: bytes, index: int) -> Samples | None:
@@ -131,10 +134,10 @@ class Netpbm:
         else:
             dtype = np.dtype(f"{self.order}{'u2' if self.peak else 'f4'}")
             if len(data) - self.start < count * dtype.itemsize:
-                raise ImageError("damaged picture (the file is truncated); check the file")
+                raise truncated()
             values = np.frombuffer(data, dtype, count, self.start)
         if values.size < count:
-            raise ImageError("damaged picture (the file is truncated); check the file")
+            raise truncated()
         shape = (height, width, channels) if channels > 1 else (height, width)
         if not self.peak:  # PFM: floats, bottom row first
             return Samples(_sixteen(values.reshape(shape)[::-1]))
