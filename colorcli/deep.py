@@ -52,10 +52,9 @@ def _sixteen(values: np.ndarray, bits: int = 16) -> np.ndarray:
         if bits == 16:
             return np.ascontiguousarray(values)
         return (values.astype(np.uint32) * 65535 // (2**bits - 1)).astype(np.uint16)
-    if values.min() < 0 or values.max() > 65535:
-        raise ImageError(
-            f"{8 * values.dtype.itemsize}-bit samples; convert the picture to 8 or 16 bits first"
-        )
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > 65535:
+        raise ImageError(f"samples from {low} to {high}; convert the picture to 8 or 16 bits first")
     return values.astype(np.uint16)
 
 
