@@ -16,6 +16,7 @@ from PIL import ExifTags, Image
 
 from colorcli import metadata
 from colorcli.errors import ImageError
+from colorcli.whole import truncated
 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # we say what is wrong
 
@@ -51,10 +52,9 @@ def _sixteen(values: np.ndarray, bits: int = 16) -> np.ndarray:
         if bits == 16:
             return np.ascontiguousarray(values)
         return (values.astype(np.uint32) * 65535 // (2**bits - 1)).astype(np.uint16)
-    if values.min() < 0 or values.max() > 65535:
-        raise ImageError(
-            f"{8 * values.dtype.itemsize}-bit samples; convert the picture to 8 or 16 bits first"
-        )
+    low, high = int(values.min()), int(values.max())
+    if low < 0 or high > 65535:
+        raise ImageError(f"samples from {low} to {high}; convert the picture to 8 or 16 bits first")
     return values.astype(np.uint16)
 
 
@@ -88,7 +88,9 @@ def _deep_png(data: bytes) -> bool:
 
 def _deep_jp2(data: bytes) -> bool:
     at = data.find(b"\xff\x4f\xff\x51")  # SOC and SIZ open the codestream
-    return at >= 0 and data[at + 40 : at + 42] == b"\0\3" and (data[at + 42] & 0x7F) + 1 > 8
+    return (
+        at >= 0 and data[at + 40 : at + 42] in (b"\0\3", b"\0\4") and (data[at + 42] & 0x7F) + 1 > 8
+    )
 
 
 def from_image(image: Image.Image, data: bytes, index: int) -> Samples | None:
@@ -131,10 +133,10 @@ class Netpbm:
         else:
             dtype = np.dtype(f"{self.order}{'u2' if self.peak else 'f4'}")
             if len(data) - self.start < count * dtype.itemsize:
-                raise ImageError("damaged picture (the file is truncated); check the file")
+                raise truncated()
             values = np.frombuffer(data, dtype, count, self.start)
         if values.size < count:
-            raise ImageError("damaged picture (the file is truncated); check the file")
+            raise truncated()
         shape = (height, width, channels) if channels > 1 else (height, width)
         if not self.peak:  # PFM: floats, bottom row first
             return Samples(_sixteen(values.reshape(shape)[::-1]))
@@ -166,20 +168,29 @@ def write_ppm(rgb: np.ndarray) -> bytes:
     return b"P6\n%d %d\n%d\n" % (width, height, np.iinfo(rgb.dtype).max) + big.tobytes()
 
 
+def _bgr(rgb: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
+    if alpha is None:
+        return cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    return cv2.merge([rgb[..., 2], rgb[..., 1], rgb[..., 0], alpha])
+
+
 def write_png(rgb: np.ndarray, alpha: np.ndarray | None, chunks: bytes) -> bytes:
     """(H, W, 3) uint16, alpha (H, W) uint16 or None, as a PNG with ``chunks`` after ``IHDR``."""
-    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
-    if alpha is not None:
-        bgr = cv2.merge([*cv2.split(bgr), alpha])
-    _, buffer = cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    _, buffer = cv2.imencode(".png", _bgr(rgb, alpha), [cv2.IMWRITE_PNG_COMPRESSION, 1])
     data = memoryview(buffer).cast("B")
     return b"".join([data[:33], chunks, data[33:]])
 
 
-def write_jp2(rgb: np.ndarray) -> bytes:
-    """(H, W, 3) uint16 as a lossless JPEG 2000; sRGB is said by its enumerated colour space."""
-    ratio = [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000]
-    _, buffer = cv2.imencode(".jp2", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), ratio)
+def write_jp2(rgb: np.ndarray, alpha: np.ndarray | None) -> bytes:
+    """(H, W, 3) uint16, alpha (H, W) uint16 or None, as a lossless JPEG 2000 in sRGB.
+
+    Raises ``ImageError`` for a picture too small for OpenCV's six levels of halving.
+    """
+    if min(rgb.shape[:2]) < 32:
+        raise ImageError("16-bit jp2 is written from 32 pixels a side; choose --format png or tiff")
+    _, buffer = cv2.imencode(
+        ".jp2", _bgr(rgb, alpha), [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000]
+    )
     return buffer.tobytes()
 
 
@@ -277,7 +288,7 @@ def write_tiff(
     """Pages of (H, W, 3) RGB with alpha (H, W) of their dtype or None, as a deflated TIFF."""
     tifffile = _tifffile()
     buffer = io.BytesIO()
-    tags, below = metadata.tiff_tags(extra)
+    tags, below = metadata.tiff_tags(extra, below=not big)
     more: dict[str, Any] = {"iccprofile": profile, "extratags": tags}
     if "dpi" in extra:
         more |= {"resolution": extra["dpi"], "resolutionunit": "INCH"}
@@ -298,7 +309,7 @@ def write_tiff(
                 **more,
             )
             more["extratags"] = ()  # the file's own stand on its first page
-    if below and not big:
+    if below:
         _append_directories(buffer, below)
     return buffer.getvalue()
 

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image, ImageCms
 
-from colorcli import deep, metadata
+from colorcli import deep, metadata, whole
 from colorcli.errors import ColorizeError, ImageError, UsageError, reason
 from colorcli.icc import Conversion, conversion, srgb_profile
 from colorcli.lab import is_neutral, neutral, strips
@@ -30,7 +30,6 @@ __all__ = [
 ]  # fmt: skip
 
 MAX_PIXELS = 512_000_000
-MAX_FRAMES = 10_000
 Image.MAX_IMAGE_PIXELS = None  # decode() has its own limit, read from the header
 
 
@@ -171,44 +170,17 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
         )
 
 
-def _gif_frames(data: bytes) -> int:
-    """Frames of a whole GIF, by its blocks; raises ``ImageError`` when its end is missing."""
-    frames, at = 0, 13
-
-    def table(flags: int) -> int:
-        return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
-
-    try:
-        at += table(data[10])
-        while (kind := data[at]) != 0x3B:
-            if kind == 0x2C:
-                frames += 1
-                at += 11 + table(data[at + 9])
-            elif kind == 0x21:
-                at += 2
-            else:
-                raise ImageError("damaged picture (unknown block); check the file")
-            while size := data[at]:
-                at += size + 1
-            at += 1
-            if frames > MAX_FRAMES:
-                break
-    except IndexError:
-        raise ImageError("damaged picture (the file is truncated); check the file") from None
-    return frames
-
-
 # Multi-picture JPEGs of phones hold previews and gain maps besides the photograph; only frames
 # of the "Multi-Frame" kinds are photographs in their own right (CIPA DC-007, 5.2.3.3).
 def _pages(image: Image.Image, data: bytes) -> list[int]:
     """Pillow's numbers of the frames that are pictures, not thumbnails, masks or previews."""
     if image.format == "GIF":
-        return list(range(max(1, _gif_frames(data))))
+        return list(range(max(1, whole.gif_frames(data))))
     count = getattr(image, "n_frames", 1)
     if image.format == "MPO":
         kinds = [entry["Attribute"]["MPType"] for entry in image.mpinfo[0xB002]]
         return [0, *(i for i, kind in enumerate(kinds) if i and kind.startswith("Multi-Frame"))]
-    if image.format == "TIFF" and 1 < count <= MAX_FRAMES:
+    if image.format == "TIFF" and 1 < count <= whole.MAX_FRAMES:
         kinds = []
         for i in range(count):
             image.seek(i)
@@ -280,8 +252,8 @@ def _document(
 ) -> Document:
     _check_size(*image.size, max_pixels)
     pages = _pages(image, data)
-    if len(pages) > MAX_FRAMES:
-        raise ImageError(f"more than {MAX_FRAMES} frames; split the file first")
+    if len(pages) > whole.MAX_FRAMES:
+        raise ImageError(f"more than {whole.MAX_FRAMES} frames; split the file first")
     animated = len(pages) > 1 and format not in ("tiff", "heic", "jpeg")
     if animated:
         _check_size(image.width * len(pages), image.height, max_pixels)
@@ -308,9 +280,9 @@ def _document(
     kind = image.format or ""
     extra: dict[str, Any] = {}
     frames = _Frames(len(pages), load)
-    first = frames[0]
-    if animated and first is not None and "loop" in image.info:
-        extra["loop"] = int(image.info["loop"])
+    frames[0]
+    if animated and ("loop" in image.info or kind == "AVIF"):
+        extra["loop"] = int(image.info.get("loop", 0))
     return Document(format, frames, extra, name)
 
 
@@ -344,6 +316,8 @@ def _orientation(image: Image.Image) -> int:
 
 def _picture(image: Image.Image, data: bytes, page: int, keep: bool) -> Picture:
     """The current frame of a Pillow image."""
+    if image.format == "JPEG2000":
+        whole.check_jp2(data)
     samples = deep.from_image(image, data, page)
     if samples is not None:
         if image.format != "TIFF":
@@ -351,6 +325,8 @@ def _picture(image: Image.Image, data: bytes, page: int, keep: bool) -> Picture:
             samples = deep.Samples(samples.pixels, samples.alpha, profile, turned)
         return _from_samples(samples, keep)
     image.load()
+    if image.format in ("JPEG", "MPO") and page == 0:
+        whole.check_jpeg(image, data)
     turned = _orientation(image)
     convert = conversion(image.info.get("icc_profile"))
     if image.mode.startswith("I") or image.mode == "F":
@@ -598,13 +574,11 @@ def _write_gif(pages: Iterator[Page], copy: Copy) -> bytes:
 
 
 def _write_jp2(pages: Iterator[Page], copy: Copy) -> bytes:
-    rgb, alpha = page = next(pages)
-    if rgb.dtype == np.uint16 and alpha is None:
-        return deep.write_jp2(rgb)
-    if rgb.dtype == np.uint16:
-        page = to_depth(rgb, np.dtype(np.uint8)), to_depth(alpha, np.dtype(np.uint8))
+    page = next(pages)
+    if page[0].dtype == np.uint16:
+        return deep.write_jp2(*page)
     # Halving a side below one pixel is an error, so a small picture gets fewer levels.
-    levels = max(1, min(6, min(rgb.shape[:2]).bit_length()))
+    levels = max(1, min(6, min(page[0].shape[:2]).bit_length()))
     return _save(_image(page), "JPEG2000", {"num_resolutions": levels})
 
 
@@ -693,8 +667,8 @@ def _fits(format: str, document: Document) -> None:
     if count > 1 and kind not in FORMATS[format].holds:
         able = ", ".join(name for name, f in FORMATS.items() if kind in f.holds)
         raise ImageError(
-            f"{count} {'frames' if animated else 'pages'}, and {format} holds "
-            f"{'none of them moving' if animated else 'one'}; choose --format from: {able}"
+            f"{count} {'frames' if animated else 'pages'}, and {format} holds one picture; "
+            f"choose --format from: {able}"
         )
 
 

@@ -125,20 +125,21 @@ def jpeg_segment(iptc: bytes) -> bytes:
     return b"\xff\xed" + struct.pack(">H", len(body) + 2) + body if len(body) < 65530 else b""
 
 
-def tiff_tags(extra: Mapping[str, Any]) -> tuple[list[tuple], dict[int, dict]]:
-    """TIFF tags for ``tifffile``'s ``extratags``, and the sub-directories by their tag.
+def tiff_tags(extra: Mapping[str, Any], below: bool = True) -> tuple[list[tuple], dict[int, dict]]:
+    """TIFF tags for ``tifffile``'s ``extratags``, and the EXIF and GPS directories ``below`` by tag.
 
     A place for the pointer to each sub-directory is among the tags, under its number less one.
     """
     tags: list[tuple] = []
-    below: dict[int, dict] = {}
+    directories: dict[int, dict] = {}
     exif = Image.Exif()
     if "exif" in extra:
         exif.load(extra["exif"])
     for tag, value in exif.items():
         if tag in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-            below[tag] = dict(exif.get_ifd(tag))
-            tags.append((tag - 1, 4, 1, 0, True))  # becomes the pointer when it stands
+            if below:
+                directories[tag] = dict(exif.get_ifd(tag))
+                tags.append((tag - 1, 4, 1, 0, True))  # becomes the pointer when it stands
         elif tag not in _STORAGE and tag not in (282, 283, 296) and (entry := _entry(value)):
             tags.append((tag, *entry, True))
     if "xmp" in extra:
@@ -147,7 +148,7 @@ def tiff_tags(extra: Mapping[str, Any]) -> tuple[list[tuple], dict[int, dict]]:
         tags.append((_IPTC, 7, len(extra["iptc"]), extra["iptc"], True))
         block = photoshop(extra["iptc"])
         tags.append((_PHOTOSHOP, 1, len(block), block, True))
-    return tags, below
+    return tags, directories
 
 
 def _entry(value: Any) -> tuple | None:
