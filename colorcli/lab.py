@@ -29,17 +29,19 @@ _F_FROM_RGB = XYZ_FROM_RGB / WHITE[:, None]
 _RGB_FROM_F = np.linalg.inv(_F_FROM_RGB)
 _EPSILON, _KAPPA, _OFFSET = 0.008856, 7.787, 16.0 / 116.0
 
-STRIP = 1 << 20  # pixels of one strip in whole-photograph work: bounds memory, fits caches
+STRIP = 1 << 17  # pixels of one strip in whole-photograph work: its planes fit the cache
 
 
-def _linear(srgb: Any, xp: Any) -> Any:
+def srgb_linear(srgb: Any, xp: Any = np) -> Any:
+    """Encoded sRGB in 0…1 to linear light in 0…1 (IEC 61966-2-1)."""
     # maximum() keeps the unused branch finite, so gradients through where() stay finite too.
     return xp.where(
         srgb > 0.04045, ((xp.maximum(srgb, 0.04045) + 0.055) / 1.055) ** 2.4, srgb / 12.92
     )
 
 
-def _encoded(linear: Any, xp: Any) -> Any:
+def srgb_encoded(linear: Any, xp: Any = np) -> Any:
+    """Linear light to encoded sRGB (IEC 61966-2-1); both in 0…1."""
     powered = 1.055 * xp.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055
     return xp.where(linear > 0.0031308, powered, linear * 12.92)
 
@@ -54,7 +56,7 @@ def rgb_to_lab(rgb: Any, xp: Any = np) -> Any:
         rgb = np.asarray(rgb)
         if rgb.dtype.kind != "f":
             raise TypeError(f"rgb_to_lab takes floats in 0…1, not {rgb.dtype}")
-    t = xp.matmul(_linear(rgb, xp), _constant(_F_FROM_RGB, xp, rgb))
+    t = xp.matmul(srgb_linear(rgb, xp), _constant(_F_FROM_RGB, xp, rgb))
     f = xp.where(t > _EPSILON, xp.maximum(t, _EPSILON) ** (1 / 3), _KAPPA * t + _OFFSET)
     fx, fy, fz = f[..., 0], f[..., 1], f[..., 2]
     return xp.stack([116.0 * fy - 16.0, 500.0 * (fx - fy), 200.0 * (fy - fz)], axis=-1)
@@ -67,13 +69,13 @@ def lab_to_rgb(lab: Any, xp: Any = np) -> Any:
     f = xp.stack([fy + lab[..., 1] / 500.0, fy, fy - lab[..., 2] / 200.0], axis=-1)
     edge = 0.2068966  # where scikit-image, too, changes from the cube to the line
     t = xp.where(f > edge, f**3, (f - _OFFSET) / _KAPPA)
-    rgb = _encoded(xp.matmul(t, _constant(_RGB_FROM_F, xp, lab)), xp)
+    rgb = srgb_encoded(xp.matmul(t, _constant(_RGB_FROM_F, xp, lab)), xp)
     return xp.clip(rgb, 0.0, 1.0)
 
 
 def lightness(gray: Any, xp: Any = np) -> Any:
     """L of neutral sRGB ``gray`` in 0…1: the first plane of ``rgb_to_lab`` where R = G = B."""
-    y = _linear(gray, xp)
+    y = srgb_linear(gray, xp)
     f = xp.where(y > _EPSILON, xp.maximum(y, _EPSILON) ** (1 / 3), _KAPPA * y + _OFFSET)
     return 116.0 * f - 16.0
 
@@ -98,12 +100,12 @@ def _lightness_table(dtype: np.dtype) -> np.ndarray:
 @lru_cache(maxsize=2)
 def _linear_table(dtype: np.dtype) -> np.ndarray:
     levels = np.iinfo(dtype).max
-    return _linear(np.arange(levels + 1) / levels, np).astype(np.float32)
+    return srgb_linear(np.arange(levels + 1) / levels, np).astype(np.float32)
 
 
 @lru_cache(maxsize=1)
 def _encoded_table() -> np.ndarray:
-    return np.rint(_encoded(np.arange(65536) / 65535, np) * 65535).astype(np.uint16)
+    return np.rint(srgb_encoded(np.arange(65536) / 65535, np) * 65535).astype(np.uint16)
 
 
 def _look_up(table: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -119,6 +121,18 @@ def strips(height: int, width: int) -> list[slice]:
     """Row slices that cover ``height`` with about ``STRIP`` pixels each."""
     rows = max(1, STRIP // max(1, width))
     return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
+
+
+def is_neutral(rgb: np.ndarray) -> bool:
+    """Whether R = G = B everywhere in (H, W, 3) uint8 or uint16."""
+    sample = rgb[:: max(1, rgb.shape[0] // 64), :: max(1, rgb.shape[1] // 64)]
+    if (sample != sample[..., :1]).any():  # most colour photographs show it at once
+        return False
+    for rows in strips(*rgb.shape[:2]):
+        r, g, b = cv2.split(np.ascontiguousarray(rgb[rows]))
+        if not (np.array_equal(r, g) and np.array_equal(g, b)):
+            return False
+    return True
 
 
 def neutral(rgb: np.ndarray) -> np.ndarray:
