@@ -23,6 +23,26 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
+NARROW = 55.0  # range of L below which a photograph counts as faded
+TAILS = 0.5  # percent of the pixels left outside the range at either end
+SPREAD = (3.0, 97.0)  # the range of L that a faded photograph is shown to the network with
+
+
+def stretch(lightness: np.ndarray) -> np.ndarray:
+    """What the network is shown of L (H, W) float32: itself, or stretched where its range is narrow.
+
+    Fading takes colours along with contrast from what a network recognises; photographs of normal
+    contrast lose by stretching (benchmarks/old.py). The output's own L is never touched.
+    """
+    low, high = np.percentile(lightness, (TAILS, 100 - TAILS))
+    if high - low >= NARROW:
+        return lightness
+    factor = (SPREAD[1] - SPREAD[0]) / max(high - low, 10.0)  # a blank page stays blank
+    middle = (low + high) / 2
+    spread = sum(SPREAD) / 2 + (lightness - middle) * factor
+    return np.clip(spread, 0, 100).astype(np.float32)
+
+
 class Colorizer:
     """A model with its knobs, ready to colour. Serves any number of threads.
 
@@ -70,7 +90,7 @@ class Colorizer:
             shrinking = min(gray.shape) > side
             how = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
             small = cv2.resize(gray, (side, side), interpolation=how)
-        lightness, knobs = plane(small), self.knobs
+        lightness, knobs = stretch(plane(small)), self.knobs
         try:
             engine = self._idle.get_nowait()
         except Empty:  # as many engines as threads that have met here

@@ -5,6 +5,7 @@ import sys
 import threading
 from itertools import count, islice
 
+import cv2
 import numpy as np
 import pytest
 from conftest import scene
@@ -12,11 +13,11 @@ from PIL import Image
 
 import colorcli
 from colorcli import model_dir, native
-from colorcli.colorizer import Colorizer
+from colorcli.colorizer import Colorizer, stretch
 from colorcli.config import DEVICES, Knobs
 from colorcli.engine import ENGINES, Keras, LiteRT
 from colorcli.errors import ImageError, ModelError, UsageError
-from colorcli.lab import rgb_to_lab
+from colorcli.lab import neutral, plane, rgb_to_lab
 
 
 @pytest.fixture(scope="module")
@@ -203,3 +204,23 @@ def test_no_gpu_is_one_line(small_model):
     else:
         with pytest.raises(UsageError, match="finds no GPU here; use --device cpu"):
             Colorizer(small_model, device="gpu")
+
+
+def test_only_a_narrow_range_is_stretched():
+    random = np.random.default_rng(0)
+    normal = random.uniform(5, 95, (64, 64)).astype(np.float32)
+    assert stretch(normal) is normal
+    faded = stretch(40 + 0.2 * normal)
+    assert np.ptp(faded) > 90 and faded.min() >= 0 and faded.max() <= 100
+    assert np.corrcoef(faded.ravel(), normal.ravel())[0, 1] > 0.999
+    blank = stretch(np.full((64, 64), 80, np.float32))
+    assert np.ptp(blank) == 0 and 0 <= blank.min() <= 100
+
+
+def test_fading_changes_the_colours_little(small_model):
+    gray = neutral(scene(3, 160, 160))
+    faded = (16000 + 0.35 * gray).astype(np.uint16)
+    colorizer = Colorizer(small_model)
+    clean, old = colorizer.ab(gray), colorizer.ab(faded)
+    plain = colorizer._first(plane(cv2.resize(faded, (64, 64), interpolation=cv2.INTER_AREA)))
+    assert np.abs(old - clean).mean() < np.abs(plain - clean).mean()
