@@ -338,7 +338,7 @@ def _picture(image: Image.Image, data: bytes, page: int, keep: bool) -> Picture:
         if image.has_transparency_data:
             image = image.convert("LA")
             alpha = np.asarray(image.getchannel("A"))
-        gray = np.asarray(image.getchannel("L") if image.mode == "LA" else image.convert("L"))
+        gray = np.asarray(image if image.mode == "L" else image.convert("L"))
         return _upright(Picture(_gray(gray, convert), None, alpha, 8), turned)
     height, width = shape = image.size[::-1]
     alpha = np.empty(shape, np.uint8) if image.has_transparency_data else None
@@ -364,7 +364,8 @@ def _band(strip: Image.Image, convert: Conversion) -> np.ndarray:
         return _neutral_or(
             np.asarray(ImageCms.profileToProfile(strip, lab, srgb, outputMode="RGB"))
         )
-    return _from_rgb(np.asarray(strip.convert("RGB")), convert)
+    strip = strip if strip.mode == "RGB" else strip.convert("RGB")  # which would copy it
+    return _from_rgb(np.asarray(strip), convert)
 
 
 def _neutral_or(rgb: np.ndarray) -> np.ndarray:
