@@ -709,7 +709,7 @@ def encode(
         width, height = document.size
         extra = {k: v for k, v in document.extra.items() if not strip or k == "loop"}
         quality = chosen.quality if quality is None else quality
-        return chosen.write(pages(), Copy(count, quality, extra, durations, width * height))
+        data = chosen.write(pages(), Copy(count, quality, extra, durations, width * height))
     except MemoryError:
         raise
     except ImportError:
@@ -723,3 +723,6 @@ def encode(
         raise ImageError(
             f"{name}: {format} cannot hold this picture ({reason(error)}); choose another --format"
         ) from None
+    if len(durations) != count:
+        raise ValueError(f"{name}: {len(durations)} pictures for {count} frames")
+    return data
