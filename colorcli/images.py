@@ -7,12 +7,13 @@ import importlib.util
 import io
 import os
 import re
+import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import cv2
 import numpy as np
@@ -485,9 +486,17 @@ def _animation(first: Image.Image, rest: Iterable[Page], copy: Copy) -> dict[str
 
 def _save(image: Image.Image, plugin: str, options: Mapping[str, Any]) -> bytes:
     _plugin(plugin)
-    buffer = io.BytesIO()
-    image.save(buffer, plugin, **options)
-    return buffer.getvalue()
+    # Pillow's encoders release the GIL when they write to a descriptor, not into a BytesIO.
+    with _memory_file() as file:
+        image.save(file, plugin, **options)
+        file.seek(0)
+        return file.read()
+
+
+def _memory_file() -> IO[bytes]:
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("picture"), "w+b")
+    return tempfile.TemporaryFile()
 
 
 def _chosen(copy: Copy, *keys: str) -> dict[str, Any]:
