@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import io
+import logging
 import os
 import re
 import tempfile
+import textwrap
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,6 +33,10 @@ __all__ = [
 
 MAX_PIXELS = 512_000_000
 Image.MAX_IMAGE_PIXELS = None  # decode() has its own limit, read from the header
+# Whatever Pillow has to say of a damaged file, decode() says in one line. Once for all: filters
+# set for a moment would be shared by all threads.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True)
@@ -145,19 +151,18 @@ def _plugin(kind: str) -> None:
 @contextmanager
 def _failures(name: str) -> Iterator[None]:
     """Whatever decoders raise at damaged bytes, as one ``ImageError`` with ``name``."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            yield
-        except MemoryError:
-            raise
-        except ColorizeError as error:
-            message = str(error)
-            raise ImageError(
-                message if message.startswith(f"{name}: ") else f"{name}: {message}"
-            ) from None
-        except Exception as error:
-            raise ImageError(f"{name}: damaged picture ({reason(error)}); check the file") from None
+    try:
+        yield
+    except MemoryError:
+        raise
+    except ColorizeError as error:
+        message = str(error)
+        raise ImageError(
+            message if message.startswith(f"{name}: ") else f"{name}: {message}"
+        ) from None
+    except Exception as error:
+        cause = textwrap.shorten(reason(error), 100, placeholder="…")
+        raise ImageError(f"{name}: damaged picture ({cause}); check the file") from None
 
 
 def _check_size(width: int, height: int, max_pixels: int) -> None:
@@ -240,7 +245,7 @@ def _strange_tiff(data: bytes, name: str, max_pixels: int, keep_color: bool) -> 
 
     def load(i: int) -> Picture:
         with _failures(name):
-            return _from_samples(deep.tiff_page(data, i), keep_color)
+            return _from_samples(deep.tiff_page(data, i, max_pixels), keep_color)
 
     frames = _Frames(count, load)
     frames[0]
