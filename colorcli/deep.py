@@ -18,8 +18,6 @@ from colorcli import metadata
 from colorcli.errors import ImageError
 from colorcli.whole import truncated
 
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # we say what is wrong
-
 
 @dataclass(frozen=True)
 class Samples:

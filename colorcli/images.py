@@ -370,7 +370,8 @@ def _band(strip: Image.Image, convert: Conversion) -> np.ndarray:
         return _neutral_or(
             np.asarray(ImageCms.profileToProfile(strip, lab, srgb, outputMode="RGB"))
         )
-    return _from_rgb(np.asarray(strip.convert("RGB")), convert)
+    strip = strip if strip.mode == "RGB" else strip.convert("RGB")  # which would copy it
+    return _from_rgb(np.asarray(strip), convert)
 
 
 def _neutral_or(rgb: np.ndarray) -> np.ndarray:
@@ -722,7 +723,7 @@ def encode(
         width, height = document.size
         extra = {k: v for k, v in document.extra.items() if not strip or k == "loop"}
         quality = chosen.quality if quality is None else quality
-        return chosen.write(pages(), Copy(count, quality, extra, durations, width * height))
+        data = chosen.write(pages(), Copy(count, quality, extra, durations, width * height))
     except MemoryError:
         raise
     except ImportError:
@@ -736,3 +737,6 @@ def encode(
         raise ImageError(
             f"{name}: {format} cannot hold this picture ({reason(error)}); choose another --format"
         ) from None
+    if len(durations) != count:
+        raise ValueError(f"{name}: {len(durations)} pictures for {count} frames")
+    return data
