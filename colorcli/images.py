@@ -344,7 +344,12 @@ def _picture(image: Image.Image, data: bytes, page: int, keep: bool) -> Picture:
         if image.has_transparency_data:
             image = image.convert("LA")
             alpha = np.asarray(image.getchannel("A"))
-        gray = np.asarray(image if image.mode == "L" else image.convert("L"))
+        if image.mode == "LA":
+            image = image.getchannel("L")
+        gray = np.empty(image.size[::-1], np.uint8)
+        for rows in strips(*gray.shape):  # a sixth of the time that Pillow takes for all at once
+            strip = image.crop((0, rows.start, image.width, rows.stop))
+            gray[rows] = np.asarray(strip if strip.mode == "L" else strip.convert("L"))
         return _upright(Picture(_gray(gray, convert), None, alpha, 8), turned)
     height, width = shape = image.size[::-1]
     alpha = np.empty(shape, np.uint8) if image.has_transparency_data else None
