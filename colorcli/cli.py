@@ -620,6 +620,8 @@ def models(json: Json = False) -> None:
 
 def main() -> None:
     """Entry point of the console script."""
+    # Workers are ours to start; NumPy's own threads would stand in their way.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     gc.set_threshold(50_000)  # importing makes many objects and no garbage
     for descriptor in (0, 1, 2):  # one closed by the caller must not become some file's
         try:

@@ -18,8 +18,6 @@ from colorcli import metadata
 from colorcli.errors import ImageError
 from colorcli.whole import truncated
 
-cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # we say what is wrong
-
 
 @dataclass(frozen=True)
 class Samples:
@@ -102,7 +100,7 @@ def from_image(image: Image.Image, data: bytes, index: int) -> Samples | None:
     if image.format == "TIFF":
         bits = image.tag_v2.get(258, (1,))
         if max(bits) > 8 and (len(bits) > 1 or image.tag_v2.get(277, 1) > 1 or max(bits) > 16):
-            return tiff_page(data, index)
+            return tiff_page(data, index, image.width * image.height)
     return None
 
 
@@ -200,7 +198,7 @@ def write_jp2(rgb: np.ndarray, alpha: np.ndarray | None) -> bytes:
 def _tifffile() -> Any:
     import tifffile  # 0.1 s: only for pictures that need it
 
-    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+    logging.getLogger("tifffile").addHandler(logging.NullHandler())
     return tifffile
 
 
@@ -221,12 +219,24 @@ def _missing(page: Any) -> ImageError:
     return ImageError(f"{kind}; pip install 'colorcli[tiff]', or save it uncompressed")
 
 
-def tiff_page(data: bytes, index: int) -> Samples:
+def _check_page(page: Any, size: int, max_pixels: int) -> None:
+    """Raise ``ImageError`` before tifffile believes a damaged directory and takes all memory."""
+    pixels = page.imagewidth * page.imagelength
+    tile = page.tilewidth * page.tilelength * max(1, page.tiledepth)
+    odd = page.imagedepth > 1 or page.samplesperpixel > 16 or page.bitspersample > 64
+    if not 0 < pixels <= max_pixels or odd or tile > max(4 * pixels, 1 << 22):
+        raise ImageError("damaged picture (an impossible layout); check the file")
+    parts = zip(page.dataoffsets, page.databytecounts, strict=False)
+    whole = page.compression > 1 or page.nbytes <= size
+    if not whole or any(start + count > size or not count for start, count in parts):
+        raise truncated()
+
+
+def tiff_page(data: bytes, index: int, max_pixels: int) -> Samples:
     """Page ``index`` of a TIFF file as it is stored; raises ``ImageError``."""
     with _tifffile().TiffFile(io.BytesIO(data)) as file:
         page = file.pages[index]
-        if not all(page.databytecounts):
-            raise ImageError("damaged picture (strips are missing); check the file")
+        _check_page(page, len(data), max_pixels)
         tag = page.tags.get(ExifTags.Base.Orientation)
         turned = int(tag.value) if tag else 1
         try:

@@ -161,6 +161,11 @@ def conversion(profile: bytes | None) -> Conversion:
     """
     if not profile:
         return Conversion()
+    with np.errstate(all="ignore"):
+        return _conversion(profile)
+
+
+def _conversion(profile: bytes) -> Conversion:
     try:
         tags = _tags(profile)
         space, pcs = profile[16:20], profile[20:24]

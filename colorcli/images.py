@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import io
+import logging
 import os
 import re
 import tempfile
+import textwrap
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -31,6 +33,10 @@ __all__ = [
 
 MAX_PIXELS = 512_000_000
 Image.MAX_IMAGE_PIXELS = None  # decode() has its own limit, read from the header
+# Whatever Pillow has to say of a damaged file, decode() says in one line. Once for all: filters
+# set for a moment would be shared by all threads.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True)
@@ -145,19 +151,18 @@ def _plugin(kind: str) -> None:
 @contextmanager
 def _failures(name: str) -> Iterator[None]:
     """Whatever decoders raise at damaged bytes, as one ``ImageError`` with ``name``."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            yield
-        except MemoryError:
-            raise
-        except ColorizeError as error:
-            message = str(error)
-            raise ImageError(
-                message if message.startswith(f"{name}: ") else f"{name}: {message}"
-            ) from None
-        except Exception as error:
-            raise ImageError(f"{name}: damaged picture ({reason(error)}); check the file") from None
+    try:
+        yield
+    except MemoryError:
+        raise
+    except ColorizeError as error:
+        message = str(error)
+        raise ImageError(
+            message if message.startswith(f"{name}: ") else f"{name}: {message}"
+        ) from None
+    except Exception as error:
+        cause = textwrap.shorten(reason(error), 100, placeholder="…")
+        raise ImageError(f"{name}: damaged picture ({cause}); check the file") from None
 
 
 def _check_size(width: int, height: int, max_pixels: int) -> None:
@@ -240,7 +245,7 @@ def _strange_tiff(data: bytes, name: str, max_pixels: int, keep_color: bool) -> 
 
     def load(i: int) -> Picture:
         with _failures(name):
-            return _from_samples(deep.tiff_page(data, i), keep_color)
+            return _from_samples(deep.tiff_page(data, i, max_pixels), keep_color)
 
     frames = _Frames(count, load)
     frames[0]
@@ -339,7 +344,12 @@ def _picture(image: Image.Image, data: bytes, page: int, keep: bool) -> Picture:
         if image.has_transparency_data:
             image = image.convert("LA")
             alpha = np.asarray(image.getchannel("A"))
-        gray = np.asarray(image.getchannel("L") if image.mode == "LA" else image.convert("L"))
+        if image.mode == "LA":
+            image = image.getchannel("L")
+        gray = np.empty(image.size[::-1], np.uint8)
+        for rows in strips(*gray.shape):  # a sixth of the time that Pillow takes for all at once
+            strip = image.crop((0, rows.start, image.width, rows.stop))
+            gray[rows] = np.asarray(strip if strip.mode == "L" else strip.convert("L"))
         return _upright(Picture(_gray(gray, convert), None, alpha, 8), turned)
     height, width = shape = image.size[::-1]
     alpha = np.empty(shape, np.uint8) if image.has_transparency_data else None
@@ -365,7 +375,8 @@ def _band(strip: Image.Image, convert: Conversion) -> np.ndarray:
         return _neutral_or(
             np.asarray(ImageCms.profileToProfile(strip, lab, srgb, outputMode="RGB"))
         )
-    return _from_rgb(np.asarray(strip.convert("RGB")), convert)
+    strip = strip if strip.mode == "RGB" else strip.convert("RGB")  # which would copy it
+    return _from_rgb(np.asarray(strip), convert)
 
 
 def _neutral_or(rgb: np.ndarray) -> np.ndarray:
@@ -717,7 +728,7 @@ def encode(
         width, height = document.size
         extra = {k: v for k, v in document.extra.items() if not strip or k == "loop"}
         quality = chosen.quality if quality is None else quality
-        return chosen.write(pages(), Copy(count, quality, extra, durations, width * height))
+        data = chosen.write(pages(), Copy(count, quality, extra, durations, width * height))
     except MemoryError:
         raise
     except ImportError:
@@ -731,3 +742,6 @@ def encode(
         raise ImageError(
             f"{name}: {format} cannot hold this picture ({reason(error)}); choose another --format"
         ) from None
+    if len(durations) != count:
+        raise ValueError(f"{name}: {len(durations)} pictures for {count} frames")
+    return data

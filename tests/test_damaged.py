@@ -264,6 +264,8 @@ BAD = {
     "tiff 64 bit": raw_tiff(5, 5, 64),
     "tiff of 3 bits": raw_tiff(5, 5, 3),
     "tiff of 65535 samples": raw_tiff(5, 5, 8, samples=65535),
+    "tiff 16 of 50000 samples": raw_tiff(5, 5, 16, samples=50_000, bytes=50),
+    "tiff 16 of bytes it lacks": raw_tiff(5, 5, 16, samples=3, bytes=2**31),
     "tiff of strips without bytes": raw_tiff(5, 5, 16, samples=3, bytes=0),
     "tiff 16 absurd": raw_tiff(2**31, 2**31, 16, samples=3),
     "tiff without tags": b"II*\0\x08\0\0\0" + ifd([]),
