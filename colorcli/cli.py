@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, Optional
 import typer
 from typer.core import TyperGroup
 
-from colorcli import __version__, interrupt, report
+from colorcli import __version__, interrupt, native, report
 from colorcli.config import (
     BACKBONE_NAMES,
     DEVICES,
@@ -323,7 +323,6 @@ def _summary(counts: dict[str, int], finished: list[str], results: int, seconds:
 
 def _prepare(paths: list[str], output: str, config: PrepareConfig, source: dict[str, Any],
              seed: int, json: bool, quiet: bool) -> None:  # fmt: skip
-    from colorcli import native
     from colorcli.prepare import prepare
 
     native.tensorflow()
@@ -486,7 +485,7 @@ def train(
     if print_config:
         report.emit(config)
         return
-    from colorcli import dataset, native
+    from colorcli import dataset
 
     native.tensorflow()
     from colorcli.train import train as run
@@ -525,7 +524,7 @@ def evaluate(
     quiet: Quiet = False,
 ) -> None:
     """Judge a model: PSNR, SSIM and colorfulness, beside doing nothing."""
-    from colorcli import dataset, images, native
+    from colorcli import dataset, images
     from colorcli.colorizer import Colorizer
     from colorcli.evaluate import evaluate as run
     from colorcli.evaluate import from_files
@@ -583,7 +582,6 @@ def export(
     quiet: Quiet = False,
 ) -> None:
     """Write the model in another format, checked against the network."""
-    from colorcli import native
 
     native.tensorflow()
     from colorcli.export import export as run
@@ -628,6 +626,7 @@ def main() -> None:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
+    native.own_stderr()
     if sys.stdout is not None:
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     app(prog_name="colorize")

@@ -548,3 +548,17 @@ def test_the_budget_lets_one_large_or_many_small_run():
 def test_unknown_model_is_a_model_error():
     with pytest.raises(ModelError, match="known models"):
         Colorizer("none such")
+
+
+def test_native_libraries_do_not_speak_on_our_stderr(colorize, small_model, tmp_path):
+    buffer = io.BytesIO()
+    Image.fromarray(scene(0, 64, 64)[..., 0]).save(buffer, "TIFF", compression="tiff_lzw")
+    data = bytearray(buffer.getvalue())
+    data[200:260] = bytes(byte ^ 0x5A for byte in data[200:260])  # libtiff has a line for this
+    (tmp_path / "bad.tif").write_bytes(data)
+    command = ("predict", tmp_path / "bad.tif", "-m", small_model, "-o", tmp_path / "x.png")
+    done = colorize(*command)
+    assert done.returncode == 3
+    assert len(lines(done.stderr)) == 1 and "bad.tif: damaged picture" in lines(done.stderr)[0]
+    loud = colorize(*command, env={"COLORIZE_NATIVE_STDERR": "1"})
+    assert lines(done.stderr)[0] in lines(loud.stderr) and len(lines(loud.stderr)) > 1
