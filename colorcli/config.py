@@ -8,6 +8,7 @@ from typing import Any
 
 MODEL_SCHEMA = 1
 DATASET_SCHEMA = 1
+EVAL_SCHEMA = 1
 
 
 @dataclass(frozen=True)
@@ -111,10 +112,19 @@ PRESETS: dict[str, TrainConfig] = {
 
 @dataclass(frozen=True)
 class EvalConfig:
-    """How pictures are judged: protocol ``squash-256`` unless said otherwise."""
+    """How pictures are judged.
 
-    size: int = 256
-    min_chroma: float = 3.0
+    ``protocol``: ``squash-SIZE``, ``crop-SIZE`` or ``native``, see ``protocols.py``. ``gray``:
+    which gray of the true colours is coloured, Lab's L or BT.601 luma.
+    """
+
+    protocol: str = "squash"
+    size: int = 256  # of a protocol whose name carries none
+    gray: str = "lab"
+    min_chroma: float = 3.0  # mean √(a²+b²) below which an original counts as gray
+    samples: int = 1000  # bootstrap replicates
+    seed: int = 0
+    workers: int = 0  # threads; 0: one for each core
 
 
 def as_dict(config: Any) -> dict[str, Any]:
@@ -127,4 +137,8 @@ def as_dict(config: Any) -> dict[str, Any]:
 BACKBONE_NAMES = ("plain", "efficientnet-lite0", "efficientnet-lite2")
 LOSS_NAMES = ("mse", "smooth-l1", "classification")
 IMAGE_FORMATS = ("jpeg", "png", "tiff", "webp", "avif", "bmp", "ppm")
-EXPORT_FORMATS = ("keras", "saved-model", "litert")
+GRAYS = ("lab", "bt601")
+PERCEPTUAL_METRICS = ("lpips", "fid")
+EXPORT_FORMATS = ("keras", "saved-model", "litert", "onnx")
+EXPORT_SIGNATURES = ("ab", "image")
+EXPORT_PRECISIONS = ("float32", "float16", "int8")

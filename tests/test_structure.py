@@ -11,7 +11,8 @@ PACKAGE = REPO / "colorcli"
 LAYERS = (
     "errors", "native", "config", "lab", "bins", "losses", "backbones", "files", "images",
     "metrics", "coco", "aging", "model", "model_dir", "engine", "colorizer", "dataset", "prepare",
-    "train", "predict", "evaluate", "export", "report", "cli", "__main__",
+    "train", "predict", "bootstrap", "protocols", "perceptual", "sources", "evaluate", "records",
+    "page", "export", "report", "cli", "__main__",
 )  # fmt: skip
 
 

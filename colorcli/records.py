@@ -1,0 +1,73 @@
+"""Figures picture by picture, one line each, in a format tables and scripts read."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import math
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+from colorcli.errors import DataError, UsageError, reason
+from colorcli.files import PART
+
+Write = Callable[[Mapping[str, Any]], None]
+
+
+def _csv(file: TextIO, columns: Sequence[str]) -> Write:
+    writer = csv.DictWriter(file, columns, lineterminator="\n")
+    writer.writeheader()
+    return writer.writerow
+
+
+def _jsonl(file: TextIO, columns: Sequence[str]) -> Write:
+    def write(record: Mapping[str, Any]) -> None:
+        plain = {
+            k: None if isinstance(v, float) and not math.isfinite(v) else v
+            for k, v in record.items()
+        }
+        file.write(json.dumps(plain, ensure_ascii=False) + "\n")
+
+    return write
+
+
+# suffix: what makes a writer of records with these columns
+RECORDS: dict[str, Callable[[TextIO, Sequence[str]], Write]] = {".csv": _csv, ".jsonl": _jsonl}
+
+
+def check(path: Path) -> None:
+    """Raise ``UsageError`` for a suffix that names no format."""
+    if path.suffix.lower() not in RECORDS:
+        raise UsageError(f"{path}: unknown suffix for figures; known: {' '.join(RECORDS)}")
+
+
+@contextlib.contextmanager
+def writer(path: Path, columns: Sequence[str]) -> Iterator[Write]:
+    """Write records to ``path`` line by line; the file appears whole, or not at all on an error.
+
+    Raises ``DataError`` when it cannot be written.
+    """
+    check(path)
+    part = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, part = tempfile.mkstemp(prefix=PART, dir=path.parent)
+        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace", newline="") as f:
+            yield RECORDS[path.suffix.lower()](f, columns)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(part, 0o666 & ~umask)
+        os.replace(part, path)
+        part = None
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be written: {reason(error)}; choose another place"
+        ) from None
+    finally:
+        if part is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(part)
