@@ -10,9 +10,9 @@ from conftest import REPO
 PACKAGE = REPO / "colorcli"
 LAYERS = (
     "errors", "native", "config", "lab", "bins", "losses", "backbones", "files", "images",
-    "metrics", "coco", "aging", "model", "model_dir", "engine", "colorizer", "dataset", "prepare",
-    "train", "predict", "bootstrap", "protocols", "perceptual", "sources", "evaluate", "records",
-    "page", "export", "report", "cli", "__main__",
+    "metrics", "coco", "aging", "model", "packing", "model_dir", "engine", "colorizer", "dataset",
+    "prepare", "train", "predict", "bootstrap", "protocols", "perceptual", "sources", "evaluate",
+    "records", "page", "graphs", "cards", "export", "report", "cli", "__main__",
 )  # fmt: skip
 
 
