@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gc
 import os
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Optional
@@ -16,9 +18,10 @@ from typing import Annotated, Any, Literal, Optional
 import typer
 from typer.core import TyperGroup
 
-from colorcli import __version__, report
+from colorcli import __version__, interrupt, report
 from colorcli.config import (
     BACKBONE_NAMES,
+    DEVICES,
     EXPORT_FORMATS,
     GRAYS,
     IMAGE_FORMATS,
@@ -29,7 +32,7 @@ from colorcli.config import (
     Knobs,
     PrepareConfig,
 )
-from colorcli.errors import ColorizeError, DataError, ExitCode, UsageError
+from colorcli.errors import ColorizeError, ExitCode, UsageError
 
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
 
@@ -40,17 +43,27 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command; bugs keep their traceback."""
         try:
-            return super().invoke(ctx)
+            with interrupt.watch() as ctx.obj:
+                return super().invoke(ctx)
         except ColorizeError as error:
             report.say(f"colorize: {error}")
+            _abandon_stdout()
             raise typer.Exit(error.exit_code) from None
-        except BrokenPipeError:
-            # The reader has gone: be quiet, and leave nothing for the interpreter to flush.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except BrokenPipeError:  # the reader has gone: be quiet
+            _abandon_stdout()
             raise typer.Exit(128 + 13) from None
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
             report.say("colorize: interrupted; finished files are kept")
-            raise typer.Exit(ExitCode.INTERRUPTED) from None
+            raise typer.Exit(getattr(error, "exit_code", ExitCode.INTERRUPTED)) from None
+
+
+def _abandon_stdout() -> None:
+    """Leave nothing that could not be written for the interpreter to flush at its end."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 app = typer.Typer(
@@ -101,6 +114,13 @@ Vividness = Annotated[
 Saturation = Annotated[
     float, typer.Option(envvar="COLORIZE_SATURATION", help="Factor on the predicted chroma.")
 ]
+FlipAverage = Annotated[
+    bool,
+    typer.Option(
+        "--flip-average", envvar="COLORIZE_FLIP_AVERAGE",
+        help="Average with the mirrored picture's colours; twice the network's time.",
+    ),
+]  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")]
 Recursive = Annotated[bool, typer.Option("--recursive", "-r", help="Look into sub-folders too.")]
@@ -115,24 +135,39 @@ def _listed(files_from: Optional[str], nul: bool) -> list[str]:
     if files_from is None:
         return []
     try:
-        data = sys.stdin.buffer.read() if files_from == "-" else Path(files_from).read_bytes()
+        if files_from != "-":
+            data = Path(files_from).read_bytes()
+        elif sys.stdin is not None:
+            data = sys.stdin.buffer.read()
+        else:
+            raise UsageError("stdin is closed; --files-from needs a list")
     except OSError as error:
         raise UsageError(f"{files_from}: {error.strerror}; --files-from needs a list") from None
-    return [os.fsdecode(name) for name in data.split(b"\0" if nul else b"\n") if name]
+    if nul:
+        names = data.split(b"\0")
+    else:  # an editor's list: perhaps a byte order mark, perhaps Windows line ends
+        names = [
+            name.removesuffix(b"\r") for name in data.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+        ]
+    return [os.fsdecode(name) for name in names if name]
 
 
 @app.command()
 def predict(
+    context: typer.Context,
     inputs: Annotated[
         Optional[list[str]],
-        typer.Argument(help="Photographs, folders, globs, or - for stdin.", show_default=False),
+        typer.Argument(
+            help="Photographs, folders, quoted globs (** too), or - for stdin.", show_default=False
+        ),
     ] = None,
     output: Annotated[
         Optional[str],
         typer.Option(
             "--output",
             "-o",
-            help="Folder, file, or - for stdout. [default: NAME-color.EXT beside each photograph]",
+            help="Folder, file, - for stdout, or a name with {stem} {ext} {dir} {model} {index}. "
+            "[default: NAME-color.EXT beside each photograph]",
         ),
     ] = None,
     recursive: Recursive = False,
@@ -144,6 +179,10 @@ def predict(
     temperature: Temperature = Knobs.temperature,
     vividness: Vividness = Knobs.vividness,
     saturation: Saturation = Knobs.saturation,
+    flip_average: FlipAverage = Knobs.flip_average,
+    keep_color: Annotated[
+        bool, typer.Option("--keep-color", help="Pass on what is in colour already, unchanged.")
+    ] = False,
     format: Annotated[
         Optional[Literal[IMAGE_FORMATS]],  # type: ignore[valid-type]
         typer.Option(help="Format of the outputs. [default: by suffix]", show_default=False),
@@ -151,109 +190,137 @@ def predict(
     quality: Annotated[
         Optional[int], typer.Option(min=1, max=100, help="Of lossy formats.")
     ] = None,
+    strip: Annotated[
+        bool, typer.Option("--strip", help="Leave EXIF, XMP, IPTC and DPI out.")
+    ] = False,
     overwrite: Overwrite = False,
     skip_existing: Annotated[
         bool, typer.Option("--skip-existing", help="Leave existing outputs; resumes a run.")
     ] = False,
     workers: Annotated[
-        int, typer.Option(min=0, envvar="COLORIZE_WORKERS", help="Threads; 0: one for each core.")
+        int,
+        typer.Option(
+            min=0, envvar="COLORIZE_WORKERS", help="Photographs at once; 0: one for each core."
+        ),
     ] = 0,
+    device: Annotated[
+        Literal[DEVICES],  # type: ignore[valid-type]
+        typer.Option(envvar="COLORIZE_DEVICE", help="What runs the network."),
+    ] = "auto",
     max_megapixels: Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")] = 512,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be done.")
     ] = False,
     json: Json = False,
     quiet: Quiet = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Name each result.")] = False,
 ) -> None:
     """Colour photographs at full resolution."""
-    names = [*(inputs or []), *_listed(files_from, nul)]
-    if not names:
+    if not inputs and files_from is None:
         raise UsageError("no photographs given; name files, folders or globs, or - for stdin")
     if overwrite and skip_existing:
         raise UsageError("--overwrite and --skip-existing contradict each other")
+    if quiet and verbose:
+        raise UsageError("--quiet and --verbose contradict each other")
+    if files_from == "-" and "-" in (inputs or []):
+        raise UsageError("stdin cannot be both a photograph and the list of --files-from")
+    listed = _listed(files_from, nul)
     from colorcli import images
-    from colorcli.colorizer import Colorizer
-    from colorcli.files import find, plan
+    from colorcli.files import STREAM, find, output_folder, plan
     from colorcli.predict import Output, Result, suffix_for
     from colorcli.predict import predict as run
 
-    knobs = Knobs(temperature, vividness, saturation)
-    options = Output(format, quality, max_megapixels * 1_000_000)
-    if "-" in names or output == "-":
-        _pipe(names, output, Colorizer(model, knobs), options, json)
-        return
-    found = find(names, images.READABLE, recursive=recursive)
-    jobs, skipped = plan(
-        found.sources, output, suffix=suffix_for(format), file_suffixes=images.SUFFIXES,
-        overwrite=overwrite, skip_existing=skip_existing,
+    found = find(
+        inputs or [], images.READABLE, listed=listed, recursive=recursive,
+        leave_out=output_folder(output),
     )  # fmt: skip
-    for job in jobs:
-        if format is None:
-            images.format_of(job.target)
-    done = failed = 0
+    jobs = plan(
+        found.entries, output, suffix=suffix_for(format), written=images.SUFFIXES,
+        model=Path(model).name, overwrite=overwrite, skip_existing=skip_existing,
+    )  # fmt: skip
+    if format is None:
+        for job in jobs:
+            if job.target not in (None, STREAM):
+                images.format_of(job.target)
+    piped = any(job.target == STREAM for job in jobs)
+    if piped and json:
+        raise UsageError("--json and a picture cannot share stdout; give -o FILE")
+    todo = sum(job.todo for job in jobs)
+    counts: dict[str, int] = {}
+    finished: list[str] = []
 
     def tell(result: Result) -> None:
-        nonlocal done, failed
-        done += result.status == "done"
-        failed += result.status == "failed"
+        counts[result.status] = counts.get(result.status, 0) + 1
+        if result.status in ("done", "kept"):
+            finished.append(result.output)
         if json:
             report.emit(result)
+        elif result.status == "planned":
+            report.show(f"{result.input} -> {result.output}")
         if result.error:
             report.say(f"colorize: {result.error}")
+        elif verbose:
+            spent = "  ".join(f"{stage} {ms:.0f}" for stage, ms in result.milliseconds.items())
+            report.say(
+                f"colorize: {result.status}: {result.input} -> {result.output}"
+                + (f"  {result.width} × {result.height}  ms: {spent}" if spent else "")
+            )
 
-    for name, message in found.failures:
-        tell(Result(name, None, "failed", error=f"{name}: {message}"))
-    for job in skipped:
-        tell(Result(str(job.source.path), str(job.target), "skipped"))
+    for path in found.results if verbose else ():
+        report.say(f"colorize: {path}: left out, the result of an earlier run")
     if dry_run:
         for job in jobs:
-            if json:
-                report.emit(Result(str(job.source.path), str(job.target), "planned"))
+            source, target = job.source, job.target
+            if source.error:
+                tell(Result(source.path, None, "failed", error=f"{source.path}: {source.error}"))
             else:
-                typer.echo(f"{job.source.path} -> {job.target}")
-    elif jobs:
-        colorizer = Colorizer(model, knobs)
-        with report.progress("colouring", quiet) as bar:
-            for result in run(jobs, colorizer, options, workers=workers, progress=bar):
-                tell(result)
-    if not quiet and not dry_run and (len(jobs) != 1 or failed):
-        report.say(f"colorize: {done} coloured, {len(skipped)} skipped, {failed} failed")
-    if failed:
-        raise typer.Exit(ExitCode.PARTIAL if done or skipped else ExitCode.DATA)
-
-
-def _pipe(
-    names: list[str], output: Optional[str], colorizer: Any, options: Any, json: bool
-) -> None:
-    """One photograph through stdin or to stdout."""
-    from colorcli import images
-    from colorcli.files import write_atomic
-    from colorcli.predict import colorize_bytes
-
-    if len(names) != 1:
-        raise UsageError("- takes one photograph in one call; give the others separately")
-    to_stdout = output in (None, "-")
-    if json and to_stdout:
-        raise UsageError("--json and a picture cannot share stdout; give -o FILE")
-    if names[0] == "-":
-        data = sys.stdin.buffer.read()
+                tell(Result(source.path, target, "skipped" if job.skip else "planned"))
     else:
+        colorizer = None
+        if todo:
+            from colorcli.colorizer import Colorizer
+
+            knobs = Knobs(temperature, vividness, saturation, flip_average)
+            colorizer = Colorizer(model, knobs, device=device)
+        options = Output(format, quality, max_megapixels * 1_000_000, strip, keep_color)
+        # A live line only where it cannot tear JSON on the same terminal.
+        live = todo > 1 and not (json and sys.stdout is not None and sys.stdout.isatty())
+        began = time.monotonic()
         try:
-            data = Path(names[0]).read_bytes()
-        except OSError as error:
-            raise DataError(f"{names[0]}: {error.strerror}; check the path") from None
-    # PNG to a pipe unless asked otherwise: lossless, and every reader knows it.
-    format = options.format or ("png" if to_stdout else images.format_of(output))
-    if not to_stdout and Path(output).is_dir():
-        raise UsageError(f"{output}: is a folder; stdin needs a file name, or - for stdout")
-    encoded, result = colorize_bytes(data, names[0], colorizer, format, options)
-    if to_stdout:
-        sys.stdout.buffer.write(encoded)
-        sys.stdout.buffer.flush()
+            with (
+                report.progress("colouring", quiet or not live) as bar,
+                context.obj.deferred() as stop,
+            ):
+                for result in run(
+                    jobs, colorizer, options, workers=workers, progress=bar, stop=stop
+                ):
+                    tell(result)
+        except KeyboardInterrupt as error:
+            names = ", ".join(finished[:20]) + (", …" if len(finished) > 20 else "")
+            report.say(
+                f"colorize: interrupted; {len(finished)} of {todo} are finished and kept"
+                + (f": {names}" if names else "")
+                + "; --skip-existing goes on from there"
+            )
+            raise typer.Exit(getattr(error, "exit_code", ExitCode.INTERRUPTED)) from None
+        if not quiet and not piped:
+            _summary(counts, finished, len(found.results), time.monotonic() - began)
+    if counts.get("failed"):
+        others = sum(counts.values()) - counts["failed"]
+        raise typer.Exit(ExitCode.PARTIAL if others else ExitCode.DATA)
+
+
+def _summary(counts: dict[str, int], finished: list[str], results: int, seconds: float) -> None:
+    """One line on stderr; where there was one photograph, where it went."""
+    if counts == {"done": 1}:
+        report.say(f"colorize: {finished[0]}")
         return
-    write_atomic(output, encoded)
-    if json:
-        report.emit(dataclasses.replace(result, output=output))
+    parts = [f"{counts.get('done', 0)} coloured"]
+    parts += [f"{counts[s]} {s}" for s in ("kept", "skipped", "failed") if counts.get(s)]
+    if results:
+        parts.append(f"{results} earlier results left out")
+    rate = f", {len(finished) / seconds:.1f}/s" if len(finished) > 1 else ""
+    report.say(f"colorize: {', '.join(parts)} in {seconds:.1f} s{rate}")
 
 
 def _prepare(paths: list[str], output: str, config: PrepareConfig, source: dict[str, Any],
@@ -720,4 +787,12 @@ def models(json: Json = False) -> None:
 
 def main() -> None:
     """Entry point of the console script."""
+    gc.set_threshold(50_000)  # importing makes many objects and no garbage
+    for descriptor in (0, 1, 2):  # one closed by the caller must not become some file's
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stdout is not None:
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     app(prog_name="colorize")

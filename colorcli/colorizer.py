@@ -2,78 +2,160 @@
 
 from __future__ import annotations
 
+import math
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, overload
 
 import cv2
 import numpy as np
 
 from colorcli import model_dir
-from colorcli.config import Knobs
-from colorcli.engine import Engine
-from colorcli.errors import UsageError
+from colorcli.config import DEVICES, Knobs
+from colorcli.engine import ENGINES, Engine
+from colorcli.errors import ImageError, UsageError
 from colorcli.lab import join, neutral, plane
+from colorcli.pipeline import cores, in_order
 
 if TYPE_CHECKING:
     from PIL import Image
 
 
 class Colorizer:
-    """A model with its knobs, ready to colour.
+    """A model with its knobs, ready to colour. Serves any number of threads.
 
-    >>> Colorizer("default")(Image.open("photo.jpg")).save("colour.png")
-
-    One instance serves one thread; ``copy()`` makes another for the next.
+    >>> from colorcli import Colorizer
+    >>> colorizer = Colorizer("default")
+    >>> colorizer(Image.open("photo.jpg")).save("colour.jpg")
+    >>> colours = colorizer(gray)  # NumPy (H, W) uint8 or uint16 to (H, W, 3) of the same dtype
+    >>> for image in colorizer.map(Image.open(path) for path in paths): ...
     """
 
-    def __init__(self, model: str | Path = "default", knobs: Knobs = Knobs()) -> None:
-        """Load ``model`` (a bundled name or a folder).
+    def __init__(
+        self, model: str | Path = "default", knobs: Knobs = Knobs(), *, device: str = "auto"
+    ) -> None:
+        """Load ``model`` (a bundled name, a model folder or a training run) for ``device``.
 
-        Raises ``ModelError``, and ``UsageError`` for knobs out of range or that this model lacks.
+        Raises ``ModelError``, and ``UsageError`` for knobs out of range or that this model lacks,
+        for an unknown device and for a GPU that is not there.
         """
-        if knobs.temperature <= 0 or knobs.vividness < 0 or knobs.saturation < 0:
+        values = (knobs.temperature, knobs.vividness, knobs.saturation)
+        if not (all(map(math.isfinite, values)) and values[0] > 0 and min(values[1:]) >= 0):
             raise UsageError("temperature must be above 0, vividness and saturation not below 0")
-        self.folder = model_dir.load(model)
+        if device not in ENGINES:
+            raise UsageError(f"unknown device {device!r}; known: {', '.join(DEVICES)}")
+        # OpenCV makes its Lab tables, 0.1 s of work, at the first conversion: meanwhile.
+        nothing = np.zeros((1, 1), np.uint8), np.zeros((1, 1, 2), np.float32)
+        threading.Thread(target=join, args=nothing, daemon=True).start()
+        runtime = ENGINES[device]
+        self.folder = model_dir.load(model, needs=runtime.needs)
         self.knobs = knobs
-        self.engine = Engine(self.folder.path / model_dir.LITERT)
-        if not self.engine.distribution and (knobs.temperature, knobs.vividness) != (1.0, 0.0):
+        self._first = runtime.open(self.folder.path / runtime.needs)
+        self._idle: SimpleQueue[Engine] = SimpleQueue()
+        self._idle.put(self._first)
+        if not self._first.distribution and values[:2] != (1.0, 0.0):
             raise UsageError(
                 f"{model}: has no colour distribution, so --temperature and --vividness do nothing; "
                 "use --saturation"
             )
 
-    def copy(self) -> Colorizer:
-        """The same model and knobs with an interpreter of its own, for another thread."""
-        twin = object.__new__(Colorizer)
-        twin.folder, twin.knobs = self.folder, self.knobs
-        twin.engine = Engine(self.folder.path / model_dir.LITERT)
-        return twin
-
     def ab(self, gray: np.ndarray) -> np.ndarray:
         """Predicted ab (s, s, 2) float32 of gray (H, W) uint8 or uint16, stretched to a square."""
-        side = self.engine.size
+        side = self._first.size
         if gray.shape == (side, side):
             small = gray
         else:
             shrinking = min(gray.shape) > side
             how = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
             small = cv2.resize(gray, (side, side), interpolation=how)
-        ab = self.engine(plane(small), self.knobs.temperature, self.knobs.vividness)
-        return ab * np.float32(self.knobs.saturation)
+        lightness, knobs = plane(small), self.knobs
+        try:
+            engine = self._idle.get_nowait()
+        except Empty:  # as many engines as threads that have met here
+            engine = self._first.another()
+        try:
+            ab = engine(lightness, knobs.temperature, knobs.vividness)
+            if knobs.flip_average:
+                # The mean of ab is the mean over both pictures' distributions taken together;
+                # the mean of logits would sharpen where they agree and gray where they do not.
+                mirrored = engine(lightness[:, ::-1], knobs.temperature, knobs.vividness)
+                ab = (ab + mirrored[:, ::-1]) / 2
+        finally:
+            self._idle.put(engine)
+        return ab * np.float32(knobs.saturation)
 
     def colorize(self, gray: np.ndarray, dtype: np.dtype | type | None = None) -> np.ndarray:
         """sRGB (H, W, 3) of gray (H, W) uint8 or uint16; the same depth unless ``dtype``."""
         return join(gray, self.ab(gray), dtype)
 
-    def __call__(self, image: Image.Image) -> Image.Image:
-        """A coloured RGB copy of a PIL image of the same size; its own colours are ignored."""
+    @overload
+    def __call__(self, image: Image.Image) -> Image.Image: ...
+    @overload
+    def __call__(self, image: np.ndarray) -> np.ndarray: ...
+    def __call__(self, image):
+        """A coloured copy of the same size; the picture's own colours are ignored.
+
+        A PIL image of any mode becomes an RGB image, RGBA where it has transparency; EXIF and DPI
+        stay in its ``info``, the pixels lie as they lay. A NumPy array of uint8 or uint16, gray
+        (H, W) or (H, W, 1), sRGB (H, W, 3) or with alpha (H, W, 4), becomes (H, W, 3) or
+        (H, W, 4) of the same dtype. Raises ``ImageError`` for other arrays and for empty pictures.
+        """
+        if isinstance(image, np.ndarray):
+            return self._array(image)
+        return self._image(image)
+
+    def _array(self, array: np.ndarray) -> np.ndarray:
+        channels = array.shape[2] if array.ndim == 3 else 1
+        if (
+            array.dtype not in (np.uint8, np.uint16)
+            or array.ndim not in (2, 3)
+            or channels not in (1, 3, 4)
+            or not array.size
+        ):
+            raise ImageError(
+                f"array {array.shape} of {array.dtype}: give gray (H, W), RGB (H, W, 3) or RGBA "
+                "(H, W, 4) of uint8 or uint16"
+            )
+        if channels == 1:
+            return self.colorize(np.ascontiguousarray(array.reshape(array.shape[:2])))
+        gray = neutral(np.ascontiguousarray(array[..., :3]))
+        colours = self.colorize(gray, array.dtype)
+        return np.dstack([colours, array[..., 3]]) if channels == 4 else colours
+
+    def _image(self, image: Image.Image) -> Image.Image:
         from PIL import Image
 
-        rgb = np.asarray(image.convert("RGB"))
-        gray = np.asarray(image) if image.mode == "L" else neutral(rgb)
-        return Image.fromarray(self.colorize(gray, np.uint8))
+        alpha = None
+        if not (image.width and image.height):
+            raise ImageError(f"image of {image.width} × {image.height} pixels: nothing to colour")
+        if image.has_transparency_data:
+            rgba = image.convert("RGBA")
+            alpha, flat = rgba.getchannel("A"), rgba.convert("RGB")
+        else:
+            flat = image
+        if image.mode.startswith("I"):
+            gray = np.clip(np.asarray(image), 0, 65535).astype(np.uint16)
+        elif flat.mode in ("1", "L"):
+            gray = np.asarray(flat.convert("L"))
+        else:
+            gray = neutral(np.asarray(flat.convert("RGB")))
+        coloured = Image.fromarray(self.colorize(gray, np.uint8))
+        if alpha is not None:
+            coloured.putalpha(alpha)
+        coloured.info = {k: image.info[k] for k in ("exif", "dpi") if k in image.info}
+        return coloured
 
-    def map(self, images: Iterable[Image.Image]) -> Iterator[Image.Image]:
-        """Colour one after the other, lazily."""
-        return map(self, images)
+    @overload
+    def map(self, images: Iterable[Image.Image], workers: int = 0) -> Iterator[Image.Image]: ...
+    @overload
+    def map(self, images: Iterable[np.ndarray], workers: int = 0) -> Iterator[np.ndarray]: ...
+    def map(self, images, workers=0):
+        """Colour many, in their order, on ``workers`` threads (0: one for each core).
+
+        Lazy: at most two pictures for each worker are taken ahead of the one last given, so
+        endless iterators do. An exception comes in its picture's turn.
+        """
+        workers = workers or cores()
+        return in_order(self, images, threads=workers, window=2 * workers)

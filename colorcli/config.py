@@ -37,12 +37,14 @@ class Knobs:
 
     ``temperature``: annealed mean, 1 is the plain (PSNR-optimal) mean, lower is more decided.
     ``vividness``: λ of prior-corrected decoding, 0 off; lifts rare, saturated colours.
-    ``saturation``: factor on ab after decoding.
+    ``saturation``: factor on ab after decoding. ``flip_average``: mean with the colours of the
+    mirrored picture (test-time augmentation), for twice the network's time.
     """
 
     temperature: float = 1.0
     vividness: float = 0.0
     saturation: float = 1.0
+    flip_average: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,3 +144,4 @@ PERCEPTUAL_METRICS = ("lpips", "fid")
 EXPORT_FORMATS = ("keras", "saved-model", "litert", "onnx")
 EXPORT_SIGNATURES = ("ab", "image")
 EXPORT_PRECISIONS = ("float32", "float16", "int8")
+DEVICES = ("auto", "cpu", "gpu")

@@ -1,14 +1,36 @@
-"""Run a model's network: the light LiteRT runtime, or TensorFlow's own where it has no wheel."""
+"""Run a model's network: one class for each runtime, chosen by the device in ``ENGINES``."""
 
 from __future__ import annotations
 
+import contextlib
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from colorcli import native
-from colorcli.errors import ModelError, reason
+from colorcli import model_dir, native
+from colorcli.errors import ModelError, UsageError, reason
+
+
+class Engine(Protocol):
+    """A network with its decode step. Not for two threads at once: ``another()`` for each."""
+
+    size: int  # side in pixels of the square L it takes
+    distribution: bool  # whether temperature and vividness act on it
+
+    def __call__(
+        self, lightness: np.ndarray, temperature: float = 1.0, vividness: float = 0.0
+    ) -> np.ndarray:
+        """ab (s, s, 2) float32 of L (size, size) float32 in 0…100."""
+
+    def logits(self) -> np.ndarray | None:
+        """Bin logits (s, s, Q) of the last call; None for a regression head."""
+
+    def another(self) -> Engine:
+        """The same network for another thread."""
 
 
 def _interpreter(path: Path) -> Any:
@@ -22,15 +44,19 @@ def _interpreter(path: Path) -> Any:
     return Interpreter(str(path), num_threads=1)
 
 
-class Engine:
-    """One interpreter of one LiteRT file. Not for two threads at once; make one for each."""
+class LiteRT:
+    """The light LiteRT runtime, or TensorFlow's own interpreter where it has no wheel."""
+
+    _announced = False  # the runtime prints its banner with the process's first interpreter
 
     def __init__(self, path: Path | str) -> None:
-        """Load ``path``; raises ``ModelError`` when it is not a LiteRT colorizer."""
+        """Load a ``.tflite``; raises ``ModelError`` when it is not a LiteRT colorizer."""
+        self._path = Path(path)
         try:
-            with native.quiet():
-                self._run = _interpreter(Path(path))
+            with contextlib.nullcontext() if LiteRT._announced else native.quiet():
+                self._run = _interpreter(self._path)
                 self._run.allocate_tensors()
+            LiteRT._announced = True
             signature = self._run.get_signature_runner()
             inputs, outputs = signature.get_input_details(), signature.get_output_details()
             self._inputs = {name: detail["index"] for name, detail in inputs.items()}
@@ -39,16 +65,12 @@ class Engine:
             self.size = int(inputs["L"]["shape"][1])
         except (ValueError, RuntimeError, KeyError, OSError) as error:
             raise ModelError(f"{path}: not a usable LiteRT model ({reason(error)})") from None
-
-    @property
-    def distribution(self) -> bool:
-        """Whether temperature and vividness act on this network."""
-        return self._logits is not None
+        self.distribution = self._logits is not None
 
     def __call__(
         self, lightness: np.ndarray, temperature: float = 1.0, vividness: float = 0.0
     ) -> np.ndarray:
-        """ab (s, s, 2) float32 of L (size, size) float32 in 0…100."""
+        """See ``Engine``."""
         values = {"temperature": temperature, "vividness": vividness}
         for name, index in self._inputs.items():
             value = lightness[None, ..., None] if name == "L" else np.full(1, values[name])
@@ -57,5 +79,73 @@ class Engine:
         return self._run.get_tensor(self._ab)[0]
 
     def logits(self) -> np.ndarray | None:
-        """Bin logits (s, s, Q) of the last call; None for a regression head."""
+        """See ``Engine``."""
         return None if self._logits is None else self._run.get_tensor(self._logits)[0]
+
+    def another(self) -> LiteRT:
+        """See ``Engine``."""
+        return LiteRT(self._path)
+
+
+class Keras:
+    """The Keras network, compiled by TensorFlow for the device it finds: a GPU, or the CPU."""
+
+    def __init__(self, path: Path | str) -> None:
+        """Load the network of the folder that holds ``path``, its weights; raises ``ModelError``."""
+        native.tensorflow()
+        import tensorflow as tf
+
+        from colorcli.model import with_decode
+
+        network, folder = model_dir.load_network(Path(path).parent)
+        decoded = with_decode(network, folder.config, folder.prior)
+        self._names = set(decoded.input)
+        self._run = tf.function(decoded, reduce_retracing=True)
+        self._outputs: dict[str, Any] = {}
+        self.size = folder.config.size
+        self.distribution = "logits" in decoded.output
+
+    def __call__(
+        self, lightness: np.ndarray, temperature: float = 1.0, vividness: float = 0.0
+    ) -> np.ndarray:
+        """See ``Engine``."""
+        feed = {
+            "L": np.asarray(lightness[None, ..., None], np.float32),
+            "temperature": np.full(1, temperature, np.float32),
+            "vividness": np.full(1, vividness, np.float32),
+        }
+        self._outputs = self._run({k: v for k, v in feed.items() if k in self._names})
+        return self._outputs["ab"][0].numpy()
+
+    def logits(self) -> np.ndarray | None:
+        """See ``Engine``."""
+        return self._outputs["logits"][0].numpy() if self.distribution else None
+
+    def another(self) -> Keras:
+        """See ``Engine``."""
+        return copy.copy(self)  # the network may be shared, the last outputs not
+
+
+def _on_gpu(path: Path) -> Keras:
+    native.tensorflow()
+    import tensorflow as tf
+
+    if not tf.config.list_physical_devices("GPU"):
+        raise UsageError("TensorFlow finds no GPU here; use --device cpu, or install its GPU build")
+    return Keras(path)
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What a device takes: the file of the model folder it runs, and how to open it."""
+
+    needs: str
+    open: Callable[[Path], Engine]
+
+
+ENGINES: dict[str, Runtime] = {
+    # The network is small: LiteRT on one core takes less than TensorFlow's start-up saves.
+    "auto": Runtime(model_dir.LITERT, LiteRT),
+    "cpu": Runtime(model_dir.LITERT, LiteRT),
+    "gpu": Runtime(model_dir.WEIGHTS, _on_gpu),
+}

@@ -62,9 +62,9 @@ def _write_litert(network: keras.Model, path: Path, config: ModelConfig, prior: 
 
 
 def _run_litert(path: Path, feed: Feed) -> np.ndarray:
-    from colorcli.engine import Engine
+    from colorcli.engine import LiteRT
 
-    return Engine(path)(
+    return LiteRT(path)(
         feed["L"][0, ..., 0], float(feed["temperature"][0]), float(feed["vividness"][0])
     )
 

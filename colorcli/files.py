@@ -3,105 +3,349 @@
 from __future__ import annotations
 
 import contextlib
+import fnmatch
 import glob
 import os
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+import re
+import stat
+import string
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from colorcli.errors import DataError, UsageError, reason
 
-JUNK = {"thumbs.db", "desktop.ini"}
+JUNK = {"thumbs.db", "desktop.ini", "ehthumbs.db"}
 PART = ".colorize-"  # prefix of temporary names, so that a killed run's leftovers are known
+STREAM = "-"  # stdin as an input, stdout as an output
+MARK = "-color"  # what a result is called beside its source: NAME-color.EXT
+FALLBACK = ".png"  # of results whose source has a suffix that is not written
+FIELDS = ("stem", "ext", "dir", "model", "index")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Source:
-    """A photograph to read; ``relative`` is where its result goes below an output folder."""
+    """A photograph to read, or with ``error`` an input that names none.
 
-    path: Path
-    relative: Path
+    ``relative`` is where its result goes below an output folder.
+    """
+
+    path: str
+    relative: str
+    error: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Job:
-    """One photograph and where its colours go."""
+    """A source and where its colours go; with ``skip`` they are there already."""
 
     source: Source
-    target: Path
+    target: str | None
+    skip: bool = False
+
+    @property
+    def todo(self) -> bool:
+        """Whether there is work to do."""
+        return not self.skip and self.source.error is None
 
 
 @dataclass(frozen=True)
 class Found:
-    """What the inputs came to: photographs, and inputs that name none (path, message)."""
+    """What the inputs came to, in input order; ``results`` of earlier runs were left out."""
 
-    sources: tuple[Source, ...]
-    failures: tuple[tuple[str, str], ...]
+    entries: tuple[Source, ...]
+    results: tuple[str, ...] = ()
+
+    @property
+    def sources(self) -> tuple[Source, ...]:
+        """The photographs."""
+        return tuple(entry for entry in self.entries if entry.error is None)
+
+    @property
+    def failures(self) -> tuple[tuple[str, str], ...]:
+        """(input, message) of inputs that name no photograph."""
+        return tuple((e.path, e.error) for e in self.entries if e.error is not None)
 
 
-def _walk(folder: Path, suffixes: Iterable[str], recursive: bool) -> Iterator[Path]:
-    known, seen = frozenset(suffixes), set()
-    for root, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(root)
-        if real in seen:  # a link that leads back
-            folders.clear()
+class _Identity:
+    """Real paths of many files, looking each folder up once."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, str] = {}
+
+    def __call__(self, path: str) -> str:
+        head, tail = os.path.split(path)
+        if tail in ("", os.curdir, os.pardir) or os.path.islink(path):
+            return os.path.realpath(path)
+        if head not in self._folders:
+            self._folders[head] = os.path.realpath(head or os.curdir)
+        return os.path.join(self._folders[head], tail)
+
+
+# --- inputs ------------------------------------------------------------------------------------
+
+
+def _is_photograph(name: str, suffixes: Collection[str]) -> bool:
+    hidden = name.startswith(".") or name.lower() in JUNK
+    return not hidden and os.path.splitext(name)[1].lower() in suffixes
+
+
+def _walk(
+    folder: str, suffixes: Collection[str], recursive: bool, leave_out: str | None
+) -> Iterator[Source]:
+    """Photographs below ``folder``, each folder's own first, in order of name."""
+    waiting, seen = [(folder, "")], set()
+    while waiting:
+        path, relative = waiting.pop()
+        real = os.path.realpath(path)
+        if real in seen or (real == leave_out and relative):  # a link that leads back; our output
             continue
         seen.add(real)
-        folders[:] = sorted(f for f in folders if recursive and not f.startswith("."))
-        for name in sorted(names):
-            hidden = name.startswith(".") or name.lower() in JUNK
-            if not hidden and os.path.splitext(name)[1].lower() in known:
-                yield Path(root) / name
-
-
-def find(inputs: Sequence[str], suffixes: Iterable[str], *, recursive: bool = False) -> Found:
-    """Photographs named by files, folders and globs (``**`` too), each once, in input order.
-
-    Folders give the files whose suffix is in ``suffixes`` (lower case, with dot), without hidden
-    and junk files; a file named outright is taken whatever its suffix. Never raises: an input
-    that names nothing is a failure beside the others.
-    """
-    sources: dict[str, Source] = {}
-    failures: list[tuple[str, str]] = []
-
-    def add(path: Path, relative: Path) -> None:
-        sources.setdefault(os.path.realpath(path), Source(path, relative))
-
-    for text in inputs:
-        path = Path(text)
+        below = []
         try:
-            if path.is_dir():
-                before = len(sources)
-                inside = list(_walk(path, suffixes, recursive))
-                for file in inside:
-                    add(file, file.relative_to(path))
-                if not inside and len(sources) == before:
-                    hint = "" if recursive else "; -r looks into folders below it"
-                    failures.append((text, f"no photographs in this folder{hint}"))
-            elif path.exists():
-                add(path, Path(path.name))
-            elif glob.has_magic(text):
-                hits = sorted(h for h in glob.glob(text, recursive=True) if os.path.isfile(h))
-                for hit in hits:
-                    add(Path(hit), Path(os.path.basename(hit)))
-                if not hits:
-                    failures.append((text, "no file matches this pattern"))
-            else:
-                failures.append((text, "no such file or folder; check the path"))
+            with os.scandir(path) as entries:
+                found = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
-            failures.append((text, reason(error)))
-    return Found(tuple(sources.values()), tuple(failures))
+            yield Source(path, relative, f"{reason(error)}; check the folder")
+            continue
+        for entry in found:
+            inside = os.path.join(relative, entry.name)
+            if _is_photograph(entry.name, suffixes):
+                with contextlib.suppress(OSError):
+                    if entry.is_file():
+                        yield Source(entry.path, inside)
+                        continue
+            if recursive and not entry.name.startswith("."):
+                with contextlib.suppress(OSError):
+                    if entry.is_dir():
+                        below.append((entry.path, inside))
+        waiting += reversed(below)
 
 
-def _target(source: Source, output: str | None, suffix: str | None, single: bool) -> Path:
+def _glob(pattern: str) -> Iterator[str]:
+    """Files that match, in order of name; like ``glob``, but no loop of links traps ``**``."""
+    seen: set[tuple[int, str]] = set()
+
+    def names(folder: str) -> list[os.DirEntry[str]]:
+        try:
+            with os.scandir(folder or os.curdir) as entries:
+                return sorted(entries, key=lambda entry: entry.name)
+        except OSError:
+            return []
+
+    def match(folder: str, parts: list[str]) -> Iterator[str]:
+        part, rest = parts[0], parts[1:]
+        if part == "**":
+            real = os.path.realpath(folder or os.curdir)
+            if (len(parts), real) in seen:
+                return
+            seen.add((len(parts), real))
+            yield from match(folder, rest or ["*"])
+            for entry in names(folder):
+                if not entry.name.startswith(".") and os.path.isdir(entry.path):
+                    yield from match(os.path.join(folder, entry.name), parts)
+        elif not glob.has_magic(part):
+            path = os.path.join(folder, part)
+            if not rest and os.path.isfile(path):
+                yield path
+            elif rest and os.path.isdir(path):
+                yield from match(path, rest)
+        else:
+            fits = re.compile(fnmatch.translate(part)).match
+            for entry in names(folder):
+                if fits(entry.name) and (part.startswith(".") or not entry.name.startswith(".")):
+                    path = os.path.join(folder, entry.name)
+                    if not rest and os.path.isfile(path):
+                        yield path
+                    elif rest and os.path.isdir(path):
+                        yield from match(path, rest)
+
+    start = os.sep if pattern.startswith(os.sep) else ""
+    parts = [part for part in pattern.split(os.sep) if part]
+    yield from match(start, parts) if parts else ()
+
+
+def _matches(pattern: str, suffixes: Collection[str]) -> list[Source]:
+    fixed = []
+    for part in pattern.split(os.sep)[:-1]:
+        if glob.has_magic(part):
+            break
+        fixed.append(part)
+    root = os.sep.join(fixed) or (os.sep if pattern.startswith(os.sep) else os.curdir)
+    hits = list(_glob(pattern))
+    # Like a folder, a pattern means its photographs; unless it names only files of other kinds.
+    hits = [h for h in hits if _is_photograph(os.path.basename(h), suffixes)] or hits
+    return [Source(hit, os.path.relpath(hit, root)) for hit in hits]
+
+
+def _without_results(sources: list[Source], identity: _Identity) -> tuple[list[Source], list[str]]:
+    """Part photographs from what an earlier run made of them: NAME-color.* beside a NAME.*."""
+
+    def stem(source: Source) -> str:
+        return os.path.splitext(identity(source.path))[0]
+
+    marked = [s for s in sources if os.path.splitext(s.path)[0].endswith(MARK) and not s.error]
+    if not marked:
+        return sources, []
+    stems = {stem(s) for s in sources if not s.error and s.path != STREAM}
+    results = {s.path for s in marked if stem(s)[: -len(MARK)] in stems}
+    return [s for s in sources if s.path not in results], sorted(results)
+
+
+def find(
+    inputs: Sequence[str],
+    suffixes: Iterable[str],
+    *,
+    listed: Sequence[str] = (),
+    recursive: bool = False,
+    leave_out: str | None = None,
+) -> Found:
+    """Photographs named by files, folders, globs (``**`` too) and ``-``, each once, in order.
+
+    Folders and globs give the files whose suffix is in ``suffixes`` (lower case, with dot),
+    without hidden and junk files; a file named outright is taken whatever its suffix. ``listed``
+    are further names, taken literally. A folder ``leave_out``, where results go, is not searched
+    below an input folder, and ``NAME-color.*`` is left out when its ``NAME.*`` is an input too.
+    Never raises: an input that names nothing becomes an entry with an error.
+    """
+    known = frozenset(suffixes)
+    identity = _Identity()
+    sources: dict[str, Source] = {}
+    leave_out = leave_out and os.path.realpath(leave_out)
+
+    def add(found: Iterable[Source]) -> int:
+        count = 0
+        for source in found:
+            count += 1
+            sources.setdefault(identity(source.path), source)
+        return count
+
+    def fail(text: str, message: str) -> None:
+        sources.setdefault(f"\0{text}", Source(text, text, message))
+
+    for literal, text in [*((False, i) for i in inputs), *((True, i) for i in listed)]:
+        try:
+            if text == STREAM and not literal:
+                sources.setdefault(STREAM, Source(STREAM, "stdin"))
+            elif os.path.isdir(text):
+                if not add(_walk(text, known, recursive, leave_out)):
+                    hint = "" if recursive else "; -r looks into folders below it"
+                    fail(text, f"no photographs in this folder{hint}")
+            elif os.path.exists(text):
+                add([Source(text, os.path.basename(text))])
+            elif os.path.islink(text):
+                fail(text, "a link that leads nowhere; check what it points to")
+            elif not literal and glob.has_magic(text):
+                if not add(_matches(text, known)):
+                    fail(text, "no file matches this pattern")
+            else:
+                fail(text, "no such file or folder; check the path")
+        except (OSError, ValueError) as error:
+            fail(text, f"{reason(error)}; check the path")
+    kept, results = _without_results(list(sources.values()), identity)
+    return Found(tuple(kept), tuple(results))
+
+
+# --- outputs -----------------------------------------------------------------------------------
+
+
+def _fields(template: str) -> set[str]:
+    """Names between braces. Raises ``UsageError`` for unknown ones and broken braces."""
+    known = " ".join(f"{{{name}}}" for name in FIELDS)
+    try:
+        parsed = list(string.Formatter().parse(template))
+    except ValueError as error:
+        raise UsageError(
+            f"{template}: {reason(error)}; known fields: {known}; double a brace that is meant"
+        ) from None
+    names = {name for _, name, _, _ in parsed if name is not None}
+    conversions = any(conversion for _, _, _, conversion in parsed)
+    if names - set(FIELDS) or conversions:
+        odd = min(names - set(FIELDS), default="!")
+        raise UsageError(
+            f"{template}: unknown field {{{odd}}}; known fields: {known}; double a brace that is meant"
+        )
+    return names
+
+
+def output_folder(output: str | None) -> str | None:
+    """The folder below which ``output`` puts all results, as far as it is fixed."""
+    if output is None or output == STREAM:
+        return None
+    if os.path.isdir(output) or "{" not in output:
+        return output
+    return os.path.dirname(output.partition("{")[0]) or None
+
+
+def _namer(
+    output: str | None, suffix: str | None, written: Collection[str], model: str, count: int
+) -> Callable[[Source, int], str]:
+    """(source, its index) to target."""
+
+    def extension(source: Source) -> str:
+        own = os.path.splitext(source.path)[1]
+        return suffix or (own if own.lower() in written else FALLBACK)
+
+    def beside(source: Source, index: int) -> str:
+        if source.path == STREAM:
+            return STREAM
+        return os.path.splitext(source.path)[0] + MARK + extension(source)
+
+    def below(source: Source, index: int) -> str:
+        stem, own = os.path.splitext(source.relative)
+        keep = suffix is None and own.lower() in written
+        return os.path.join(output, source.relative if keep else stem + extension(source))
+
+    def filled(source: Source, index: int) -> str:
+        folder, name = os.path.split(source.relative)
+        values = {
+            "stem": os.path.splitext(name)[0], "ext": extension(source)[1:],
+            "dir": folder or os.curdir, "model": model, "index": index,
+        }  # fmt: skip
+        try:
+            return os.path.normpath(output.format(**values))
+        except (ValueError, TypeError) as error:
+            raise UsageError(f"{output}: {reason(error)}; e.g. {{index:05d}}") from None
+
     if output is None:
-        path = source.path
-        return path.with_name(f"{path.stem}-color{suffix or path.suffix}")
-    if single:
-        return Path(output)
-    relative = source.relative
-    return Path(output) / (relative.with_suffix(suffix) if suffix else relative)
+        return beside
+    own = os.path.splitext(output)[1].lower()
+    if output != STREAM and not os.path.exists(output):
+        if "{" in output or "}" in output:
+            _fields(output)
+            return filled
+        if suffix is None and own in (".gif", ".jp2", ".heic", ".heif") and own not in written:
+            raise UsageError(f"{output}: {own} is not written; known: {' '.join(written)}")
+    single = output == STREAM or (os.path.exists(output) and not os.path.isdir(output))
+    if single or (own in written and not os.path.isdir(output) and not output.endswith(os.sep)):
+        if count > 1:
+            what = "stdout" if output == STREAM else output
+            raise UsageError(f"{what}: one file cannot hold {count} photographs; give a folder")
+        return lambda source, index: output
+    return below
+
+
+def is_special(path: str) -> bool:
+    """Whether ``path`` is a pipe or a device: written to, never replaced."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _ignores_case(path: str) -> bool:
+    """Whether the file system that will hold ``path`` takes ``A`` and ``a`` for one name."""
+    folder = os.path.realpath(path)
+    while (parent := os.path.dirname(folder)) != folder:
+        folder = parent
+        name = os.path.basename(folder)
+        if name.swapcase() != name and os.path.isdir(folder):
+            other = os.path.join(os.path.dirname(folder), name.swapcase())
+            return os.path.exists(other) and os.path.samefile(folder, other)
+    return False
 
 
 def plan(
@@ -109,69 +353,157 @@ def plan(
     output: str | None,
     *,
     suffix: str | None = None,
-    file_suffixes: Iterable[str] = (),
+    written: Collection[str] = (),
+    model: str = "default",
     overwrite: bool = False,
     skip_existing: bool = False,
-) -> tuple[list[Job], list[Job]]:
-    """Where each result goes: (to do, skipped because it exists).
+) -> list[Job]:
+    """Where each result goes, in the order of ``sources``; existing ones marked as skipped.
 
-    ``output`` None puts ``NAME-color.EXT`` beside the source; a name with one of
-    ``file_suffixes`` that is no folder is a single file; anything else is a folder. ``suffix``
-    replaces the source's. Raises ``UsageError`` before any work when two results would share a
-    name, a result exists, or a result is one of the sources.
+    ``output`` None puts ``NAME-color.EXT`` beside the source (stdin's on stdout), ``-`` is
+    stdout, a name with ``{stem} {ext} {dir} {model} {index}`` is filled in for each photograph, a
+    name with one of the ``written`` suffixes that is no folder is a single file, anything else a
+    folder. ``suffix`` replaces the source's. Raises ``UsageError`` before any work when two
+    results would share a name, a result exists, or a result is one of the sources, be it through
+    links.
     """
-    single = (
-        output is not None
-        and os.path.splitext(output)[1].lower() in set(file_suffixes)
-        and not os.path.isdir(output)
-        and not output.endswith(os.sep)
-    )
-    if single and len(sources) > 1:
-        raise UsageError(
-            f"{output}: one file cannot hold {len(sources)} photographs; give a folder"
-        )
-    real_sources = {os.path.realpath(source.path): source for source in sources}
-    jobs, skipped, targets = [], [], {}
+    identity = _Identity()
+    photographs = [s for s in sources if s.error is None]
+    target_of = _namer(output, suffix, written, model, len(photographs))
+    real_sources = {identity(s.path) for s in photographs if s.path != STREAM}
+    inodes: set[tuple[int, int]] = set()  # of the sources, filled when a hard link turns up
+    jobs: list[Job] = []
+    targets: dict[str, str] = {}
+    index = 0
     for source in sources:
-        target = _target(source, output, suffix, single)
-        real = os.path.realpath(target)
-        if real in real_sources:
-            raise UsageError(f"{target}: the output would replace a source; choose another -o")
+        if source.error is not None:
+            jobs.append(Job(source, None))
+            continue
+        index += 1
+        target = target_of(source, index)
+        if target == STREAM or is_special(target):
+            jobs.append(Job(source, target))
+            continue
+        real = identity(target)
         if real in targets:
             raise UsageError(
-                f"{target}: both {targets[real]} and {source.path} would go there; "
-                "use -r with their common folder, or colour them into different folders"
+                f"{target}: both {targets[real]} and {source.path} would go there; use -r with "
+                "their common folder, or name them apart with -o 'FOLDER/{dir}/{stem}_{ext}.png'"
             )
         targets[real] = source.path
-        if target.is_dir():
+        try:
+            status = os.stat(target)
+        except (OSError, ValueError):
+            status = None
+        if status and status.st_nlink > 1 and not inodes:
+            for path in real_sources:
+                with contextlib.suppress(OSError):
+                    inodes.add(((s := os.stat(path)).st_dev, s.st_ino))
+        if real in real_sources or (status and (status.st_dev, status.st_ino) in inodes):
+            raise UsageError(f"{target}: the output would replace a source; choose another -o")
+        if status and stat.S_ISDIR(status.st_mode):
             raise UsageError(f"{target}: a folder is in the way of the output")
-        exists = target.exists()
-        if exists and not (overwrite or skip_existing):
+        if status and not (overwrite or skip_existing):
             raise UsageError(f"{target}: exists already; use --overwrite or --skip-existing")
-        (skipped if exists and skip_existing else jobs).append(Job(source, target))
-    return jobs, skipped
+        jobs.append(Job(source, target, skip=bool(status) and skip_existing))
+    _check_case(targets)
+    return jobs
+
+
+def _check_case(targets: dict[str, str]) -> None:
+    folded: dict[str, str] = {}
+    for target, source in targets.items():
+        other = folded.setdefault(target.casefold(), target)
+        if other != target and _ignores_case(target):
+            raise UsageError(
+                f"{target}: {targets[other]} and {source} differ only by case, which this file "
+                "system ignores; colour them into different folders"
+            )
+
+
+# --- atomic writes -----------------------------------------------------------------------------
+
+_parts: set[str] = set()  # temporary files of this process that still exist
+_TOKEN = os.urandom(4).hex()  # tells this process from a dead one that had its number
+
+
+@lru_cache(maxsize=1)
+def _host() -> str:
+    name = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
+    return re.sub(r"[^A-Za-z0-9]", "", name)[:20] or "host"
+
+
+def _part_prefix() -> str:
+    return f"{PART}{_host()}-{os.getpid()}-{_TOKEN}-"
+
+
+def _is_alive(pid: int) -> bool:
+    if sys.platform == "win32":  # os.kill would end the process there
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def sweep(folder: str) -> list[str]:
+    """Remove temporary files that dead processes of this machine left in ``folder``.
+
+    Returns their names; those of running processes and of other machines stay.
+    """
+    removed = []
+    ours = re.compile(re.escape(PART) + re.escape(_host()) + r"-(\d+)-([0-9a-f]{8})-[0-9a-f]+")
+    with contextlib.suppress(OSError), os.scandir(folder or os.curdir) as entries:
+        for entry in entries:
+            if not (match := ours.fullmatch(entry.name)):
+                continue
+            pid, token = int(match[1]), match[2]
+            dead = token != _TOKEN if pid == os.getpid() else not _is_alive(pid)
+            if dead:
+                with contextlib.suppress(OSError):
+                    os.unlink(entry.path)
+                    removed.append(entry.path)
+    return removed
+
+
+def discard_parts() -> None:
+    """Remove this process's temporary files: for leaving without finishing them."""
+    for part in list(_parts):
+        with contextlib.suppress(OSError):
+            os.unlink(part)
 
 
 def write_atomic(path: Path | str, data: bytes) -> None:
     """Write ``data`` to ``path`` whole or not at all: temporary name, fsync, rename.
 
-    Makes missing parent folders. Raises ``DataError``; nothing is left behind then.
+    Makes missing parent folders; writes through a symbolic link. Raises ``DataError``; nothing is
+    left behind then.
     """
-    path = Path(path)
+    path = os.fspath(path)
     part = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(prefix=f"{PART}{os.getpid()}-", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
+        if is_special(path):
+            with open(path, "wb") as file:
+                file.write(data)
+            return
+        real = os.path.realpath(path) if os.path.islink(path) else path
+        folder = os.path.dirname(real)
+        if folder:
+            os.makedirs(folder, exist_ok=True)
+        part = os.path.join(folder, _part_prefix() + os.urandom(6).hex())
+        _parts.add(part)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        with os.fdopen(os.open(part, flags, 0o666), "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(part, 0o666 & ~umask)  # mkstemp's 0600 would hide a shared folder's results
-        os.replace(part, path)
+        os.replace(part, real)
+        _parts.discard(part)
         part = None
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise DataError(
             f"{path}: cannot be written: {reason(error)}; choose another place"
         ) from None
@@ -179,31 +511,4 @@ def write_atomic(path: Path | str, data: bytes) -> None:
         if part is not None:
             with contextlib.suppress(OSError):
                 os.unlink(part)
-
-
-def check_writable(
-    files: Sequence[Path | None], folder: Path | None = None, *, overwrite: bool = False
-) -> None:
-    """Find out before the work whether its outputs can be written; None entries are not asked for.
-
-    Raises ``UsageError`` when a file exists, or the folder holds something, without ``overwrite``;
-    ``DataError`` when one cannot be made.
-    """
-    for path in files:
-        if path is None:
-            continue
-        if path.is_dir():
-            raise UsageError(f"{path}: a folder is in the way of the output")
-        if path.exists() and not overwrite:
-            raise UsageError(f"{path}: exists already; use --overwrite")
-    if folder is not None and not overwrite and folder.is_dir() and any(folder.iterdir()):
-        raise UsageError(f"{folder}: holds something already; use --overwrite")
-    for path in [*(file.parent for file in files if file), *([folder] if folder else [])]:
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(prefix=PART, dir=path):
-                pass
-        except OSError as error:
-            raise DataError(
-                f"{path}: cannot be written to: {reason(error)}; choose another place"
-            ) from None
+            _parts.discard(part)

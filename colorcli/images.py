@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -63,19 +63,28 @@ class Picture:
 
     ``gray`` (H, W) uint8 or uint16: the sRGB-encoded neutral whose CIE L is the picture's.
     ``rgb`` (H, W, 3) uint8: its colours in sRGB, None where R = G = B everywhere.
-    ``alpha`` (H, W) uint8 or None. ``extra``: EXIF and DPI for the output, orientation applied.
+    ``alpha`` (H, W) uint8 or None. ``depth``: bits for each sample of the source, 8 or 16.
     """
 
     gray: np.ndarray
     rgb: np.ndarray | None = None
     alpha: np.ndarray | None = None
-    format: str = "png"
+    depth: int = 8
+
+
+@dataclass(frozen=True)
+class Document:
+    """A decoded file: its output format by default, frames, and metadata for the output."""
+
+    format: str
+    frames: Sequence[Picture]
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def depth(self) -> int:
-        """Bits for each sample of the source: 8 or 16."""
-        return 16 if self.gray.dtype == np.uint16 and self.rgb is None else 8
+    def size(self) -> tuple[int, int]:
+        """Width and height of the first frame."""
+        height, width = self.frames[0].gray.shape
+        return width, height
 
 
 @lru_cache(maxsize=1)
@@ -179,7 +188,9 @@ def _open(data: bytes, name: str, max_pixels: int) -> Image.Image:
     return image
 
 
-def decode(data: bytes, name: str = "-", *, max_pixels: int = MAX_PIXELS) -> Picture:
+def decode(
+    data: bytes, name: str = "-", *, max_pixels: int = MAX_PIXELS, keep_color: bool = False
+) -> Document:
     """A photograph from the bytes of its file, whatever its suffix.
 
     EXIF orientation is applied, an ICC profile converted to sRGB, 16-bit depth and alpha kept.
@@ -190,7 +201,11 @@ def decode(data: bytes, name: str = "-", *, max_pixels: int = MAX_PIXELS) -> Pic
         image = _open(data, name, max_pixels)
         try:
             image.load()
-            return _planes(image, data, name)
+            known = {f.pillow: key for key, f in FORMATS.items()}
+            extra = _extra(image)
+            return Document(
+                known.get(image.format or "", "png"), [_planes(image, data, name)], extra
+            )
         except (ImageError, MemoryError):
             raise
         except Exception as error:  # readers of damaged bytes raise nearly anything
@@ -201,13 +216,11 @@ def _planes(image: Image.Image, data: bytes, name: str) -> Picture:
     orientation = _orientation(image)
     if orientation in _TURNS:
         ImageOps.exif_transpose(image, in_place=True)
-    known = {f.pillow: key for key, f in FORMATS.items()}
-    base = {"format": known.get(image.format or "", "png"), "extra": _extra(image)}
     if image.mode in ("I;16", "I;16B", "I;16L", "I"):
         gray = np.asarray(image)
         if gray.min() < 0 or gray.max() > 65535:
             raise ImageError(f"{name}: 32-bit samples; convert the picture to 8 or 16 bits first")
-        return Picture(gray.astype(np.uint16), **base)
+        return Picture(gray.astype(np.uint16), depth=16)
     if image.mode == "F":
         raise ImageError(
             f"{name}: floating-point samples; convert the picture to 8 or 16 bits first"
@@ -217,7 +230,7 @@ def _planes(image: Image.Image, data: bytes, name: str) -> Picture:
         colour = np.ascontiguousarray(deep[..., :3])
         gray = colour[..., 0].copy() if _is_neutral(colour) else neutral(colour)
         alpha = (deep[..., 3] >> 8).astype(np.uint8) if deep.shape[2] == 4 else None
-        return Picture(gray, None, alpha, **base)
+        return Picture(gray, None, alpha, 16)
     alpha = None
     if image.has_transparency_data:
         image = image.convert("RGBA")
@@ -227,11 +240,11 @@ def _planes(image: Image.Image, data: bytes, name: str) -> Picture:
         if profile:
             image.info["icc_profile"] = profile
     if image.mode in ("1", "L"):
-        return Picture(np.asarray(_to_srgb(image, "L")), None, alpha, **base)
+        return Picture(np.asarray(_to_srgb(image, "L")), None, alpha)
     rgb = np.asarray(_to_srgb(image, "RGB"))
     if _is_neutral(rgb):
-        return Picture(np.ascontiguousarray(rgb[..., 0]), None, alpha, **base)
-    return Picture(neutral(rgb), rgb, alpha, **base)
+        return Picture(np.ascontiguousarray(rgb[..., 0]), None, alpha)
+    return Picture(neutral(rgb), rgb, alpha)
 
 
 def read(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> Picture:
@@ -240,15 +253,23 @@ def read(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> Picture:
         data = Path(path).read_bytes()
     except OSError as error:
         raise ImageError(f"{path}: {reason(error)}; check the path and its permissions") from None
-    return decode(data, str(path), max_pixels=max_pixels)
+    return decode(data, str(path), max_pixels=max_pixels, keep_color=True).frames[0]
 
 
-def encode(rgb: np.ndarray, picture: Picture, format: str, *, quality: int | None = None) -> bytes:
+def encode(
+    pictures: Iterable[tuple[np.ndarray, Picture]],
+    document: Document,
+    format: str,
+    *,
+    quality: int | None = None,
+    strip: bool = False,
+) -> bytes:
     """The file of sRGB (H, W, 3) uint8 or uint16 with the alpha, EXIF and DPI of ``picture``.
 
     16 bits are kept where the format holds them. Alpha is laid over white where it holds none.
     Raises ``ImageError`` when the format cannot hold the picture (its size, mostly).
     """
+    ((rgb, picture),) = pictures
     chosen = FORMATS[format]
     alpha = picture.alpha
     if rgb.dtype == np.uint16 and 16 in chosen.depths:
@@ -275,7 +296,7 @@ def encode(rgb: np.ndarray, picture: Picture, format: str, *, quality: int | Non
     if format not in ("bmp", "ppm"):
         options["icc_profile"] = srgb_profile()
     options.update(
-        {k: v for k, v in picture.extra.items() if k == "dpi" or format not in ("bmp", "ppm")}
+        {k: v for k, v in document.extra.items() if k == "dpi" or format not in ("bmp", "ppm")}
     )
     buffer = io.BytesIO()
     try:

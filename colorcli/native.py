@@ -1,4 +1,4 @@
-"""Silence for native libraries that write to stderr whatever Python is told."""
+"""What native libraries must be told from outside: silence on stderr, and thrift with memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ def quiet() -> Iterator[None]:
     LiteRT announces its delegate and TensorFlow its processor features this way, and a tool's
     stderr is for the user. Python exceptions pass through untouched.
     """
-    saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        saved = os.dup(2)
+    except OSError:  # closed by the caller: silent already
+        yield
+        return
+    null = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(null, 2)
         yield

@@ -2,129 +2,280 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
+import sys
+import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from queue import SimpleQueue
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import cv2
 import numpy as np
 
 from colorcli import images
 from colorcli.colorizer import Colorizer
-from colorcli.errors import ColorizeError, ImageError, reason
-from colorcli.files import Job, write_atomic
-from colorcli.lab import join
+from colorcli.errors import ColorizeError, DataError, ImageError, reason
+from colorcli.files import STREAM, Job, sweep, write_atomic
+from colorcli.lab import join, rgb_to_lab
+from colorcli.pipeline import Budget, Stopped, affordable_pixels, cores, in_order
+
+STAGES = ("read", "decode", "network", "join", "encode", "write")
 
 
 @dataclass(frozen=True)
 class Output:
-    """How results are written. ``format`` None: by the target's suffix."""
+    """How results are written. ``format`` None: by the target's suffix.
+
+    ``keep_color`` passes on pictures that are in colour already; ``strip`` leaves EXIF, XMP, IPTC
+    and DPI out.
+    """
 
     format: str | None = None
     quality: int | None = None
     max_pixels: int = images.MAX_PIXELS
+    strip: bool = False
+    keep_color: bool = False
 
 
 @dataclass(frozen=True)
 class Result:
-    """One photograph's line in the JSON output."""
+    """One photograph's line in the JSON output.
+
+    ``status``: done, kept (in colour already, passed on), skipped (there already), failed,
+    planned (dry run).
+    """
 
     input: str
     output: str | None
-    status: str  # "done", "skipped" or "failed"
+    status: str
     width: int | None = None
     height: int | None = None
+    frames: int | None = None
     milliseconds: dict[str, float] = field(default_factory=dict)
     error: str | None = None
 
 
+class _Stopwatch:
+    """Milliseconds by stage: each call books the time since the last one."""
+
+    def __init__(self) -> None:
+        self.spent: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def __call__(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.spent[stage] = round(self.spent.get(stage, 0.0) + (now - self._last) * 1000, 1)
+        self._last = now
+
+
+def is_colour(rgb: np.ndarray, least: float = 3.0, spot: float = 15.0) -> bool:
+    """Whether sRGB (H, W, 3) uint8 or uint16 holds more than grays of one tone.
+
+    Sepia, a yellowed print and a scanner's tint are chroma that follows from L: what a parabola
+    ab(L) explains does not count. Of the rest the mean must reach ``least``, or the 99th
+    percentile ``spot``, both in ab units at 128 × 128 pixels.
+    """
+    small = cv2.resize(rgb, (128, 128), interpolation=cv2.INTER_AREA)
+    lab = rgb_to_lab(small.astype(np.float32) / np.iinfo(rgb.dtype).max).reshape(-1, 3)
+    lightness = lab[:, 0] / 100
+    tones = np.stack([np.ones_like(lightness), lightness, lightness**2], axis=1)
+    rest = lab[:, 1:] - tones @ np.linalg.lstsq(tones, lab[:, 1:], rcond=None)[0]
+    chroma = np.hypot(rest[:, 0], rest[:, 1])
+    return bool(chroma.mean() >= least or np.percentile(chroma, 99) >= spot)
+
+
 def colorize_bytes(
-    data: bytes, name: str, colorizer: Colorizer, format: str | None, output: Output = Output()
+    data: bytes,
+    name: str,
+    colorizer: Colorizer,
+    format: str | None = None,
+    output: Output = Output(),
+    *,
+    stop: Callable[[], bool] = lambda: False,
+    budget: Budget | None = None,
 ) -> tuple[bytes, Result]:
-    """Encoded colours of an encoded photograph. Raises ``ImageError``."""
-    marks = [time.perf_counter()]
-    picture = images.decode(data, name, max_pixels=output.max_pixels)
-    marks.append(time.perf_counter())
-    ab = colorizer.ab(picture.gray)
-    marks.append(time.perf_counter())
-    rgb = join(picture.gray, ab, np.uint16 if picture.depth == 16 else np.uint8)
-    marks.append(time.perf_counter())
-    try:
-        encoded = images.encode(rgb, picture, format or picture.format, quality=output.quality)
-    except ImageError as error:
-        raise ImageError(f"{name}: {error}") from None
-    marks.append(time.perf_counter())
-    spent = dict(zip(("decode", "network", "join", "encode"), np.diff(marks) * 1000, strict=True))
-    height, width = picture.gray.shape
-    stages = {stage: round(float(ms), 1) for stage, ms in spent.items()}
-    return encoded, Result(name, None, "done", width, height, stages)
+    """Encoded colours of an encoded photograph, every frame of it.
 
+    ``format`` None: that of the photograph. Raises ``ImageError``, and ``Stopped`` soon after
+    ``stop()`` is true.
+    """
+    clock = _Stopwatch()
+    document = images.decode(data, name, max_pixels=output.max_pixels, keep_color=output.keep_color)
+    width, height = document.size
+    clock("decode")
+    kept = 0
 
-def _colorize_file(job: Job, colorizer: Colorizer, output: Output) -> Result:
-    name, target = str(job.source.path), str(job.target)
-    try:
+    def coloured() -> Iterator[tuple[np.ndarray, images.Picture]]:
+        nonlocal kept
+        for index in range(len(document.frames)):
+            if stop():
+                raise Stopped
+            picture = document.frames[index]
+            clock("decode")
+            if output.keep_color and picture.rgb is not None and is_colour(picture.rgb):
+                kept += 1
+                yield picture.rgb, picture
+            else:
+                ab = colorizer.ab(picture.gray)
+                clock("network")
+                rgb = join(picture.gray, ab, np.uint16 if picture.depth == 16 else np.uint8)
+                clock("join")
+                if stop():
+                    raise Stopped
+                yield rgb, picture
+                del rgb
+            clock("encode")
+            del picture
+
+    with budget(width * height) if budget else contextlib.nullcontext():
         try:
-            data = job.source.path.read_bytes()
-        except OSError as error:
-            raise ImageError(f"{name}: {reason(error)}; check the file") from None
-        format = output.format or images.format_of(job.target)
-        encoded, result = colorize_bytes(data, name, colorizer, format, output)
+            encoded = images.encode(
+                coloured(), document, format or document.format,
+                quality=output.quality, strip=output.strip,
+            )  # fmt: skip
+        except ImageError as error:
+            text = str(error)
+            raise ImageError(text if text.startswith(name) else f"{name}: {text}") from None
+    frames = len(document.frames)
+    # Nothing was changed and nothing is asked for: the very file, without another loss.
+    as_it_is = format in (None, document.format) and output.quality is None and not output.strip
+    if kept == frames and as_it_is:
+        encoded = data
+    clock("encode")
+    status = "kept" if kept == frames else "done"
+    return encoded, Result(name, None, status, width, height, frames, clock.spent)
+
+
+def _read(job: Job) -> bytes:
+    if job.source.path == STREAM:
+        if sys.stdin is None:
+            raise DataError("-: stdin is closed; give a file")
+        return sys.stdin.buffer.read()
+    try:
+        return Path(job.source.path).read_bytes()
+    except OSError as error:
+        raise ImageError(f"{job.source.path}: {reason(error)}; check the file") from None
+
+
+def _write(job: Job, encoded: bytes) -> None:
+    if job.target != STREAM:
         write_atomic(job.target, encoded)
-    except ColorizeError as error:
-        return Result(name, target, "failed", error=str(error))
-    except MemoryError:
-        message = f"{name}: not enough memory for a picture of this size; lower --workers"
-        return Result(name, target, "failed", error=message)
-    return Result(name, target, "done", result.width, result.height, result.milliseconds)
+        return
+    if sys.stdout is None:
+        raise DataError("-: stdout is closed; give -o FILE")
+    try:
+        sys.stdout.buffer.write(encoded)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:  # the reader has gone: for the whole call, not for this picture
+        raise
+    except OSError as error:
+        raise DataError(f"-: stdout cannot be written: {reason(error)}") from None
+
+
+class _Worker:
+    """What all threads share: the model, how to write, and who may work when."""
+
+    def __init__(self, colorizer: Colorizer, output: Output, workers: int) -> None:
+        self._colorizer, self._output = colorizer, output
+        # Twice as many threads as workers: while one waits for the disk, another computes.
+        self._slots = threading.BoundedSemaphore(workers)
+        self._budget = Budget(affordable_pixels())
+        self._swept: set[str] = set()
+        self._lock = threading.Lock()
+        self.closed = threading.Event()
+        self.stop = self.closed
+
+    def _stopped(self) -> bool:
+        return self.stop.is_set() or self.closed.is_set()
+
+    def _sweep(self, target: str) -> None:
+        folder = str(Path(target).parent)
+        with self._lock:
+            if folder not in self._swept:
+                self._swept.add(folder)
+                sweep(folder)
+
+    def __call__(self, job: Job) -> Result:
+        """Colour one photograph; what goes wrong with it is its result."""
+        name, target, output = job.source.path, job.target, self._output
+        if job.source.error is not None:
+            return Result(name, None, "failed", error=f"{name}: {job.source.error}")
+        if job.skip:
+            return Result(name, target, "skipped")
+        clock = _Stopwatch()
+        try:
+            data = _read(job)
+            clock("read")
+            format = output.format
+            if format is None:
+                format = "png" if target == STREAM else images.format_of(target)
+            with self._slots:
+                if self._stopped():
+                    raise Stopped
+                encoded, result = colorize_bytes(
+                    data, name, self._colorizer, format, output,
+                    stop=self._stopped, budget=self._budget,
+                )  # fmt: skip
+                del data
+            clock("colour")
+            if target != STREAM:
+                self._sweep(target)
+            _write(job, encoded)
+            clock("write")
+        except (Stopped, BrokenPipeError):
+            raise
+        except ColorizeError as error:
+            return Result(name, target, "failed", error=str(error))
+        except MemoryError:
+            message = f"{name}: not enough memory for a picture of this size; lower --workers"
+            return Result(name, target, "failed", error=message)
+        except Exception as error:  # a bug, but the other photographs must not pay for it
+            message = (
+                f"{name}: unexpected {type(error).__name__} ({reason(error)}); please report it"
+            )
+            return Result(name, target, "failed", error=message)
+        spent = {**clock.spent, **result.milliseconds}
+        return replace(result, output=target, milliseconds={s: spent.get(s, 0.0) for s in STAGES})
 
 
 def predict(
     jobs: Sequence[Job],
-    colorizer: Colorizer,
+    colorizer: Colorizer | None,
     output: Output = Output(),
     *,
     workers: int = 0,
     progress: Callable[..., None] | None = None,
+    stop: threading.Event | None = None,
 ) -> Iterator[Result]:
     """Colour ``jobs``; yield a ``Result`` for each, in their order. Failures are results too.
 
-    ``workers`` threads (0: one for each core) each own an interpreter; decoding, the network and
-    OpenCV all release the GIL. At most two photographs for each worker are in flight.
+    ``workers`` (0: one for each core) photographs are worked on at the same time, fewer when they
+    are so large that half of the memory would not hold them; decoding, the network, OpenCV and
+    writing all release the GIL. ``colorizer`` may be None when no job is to do. After ``stop`` is
+    set, what is finished still comes; what is begun is dropped without a trace.
     """
-    workers = min(workers or os.cpu_count() or 1, max(1, len(jobs)))
-    if workers > 1:
-        cv2.setNumThreads(1)
-    # An interpreter for each worker, all made here: making one silences stderr for a moment.
-    idle = SimpleQueue()
-    for _ in range(workers - 1):
-        idle.put(colorizer.copy())
-    idle.put(colorizer)
-
-    def work(job: Job) -> Result:
-        mine = idle.get()
-        try:
-            return _colorize_file(job, mine, output)
-        finally:
-            idle.put(mine)
-
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="colorize")
-    flying: deque[Future[Result]] = deque()
-    waiting = iter(jobs)
+    todo = sum(job.todo for job in jobs)
+    together = max(1, min(workers or cores(), todo))
+    worker = _Worker(colorizer, output, together)
+    worker.stop = stop or worker.closed
+    opencv_threads = cv2.getNumThreads()
+    # A single picture may use all cores, unless it was told otherwise.
+    cv2.setNumThreads(max(1, cores() // together) if not workers else 1)
+    failed = 0
+    results = in_order(
+        worker, jobs, threads=2 * together if todo > 1 else 1, window=16 * together, stop=stop
+    )
     try:
-        for done in range(1, len(jobs) + 1):
-            while len(flying) < 2 * workers and (job := next(waiting, None)):
-                flying.append(pool.submit(work, job))
-            result = flying.popleft().result()
+        for done, result in enumerate(results, 1):
+            failed += result.status == "failed"
             if progress:
-                progress(done, len(jobs))
+                progress(done, len(jobs), failed=failed)
             yield result
     finally:
-        # An interrupt drops what has not begun; a file being written is finished whole.
-        pool.shutdown(wait=True, cancel_futures=True)
+        worker.closed.set()
+        results.close()
+        cv2.setNumThreads(opencv_threads)
 
 
 def suffix_for(format: str | None) -> str | None:

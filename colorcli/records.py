@@ -71,3 +71,31 @@ def writer(path: Path, columns: Sequence[str]) -> Iterator[Write]:
         if part is not None:
             with contextlib.suppress(OSError):
                 os.unlink(part)
+
+
+def check_writable(
+    files: Sequence[Path | None], folder: Path | None = None, *, overwrite: bool = False
+) -> None:
+    """Find out before the work whether its outputs can be written; None entries are not asked for.
+
+    Raises ``UsageError`` when a file exists, or the folder holds something, without ``overwrite``;
+    ``DataError`` when one cannot be made.
+    """
+    for path in files:
+        if path is None:
+            continue
+        if path.is_dir():
+            raise UsageError(f"{path}: a folder is in the way of the output")
+        if path.exists() and not overwrite:
+            raise UsageError(f"{path}: exists already; use --overwrite")
+    if folder is not None and not overwrite and folder.is_dir() and any(folder.iterdir()):
+        raise UsageError(f"{folder}: holds something already; use --overwrite")
+    for path in [*(file.parent for file in files if file), *([folder] if folder else [])]:
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(prefix=PART, dir=path):
+                pass
+        except OSError as error:
+            raise DataError(
+                f"{path}: cannot be written to: {reason(error)}; choose another place"
+            ) from None

@@ -6,8 +6,11 @@ import contextlib
 import dataclasses
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
+
+from colorcli.errors import DataError, reason
 
 Progress = Callable[..., None]
 
@@ -22,27 +25,64 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return None
-    if isinstance(value, str):  # names that are no UTF-8 come as surrogates; JSON must stay valid
-        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, str):
+        return text(value)
     return value
+
+
+def text(name: str) -> str:
+    """Valid Unicode of a file name; bytes that are no UTF-8 become ``\\xHH``."""
+    try:
+        return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # surrogates that no file name of this system can hold
+        return name.encode("utf-8", "backslashreplace").decode()
+
+
+def line(message: str) -> str:
+    """``text`` on one line of a terminal: control characters as escapes."""
+    shown = text(message)
+    if shown.isprintable():
+        return shown
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
+
+
+def _print(shown: str) -> None:
+    """One line of stdout, at once. Raises ``DataError`` when stdout cannot take it."""
+    if sys.stdout is None:
+        raise DataError("stdout is closed; give it a place to go, such as > FILE")
+    try:
+        sys.stdout.write(shown + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise DataError(f"stdout cannot be written: {reason(error)}") from None
 
 
 def emit(value: Any) -> None:
     """One JSON document on one line of stdout, at once."""
-    sys.stdout.write(json.dumps(plain(value), ensure_ascii=False) + "\n")
-    sys.stdout.flush()
+    _print(json.dumps(plain(value), ensure_ascii=False))
 
 
-def say(text: str) -> None:
+def show(message: str) -> None:
+    """One line of data for people on stdout."""
+    _print(line(message))
+
+
+def say(message: str) -> None:
     """One line on stderr."""
-    line = " ".join(text.split()).encode("utf-8", "backslashreplace").decode()
-    print(line, file=sys.stderr, flush=True)
+    if sys.stderr is not None:
+        print(line(message), file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager
 def progress(label: str, quiet: bool = False) -> Iterator[Progress | None]:
-    """A rich progress bar as ``progress(done, total, **values)``; None unless on a terminal."""
-    if quiet or not sys.stderr.isatty():
+    """A live line as ``progress(done, total, **values)``: rate, time left, values.
+
+    None unless stderr is a terminal. Messages of ``say`` go above it meanwhile; stdout is never
+    touched.
+    """
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
     from rich.console import Console
@@ -58,15 +98,18 @@ def progress(label: str, quiet: bool = False) -> Iterator[Progress | None]:
     )
 
     columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[values]}"),
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"), TextColumn("{task.fields[values]}"),
         TimeElapsedColumn(), TimeRemainingColumn(),
     )  # fmt: skip
-    with Bar(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(label, total=None, values="")
+    began = time.monotonic()
+    with Bar(*columns, console=Console(stderr=True), redirect_stdout=False) as bar:
+        task = bar.add_task(label, total=None, values="", rate="")
 
         def update(done: int, total: int, **values: float) -> None:
             shown = "  ".join(f"{k} {v:.4g}" for k, v in values.items())
-            bar.update(task, completed=done, total=total or None, values=shown)
+            rate = f"{done / max(1e-3, time.monotonic() - began):.1f}/s"
+            bar.update(task, completed=done, total=total or None, values=shown, rate=rate)
 
         yield update
 

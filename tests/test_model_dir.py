@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from colorcli import model_dir
-from colorcli.engine import Engine
+from colorcli.engine import LiteRT
 from colorcli.errors import ModelError
 from colorcli.model import with_decode
 from colorcli.packing import fold, pack, unpack
@@ -21,7 +21,7 @@ def test_litert_says_what_the_network_says(small_model):
     network, folder = model_dir.load_network(small_model)
     reference = with_decode(network, folder.config, folder.prior)
     lightness = np.random.default_rng(0).uniform(0, 100, (64, 64)).astype(np.float32)
-    engine = Engine(small_model / model_dir.LITERT)
+    engine = LiteRT(small_model / model_dir.LITERT)
     for temperature, vividness in ((1.0, 0.0), (0.4, 0.3)):
         feed = {
             "L": lightness[None, ..., None],
@@ -117,13 +117,13 @@ def test_pickled_weights_are_refused(tmp_path):
 def test_damaged_litert_is_one_line(tmp_path):
     (tmp_path / "x.tflite").write_bytes(b"not a flatbuffer")
     with pytest.raises(ModelError, match="not a usable LiteRT model"):
-        Engine(tmp_path / "x.tflite")
+        LiteRT(tmp_path / "x.tflite")
 
 
 def test_without_litert_tensorflow_interprets(small_model, monkeypatch):
     lightness = np.full((64, 64), 50, np.float32)
-    wanted = Engine(small_model / model_dir.LITERT)(lightness)
+    wanted = LiteRT(small_model / model_dir.LITERT)(lightness)
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
-    fallback = Engine(small_model / model_dir.LITERT)
+    fallback = LiteRT(small_model / model_dir.LITERT)
     assert type(fallback._run).__module__.startswith("tensorflow")
     assert np.abs(fallback(lightness) - wanted).max() < 0.05

@@ -9,10 +9,11 @@ from conftest import REPO
 
 PACKAGE = REPO / "colorcli"
 LAYERS = (
-    "errors", "native", "config", "lab", "bins", "losses", "backbones", "files", "images",
-    "metrics", "coco", "aging", "model", "packing", "model_dir", "engine", "colorizer", "dataset",
-    "prepare", "train", "predict", "bootstrap", "protocols", "perceptual", "sources", "evaluate",
-    "records", "page", "graphs", "cards", "export", "report", "cli", "__main__",
+    "errors", "native", "config", "lab", "bins", "losses", "backbones", "files", "interrupt",
+    "pipeline", "images", "metrics", "coco", "aging", "model", "packing", "model_dir", "engine",
+    "colorizer", "dataset", "prepare", "train", "predict", "bootstrap", "protocols", "perceptual",
+    "sources", "evaluate", "records", "page", "graphs", "cards", "export", "report", "cli",
+    "__main__",
 )  # fmt: skip
 
 
@@ -70,12 +71,13 @@ def test_predict_never_loads_tensorflow(photos, small_model, tmp_path):
 
 
 def test_names_in_config_are_the_tables_keys():
-    from colorcli import backbones, config, export, images, losses
+    from colorcli import backbones, config, engine, export, images, losses
 
     assert tuple(backbones.BACKBONES) == config.BACKBONE_NAMES
     assert tuple(losses.LOSSES) == config.LOSS_NAMES
     assert tuple(images.FORMATS) == config.IMAGE_FORMATS
     assert tuple(export.FORMATS) == config.EXPORT_FORMATS
+    assert tuple(engine.ENGINES) == config.DEVICES
 
 
 def test_command_reference_is_what_the_program_says():
