@@ -604,7 +604,7 @@ def evaluate(
     """Judge models on colour photographs, beside doing nothing."""
     from colorcli import evaluate as judging
     from colorcli import page, protocols, records
-    from colorcli.files import check_writable, write_atomic
+    from colorcli.files import write_atomic
     from colorcli.perceptual import PERCEPTUAL
 
     name = protocols.named(protocol or EvalConfig.protocol, size).name
@@ -614,12 +614,20 @@ def evaluate(
     known = judging.metrics_with(dict.fromkeys(perceptual or ()))
     gates = [judging.gate(text, known, under=True) for text in fail_under or ()]
     gates += [judging.gate(text, known, under=False) for text in fail_over or ()]
-    check_writable([per_image, report_page], panels, overwrite=overwrite)
+    records.check_writable([per_image, report_page], panels, overwrite=overwrite)
     if per_image:
         records.check(per_image)
-    names = [*(inputs or []), *_listed(files_from, nul)]
     chosen, coloured = _chosen(
-        names, recursive, coco, split, annotations, category, pairs, limit, seed
+        inputs or [],
+        _listed(files_from, nul),
+        recursive,
+        coco,
+        split,
+        annotations,
+        category,
+        pairs,
+        limit,
+        seed,
     )
     contenders = _contenders(model, Knobs(temperature, vividness, saturation), coloured, pairs)
     networks = {name: PERCEPTUAL[name]() for name in perceptual or ()}
@@ -661,7 +669,7 @@ def evaluate(
 
 
 def _chosen(
-    names: list[str], recursive: bool, coco: Optional[Path], split: Optional[str],
+    names: list[str], listed: list[str], recursive: bool, coco: Optional[Path], split: Optional[str],
     annotations: Optional[str], category: str, pairs: Optional[tuple[Path, Path]],
     limit: int, seed: int,
 ) -> tuple[Any, Any]:  # fmt: skip
@@ -669,7 +677,9 @@ def _chosen(
     from colorcli import dataset, sources
 
     ways = [
-        way for way, given in (("pictures", names), ("--coco", coco), ("--pairs", pairs)) if given
+        way
+        for way, given in (("pictures", names or listed), ("--coco", coco), ("--pairs", pairs))
+        if given
     ]
     if len(ways) != 1:
         given = f"not {' and '.join(ways)}" if ways else "none was given"
@@ -678,7 +688,7 @@ def _chosen(
         raise UsageError("--annotations and --category belong to --coco")
     draw = {"limit": limit, "seed": seed}
     prepared = [name for name in names if (Path(name) / dataset.INDEX).is_file()]
-    if prepared and len(names) > 1:
+    if prepared and len(names) + len(listed) > 1:
         raise UsageError(f"{prepared[0]}: a prepared data set is judged alone")
     if split and not (coco or prepared):
         raise UsageError("--split belongs to --coco or a prepared data set")
@@ -692,7 +702,7 @@ def _chosen(
         return sources.from_pairs(*pairs, **draw)
     if prepared:
         return sources.from_prepared(prepared[0], split or "val", **draw), None
-    return sources.from_names(names, recursive=recursive, **draw), None
+    return sources.from_names(names, listed=listed, recursive=recursive, **draw), None
 
 
 def _contenders(

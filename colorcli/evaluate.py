@@ -7,13 +7,9 @@ pictures in one pass. Of a picture only its figures are kept.
 from __future__ import annotations
 
 import dataclasses
-import os
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any, Protocol
 
 import cv2
@@ -28,6 +24,7 @@ from colorcli.files import write_atomic
 from colorcli.lab import join
 from colorcli.metrics import METRICS, TRUTH_METRICS, Case, Metric, View, lab_of
 from colorcli.perceptual import Moments, frechet
+from colorcli.pipeline import cores, in_order
 from colorcli.sources import Item, Source, read_rgb
 
 NONE = np.zeros((1, 1, 2), np.float32)  # the ab of doing nothing
@@ -44,13 +41,9 @@ FID = Metric(
 
 
 class Contender(Protocol):
-    """Whose colours are judged. One instance serves one thread; ``copy`` makes the next."""
+    """Whose colours are judged; it serves any number of threads."""
 
     name: str
-
-    def copy(self) -> Contender:
-        """One for another thread."""
-        ...
 
     def describe(self) -> dict[str, Any]:
         """``kind`` and ``knobs`` of its row."""
@@ -70,10 +63,6 @@ class Model:
     name: str
     colorizer: Colorizer
 
-    def copy(self) -> Model:
-        """The same with an interpreter of its own."""
-        return Model(self.name, self.colorizer.copy())
-
     def describe(self) -> dict[str, Any]:
         """What the JSON says of it."""
         return {"kind": "model", "knobs": dataclasses.asdict(self.colorizer.knobs)}
@@ -90,11 +79,7 @@ class Pictures:
     """Another tool's output: files by the key of the picture they colour."""
 
     name: str
-    files: Mapping[str, Path]
-
-    def copy(self) -> Pictures:
-        """Itself: files serve any thread."""
-        return self
+    files: Mapping[str, str]
 
     def describe(self) -> dict[str, Any]:
         """What the JSON says of it."""
@@ -258,8 +243,7 @@ def evaluate(
     Gray originals have an infinite PSNR by doing nothing, so they are left out and counted. A
     picture that cannot be read, or that one contender has no colours for, is left out for all and
     listed with those already in ``broken``. ``each(picture, row, figures)`` sees every picture's
-    figures in the source's order. Threads (``config.workers``) own an interpreter each; the result
-    does not depend on their number. Raises ``DataError`` when nothing is left to judge and
+    figures in the source's order. The result does not depend on ``config.workers``. Raises ``DataError`` when nothing is left to judge and
     ``UsageError`` for an unknown protocol.
     """
     protocol = protocols.named(config.protocol)
@@ -271,9 +255,9 @@ def evaluate(
     rows = [*names, GRAY]
     moments = {row: Moments() for row in (*rows, "truth")} if features else {}
 
-    def judge(item: Item, mine: Sequence[Contender]) -> _Verdict:
+    def judge(item: Item) -> _Verdict:
         try:
-            pictures = scene(item, mine, protocol, config)
+            pictures = scene(item, contenders, protocol, config)
             if pictures is None:
                 return _Verdict(item.name, item.index, "gray")
             if panels is not None:
@@ -303,7 +287,7 @@ def evaluate(
     lost, gray_originals = [dict(entry) for entry in broken], 0
     gain = tuple(metrics).index("gain")
     sums = dict.fromkeys(names, 0.0)
-    for done, verdict in enumerate(_parallel(source, contenders, judge, config.workers), 1):
+    for done, verdict in enumerate(_parallel(judge, source, config.workers), 1):
         if verdict.status == "broken":
             lost.append({"path": verdict.name, "reason": verdict.reason})
         elif verdict.status == "gray":
@@ -352,39 +336,15 @@ def evaluate(
 
 
 def _parallel(
-    source: Source,
-    contenders: Sequence[Contender],
-    judge: Callable[[Item, Sequence[Contender]], _Verdict],
-    workers: int,
+    judge: Callable[[Item], _Verdict], source: Source, workers: int
 ) -> Iterator[_Verdict]:
-    """Verdicts in the source's order, from threads with contenders of their own."""
-    workers = min(workers or os.cpu_count() or 1, max(1, len(source)))
+    """Verdicts in the source's order. OpenCV's own threads would only fight over the cores."""
+    workers = min(workers or cores(), max(1, len(source)))
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
-    # All made here, in this thread: making an interpreter silences stderr for a moment.
-    idle: SimpleQueue[Sequence[Contender]] = SimpleQueue()
-    idle.put(contenders)
-    for _ in range(workers - 1):
-        idle.put([contender.copy() for contender in contenders])
-
-    def work(item: Item) -> _Verdict:
-        mine = idle.get()
-        try:
-            return judge(item, mine)
-        finally:
-            idle.put(mine)
-
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="judge")
-    flying: deque[Future[_Verdict]] = deque()
     try:
-        for item in source:
-            flying.append(pool.submit(work, item))
-            if len(flying) >= 2 * workers:
-                yield flying.popleft().result()
-        while flying:
-            yield flying.popleft().result()
+        yield from in_order(judge, source, threads=workers, window=2 * workers)
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
         cv2.setNumThreads(threads)
 
 

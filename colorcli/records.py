@@ -1,4 +1,4 @@
-"""Figures picture by picture, one line each, in a format tables and scripts read."""
+"""Figures picture by picture, one line each, for tables and scripts; room for all outputs first."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import contextlib
 import csv
 import json
 import math
-import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -52,25 +51,17 @@ def writer(path: Path, columns: Sequence[str]) -> Iterator[Write]:
     Raises ``DataError`` when it cannot be written.
     """
     check(path)
-    part = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(prefix=PART, dir=path.parent)
-        with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace", newline="") as f:
-            yield RECORDS[path.suffix.lower()](f, columns)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(part, 0o666 & ~umask)
-        os.replace(part, path)
-        part = None
+        with tempfile.TemporaryDirectory(prefix=PART, dir=path.parent) as scratch:
+            part = Path(scratch, path.name)
+            with part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+                yield RECORDS[path.suffix.lower()](file, columns)
+            part.replace(path)
     except OSError as error:
         raise DataError(
             f"{path}: cannot be written: {reason(error)}; choose another place"
         ) from None
-    finally:
-        if part is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(part)
 
 
 def check_writable(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -42,6 +43,10 @@ def read_rgb(path: Path | str) -> np.ndarray:
     return np.dstack([planes] * 3) if planes.ndim == 2 else planes
 
 
+def _key(file: File) -> str:
+    return os.path.splitext(file.relative)[0]
+
+
 @dataclass(frozen=True)
 class Files:
     """Photographs on disk."""
@@ -53,8 +58,7 @@ class Files:
 
     def __iter__(self) -> Iterator[Item]:
         for index, file in enumerate(self.files):
-            key = str(file.relative.with_suffix(""))
-            yield Item(index, str(file.path), key, lambda path=file.path: read_rgb(path))
+            yield Item(index, file.path, _key(file), lambda path=file.path: read_rgb(path))
 
 
 @dataclass(frozen=True)
@@ -99,10 +103,15 @@ def _drawn(items: Sequence[Any], limit: int, seed: int) -> list[Any]:
 
 
 def from_names(
-    names: Sequence[str], *, recursive: bool = False, limit: int = 0, seed: int = 0
+    names: Sequence[str],
+    *,
+    listed: Sequence[str] = (),
+    recursive: bool = False,
+    limit: int = 0,
+    seed: int = 0,
 ) -> Selection:
-    """Files, folders and globs. Raises ``DataError`` when none names a picture."""
-    found = find(names, images.READABLE, recursive=recursive)
+    """Files, folders and globs, and ``listed`` names taken literally. Raises ``DataError`` when none names a picture."""
+    found = find(names, images.READABLE, listed=listed, recursive=recursive)
     broken = [{"path": name, "reason": f"{name}: {why}"} for name, why in found.failures]
     if not found.sources:
         raise DataError(broken[0]["reason"] if broken else "no photographs given")
@@ -140,7 +149,7 @@ def from_coco(
     chosen = select(path, root / split, categories)
     if not chosen.paths:
         raise DataError(f"{root / split}: none of the photographs of {path} is there")
-    files = [File(Path(p), Path(p).relative_to(root / split)) for p in chosen.paths]
+    files = [File(p, os.path.relpath(p, root / split)) for p in chosen.paths]
     return Selection(Files(_drawn(files, limit, seed)), missing=list(chosen.missing))
 
 
@@ -149,7 +158,7 @@ class Matched:
     """Two folders by relative name without suffix: pairs, and what one side lacks."""
 
     files: tuple[File, ...]
-    predicted: Mapping[str, Path]
+    predicted: Mapping[str, str]
     missing: tuple[str, ...]  # true pictures nobody coloured
     extra: tuple[str, ...]  # coloured pictures without a true one
 
@@ -160,7 +169,7 @@ def match(truth: Sequence[File], predicted: Sequence[File]) -> Matched:
     def by_key(files: Sequence[File]) -> dict[str, File]:
         known: dict[str, File] = {}
         for file in files:
-            key = str(file.relative.with_suffix(""))
+            key = _key(file)
             if key in known:
                 raise UsageError(
                     f"{file.path}: {known[key].path} has the same name without suffix; "
@@ -173,14 +182,14 @@ def match(truth: Sequence[File], predicted: Sequence[File]) -> Matched:
     return Matched(
         tuple(file for key, file in true.items() if key in coloured),
         {key: file.path for key, file in coloured.items()},
-        tuple(str(file.path) for key, file in true.items() if key not in coloured),
-        tuple(str(file.path) for key, file in coloured.items() if key not in true),
+        tuple(file.path for key, file in true.items() if key not in coloured),
+        tuple(file.path for key, file in coloured.items() if key not in true),
     )
 
 
 def from_pairs(
     truth: Path, coloured: Path, *, limit: int = 0, seed: int = 0
-) -> tuple[Selection, Mapping[str, Path]]:
+) -> tuple[Selection, Mapping[str, str]]:
     """True pictures, and the coloured files by key. Folders are searched in depth.
 
     Raises ``DataError`` for an empty folder or when no name is in both.
