@@ -23,12 +23,15 @@ from colorcli.config import (
     BACKBONE_NAMES,
     DEVICES,
     EXPORT_FORMATS,
+    EXPORT_PRECISIONS,
+    EXPORT_SIGNATURES,
     GRAYS,
     IMAGE_FORMATS,
     LOSS_NAMES,
     PERCEPTUAL_METRICS,
     PRESETS,
     EvalConfig,
+    ExportConfig,
     Knobs,
     PrepareConfig,
 )
@@ -753,25 +756,92 @@ def _show(summary: Any, known: Any) -> None:
 @app.command()
 def export(
     output: Annotated[str, typer.Option("--output", "-o", help="File or folder to write.")],
-    format: Annotated[Literal[EXPORT_FORMATS], typer.Option(help="What to write.")] = "litert",  # type: ignore[valid-type]
+    format: Annotated[
+        Optional[Literal[EXPORT_FORMATS]],  # type: ignore[valid-type]
+        typer.Option(help="What to write. [default: by suffix, or litert]", show_default=False),
+    ] = None,
+    precision: Annotated[
+        Optional[Literal[EXPORT_PRECISIONS]],  # type: ignore[valid-type]
+        typer.Option(
+            help="Of the weights. [default: float16 for litert, else float32]", show_default=False
+        ),
+    ] = None,
+    signature: Annotated[
+        Literal[EXPORT_SIGNATURES],  # type: ignore[valid-type]
+        typer.Option(help="ab: L in, chroma out. image: picture in, coloured picture out."),
+    ] = ExportConfig.signature,
+    size: Annotated[
+        Optional[str],
+        typer.Option(
+            metavar="N|any",
+            show_default=False,
+            help="Side of L (ab) or of the picture (image). [default: the model's; image: any]",
+        ),
+    ] = None,
     model: Model = "default",
+    temperature: Annotated[
+        float, typer.Option(help="Inside an image export: annealed mean.")
+    ] = Knobs.temperature,
+    vividness: Annotated[
+        float, typer.Option(help="Inside an image export: prior correction.")
+    ] = Knobs.vividness,
+    saturation: Annotated[
+        float, typer.Option(help="Inside an image export: factor on chroma.")
+    ] = Knobs.saturation,
+    calibrate: Annotated[
+        Optional[list[str]],
+        typer.Option(
+            metavar="FOLDER|GLOB",
+            show_default=False,
+            help="Photographs that set int8's ranges. [default: scikit-image's]",
+        ),
+    ] = None,
+    verify: Annotated[
+        Optional[list[str]],
+        typer.Option(
+            metavar="FOLDER|GLOB",
+            show_default=False,
+            help="Colour photographs to check with. [default: scikit-image's]",
+        ),
+    ] = None,
+    max_loss: Annotated[
+        Optional[float],
+        typer.Option(help="PSNR in dB it may lose. [default: by precision]", show_default=False),
+    ] = None,
     overwrite: Overwrite = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write the model in another format, checked against the network."""
+    """Write the model in another format, checked against the network on photographs."""
     from colorcli import native
 
     native.tensorflow()
+    from colorcli import formats
     from colorcli.export import export as run
 
-    result = run(model, format, output, overwrite=overwrite)
+    meant = formats.of(output)
+    if format and meant and format != meant:
+        raise UsageError(f"{output}: its suffix means {meant}, not {format}; change one of them")
+    if size is not None and size != "any" and not (size.isascii() and size.isdigit()):
+        raise UsageError(f"--size {size}: give a number of pixels, or any")
+    config = ExportConfig(
+        format or meant or ExportConfig.format, precision, signature,
+        None if size is None else 0 if size == "any" else int(size),
+        Knobs(temperature, vividness, saturation), max_loss,
+    )  # fmt: skip
+    with report.progress("exporting", quiet) as bar:
+        result = run(
+            model, output, config, calibrate=calibrate or (), verify=verify or (),
+            overwrite=overwrite, progress=bar,
+        )  # fmt: skip
     if json:
         report.emit(result)
     elif not quiet:
+        check = result.check
         report.say(
-            f"colorize: {result.path}: {result.bytes / 1e6:.1f} MB, largest difference "
-            f"{result.largest_difference:.3f} ab units"
+            f"colorize: {result.path}: {result.bytes / 1e6:.1f} MB, {result.precision}; on "
+            f"{check.photographs} photographs {check.psnr_lost:.3f} dB lost, RGB off by "
+            f"{check.rgb_mean:.2f} levels in the mean, {check.rgb_largest} at most"
         )
 
 

@@ -129,6 +129,22 @@ class EvalConfig:
     workers: int = 0  # threads; 0: one for each core
 
 
+@dataclass(frozen=True)
+class ExportConfig:
+    """What is written. ``precision`` None: the format's own; ``size`` None: that of the model.
+
+    ``size`` is the side of L (``ab``) or of the picture (``image``), 0 any size. ``knobs`` go into
+    an ``image`` graph. ``max_loss`` replaces the format's limit of PSNR lost, in dB.
+    """
+
+    format: str = "litert"
+    precision: str | None = None
+    signature: str = "ab"
+    size: int | None = None
+    knobs: Knobs = field(default_factory=Knobs)
+    max_loss: float | None = None
+
+
 def as_dict(config: Any) -> dict[str, Any]:
     """A frozen config as plain JSON values."""
     return dataclasses.asdict(config)
