@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+DECIMALS = 6
 CELLS = 1 << 22  # drawn indices held at once: bounds memory for a million pictures
 
 
@@ -61,4 +62,7 @@ def summarise(
     drawn = _replicates(values, weights, samples, seed)
     mean, median, drawn = (np.where(flip, np.abs(x), x) for x in (mean, median, drawn))
     low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
-    return [Stat(*(float(x) for x in row)) for row in zip(mean, median, low, high, strict=True)]
+    return [
+        Stat(*(round(float(x), DECIMALS) for x in row))
+        for row in zip(mean, median, low, high, strict=True)
+    ]

@@ -27,6 +27,7 @@ from colorcli.perceptual import Moments, frechet
 from colorcli.pipeline import cores, in_order
 from colorcli.sources import Item, Source, read_rgb
 
+DECIMALS = 6  # of figures by picture
 NONE = np.zeros((1, 1, 2), np.float32)  # the ab of doing nothing
 LPIPS = Metric(
     "LPIPS", "", 4, "lower", lambda case: 0.0, "AlexNet, version 0.1; Zhang et al. (2018)"
@@ -277,7 +278,11 @@ def evaluate(
         weight = [m.weight(cases[GRAY]) if m.weight else 1.0 for m in metrics.values()]
         return _Verdict(
             item.name, item.index, "judged",
-            {row: [m.of(case) for m in metrics.values()] for row, case in cases.items()},
+            # Rounded far below what matters: the last bits depend on where in memory arrays lie.
+            {
+                row: [round(m.of(case), DECIMALS) for m in metrics.values()]
+                for row, case in cases.items()
+            },
             weight, [getattr(truth, name) for name in TRUTH_METRICS],
         )  # fmt: skip
 

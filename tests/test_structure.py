@@ -71,7 +71,19 @@ def test_predict_never_loads_tensorflow(photos, small_model, tmp_path):
 
 
 def test_names_in_config_are_the_tables_keys():
-    from colorcli import backbones, config, engine, images, losses
+    from colorcli import (
+        backbones,
+        cards,
+        config,
+        engine,
+        formats,
+        graphs,
+        images,
+        losses,
+        model_dir,
+        perceptual,
+        protocols,
+    )
 
     assert tuple(backbones.BACKBONES) == config.BACKBONE_NAMES
     assert tuple(losses.LOSSES) == config.LOSS_NAMES
