@@ -5,6 +5,7 @@ A command imports its core function late, builds the config, calls it and report
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gc
 import os
@@ -22,10 +23,15 @@ from colorcli.config import (
     BACKBONE_NAMES,
     DEVICES,
     EXPORT_FORMATS,
+    EXPORT_PRECISIONS,
+    EXPORT_SIGNATURES,
+    GRAYS,
     IMAGE_FORMATS,
     LOSS_NAMES,
+    PERCEPTUAL_METRICS,
     PRESETS,
     EvalConfig,
+    ExportConfig,
     Knobs,
     PrepareConfig,
 )
@@ -122,6 +128,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")]
 Recursive = Annotated[bool, typer.Option("--recursive", "-r", help="Look into sub-folders too.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")]
+FilesFrom = Annotated[
+    Optional[str], typer.Option(help="Read names from this file, or - for stdin.")
+]
+Nul = Annotated[bool, typer.Option("--null", "-0", help="Those names end in NUL.")]
 
 
 def _listed(files_from: Optional[str], nul: bool) -> list[str]:
@@ -507,92 +517,334 @@ def train(
 @app.command("eval")
 def evaluate(
     inputs: Annotated[
-        list[str], typer.Argument(help="Colour photographs, folders, globs, or a prepared folder.")
-    ],
+        Optional[list[str]],
+        typer.Argument(
+            help="Colour photographs, folders, globs, or a prepared folder.", show_default=False
+        ),
+    ] = None,
     recursive: Recursive = False,
-    model: Model = "default",
+    files_from: FilesFrom = None,
+    nul: Nul = False,
+    coco: Annotated[
+        Optional[Path], typer.Option(help="COCO folder: holds SPLIT/ and annotations/.")
+    ] = None,
+    split: Annotated[
+        Optional[str],
+        typer.Option(help="Of COCO or a prepared folder. [default: val2017, val]"),
+    ] = None,
+    annotations: Annotated[
+        Optional[str], typer.Option(help="[default: COCO/annotations/instances_SPLIT.json]")
+    ] = None,
+    category: Annotated[str, typer.Option(help="COCO: only these, by name or id: person,dog")] = "",
+    pairs: Annotated[
+        Optional[tuple[Path, Path]],
+        typer.Option(
+            metavar="TRUTH COLOURED",
+            show_default=False,
+            help="Judge another tool's output: two folders with the same names.",
+        ),
+    ] = None,
+    model: Annotated[
+        Optional[list[str]],
+        typer.Option(
+            "--model",
+            "-m",
+            autocompletion=_models,
+            show_default=False,
+            help="Model name, folder, run or exported file; repeat to compare. "
+            "[default: COLORIZE_MODEL, default]",
+        ),
+    ] = None,
     temperature: Temperature = Knobs.temperature,
     vividness: Vividness = Knobs.vividness,
     saturation: Saturation = Knobs.saturation,
-    size: Annotated[int, typer.Option(min=32, help="Side of the judged square.")] = EvalConfig.size,
+    protocol: Annotated[
+        Optional[str],
+        typer.Option(
+            help=f"squash-SIZE, crop-SIZE or native. [default: {EvalConfig.protocol}-{EvalConfig.size}]",
+            show_default=False,
+        ),
+    ] = None,
+    size: Annotated[
+        Optional[int],
+        typer.Option(min=32, help="Side of the judged square.", show_default=False),
+    ] = None,
+    gray: Annotated[
+        Literal[GRAYS],  # type: ignore[valid-type]
+        typer.Option(help="Gray that is coloured: L of Lab, or BT.601 luma."),
+    ] = EvalConfig.gray,
+    perceptual: Annotated[
+        Optional[list[str]],  # Typer knows no list of choices
+        typer.Option(
+            "--with",
+            metavar=f"[{'|'.join(PERCEPTUAL_METRICS)}]",
+            show_default=False,
+            help="Judge by this too; needs colorcli[perceptual].",
+        ),
+    ] = None,
     limit: Limit = 0,
-    seed: Seed = 0,
+    seed: Seed = EvalConfig.seed,
+    workers: Annotated[
+        int, typer.Option(min=0, envvar="COLORIZE_WORKERS", help="Threads; 0: one for each core.")
+    ] = EvalConfig.workers,
+    per_image: Annotated[
+        Optional[Path], typer.Option(help="Every picture's figures: FILE.csv or FILE.jsonl.")
+    ] = None,
     panels: Annotated[
         Optional[Path], typer.Option(help="Folder for gray, predicted, truth side by side.")
     ] = None,
+    report_page: Annotated[
+        Optional[Path], typer.Option("--report", help="One HTML page with everything.")
+    ] = None,
+    fail_under: Annotated[
+        Optional[list[str]],
+        typer.Option(metavar="METRIC=VALUE", help="Exit 5 below it.", show_default=False),
+    ] = None,
+    fail_over: Annotated[
+        Optional[list[str]],
+        typer.Option(metavar="METRIC=VALUE", help="Exit 5 above it.", show_default=False),
+    ] = None,
+    overwrite: Overwrite = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Judge a model: PSNR, SSIM and colorfulness, beside doing nothing."""
-    from colorcli import dataset, images
-    from colorcli.colorizer import Colorizer
-    from colorcli.evaluate import evaluate as run
-    from colorcli.evaluate import from_files
-    from colorcli.files import find
+    """Judge models on colour photographs, beside doing nothing."""
+    from colorcli import evaluate as judging
+    from colorcli import page, protocols, records
+    from colorcli.files import write_atomic
+    from colorcli.perceptual import PERCEPTUAL
 
-    broken: list[dict[str, str]] = []
-    colorizer = Colorizer(model, Knobs(temperature, vividness, saturation))
-    if len(inputs) == 1 and (Path(inputs[0]) / dataset.INDEX).is_file():
-        native.tensorflow()
-        data = dataset.load(inputs[0])
-        total = min(limit or data.counts["val"], data.counts["val"])
-        pictures = ((f"{i:06d}", p) for i, p in enumerate(dataset.photographs(data, "val", total)))
-    else:
-        found = find(inputs, images.READABLE, recursive=recursive)
-        broken += [
-            {"path": name, "reason": f"{name}: {message}"} for name, message in found.failures
-        ]
-        paths = _drawn([str(source.path) for source in found.sources], limit, seed)
-        total, pictures = len(paths), from_files(paths, broken)
-    with report.progress("judging", quiet) as bar:
-        result = run(
-            pictures,
-            colorizer,
-            EvalConfig(size),
-            broken=broken,
-            panels=panels,
-            total=total,
-            progress=bar,
-        )
-    for entry in result.broken:
-        report.say(f"colorize: {entry['reason']}")
-    if json:
-        report.emit(result)
-    elif not quiet:
-        names = list(result.metrics["model"])
-        rows = [
-            [row, *(f"{values[n]:.4g}" if n in values else "–" for n in names)]
-            for row, values in result.metrics.items()
-        ]
-        report.table(
-            f"{result.model} · {result.judged} photographs · {result.protocol} · {result.gray} · "
-            f"{result.gain:+.2f} dB over gray", ["", *names], rows,
+    name = protocols.named(protocol or EvalConfig.protocol, size).name
+    config = EvalConfig(name, gray=gray, seed=seed, workers=workers)
+    for unknown in set(perceptual or ()) - set(PERCEPTUAL):
+        raise UsageError(f"--with {unknown}: unknown metric; known: {', '.join(PERCEPTUAL)}")
+    known = judging.metrics_with(dict.fromkeys(perceptual or ()))
+    gates = [judging.gate(text, known, under=True) for text in fail_under or ()]
+    gates += [judging.gate(text, known, under=False) for text in fail_over or ()]
+    records.check_writable([per_image, report_page], panels, overwrite=overwrite)
+    if per_image:
+        records.check(per_image)
+    chosen, coloured = _chosen(
+        inputs or [],
+        _listed(files_from, nul),
+        recursive,
+        coco,
+        split,
+        annotations,
+        category,
+        pairs,
+        limit,
+        seed,
+    )
+    contenders = _contenders(model, Knobs(temperature, vividness, saturation), coloured, pairs)
+    networks = {name: PERCEPTUAL[name]() for name in perceptual or ()}
+    for line in (
+        *(entry["reason"] for entry in chosen.broken),
+        *(f"{path}: missing; left out" for path in chosen.missing),
+        *(f"{path}: no true picture has this name; left out" for path in chosen.extra),
+    ):
+        report.say(f"colorize: {line}")
+    with contextlib.ExitStack() as stack:
+        each = None
+        if per_image:
+            columns = ["picture", "row", *(name for name in known if name != "fid")]
+            write = stack.enter_context(records.writer(per_image, columns))
+            each = lambda picture, row, figures: write(  # noqa: E731
+                {"picture": picture, "row": row, **figures}
+            )
+        bar = stack.enter_context(report.progress("judging", quiet))
+        result = judging.evaluate(
+            chosen.source, contenders, config, perceptual=networks, broken=chosen.broken,
+            missing=chosen.missing, extra=chosen.extra, panels=panels, each=each, progress=bar,
         )  # fmt: skip
-    if result.broken:
+    summary = result.summary
+    for entry in summary.broken[len(chosen.broken) :]:
+        report.say(f"colorize: {entry['reason']}")
+    if report_page:
+        pictures = page.examples(result, chosen.source, contenders, config)
+        text = page.render(result, pictures)
+        write_atomic(report_page, text.encode("utf-8", "backslashreplace"))
+    if json:
+        report.emit(summary)
+    elif not quiet:
+        _show(summary, known)
+    short = [line for gate in gates for line in gate.failures(summary)]
+    for line in short:
+        report.say(f"colorize: {line}")
+    if short or summary.broken or summary.missing or summary.extra:
         raise typer.Exit(ExitCode.PARTIAL)
+
+
+def _chosen(
+    names: list[str], listed: list[str], recursive: bool, coco: Optional[Path], split: Optional[str],
+    annotations: Optional[str], category: str, pairs: Optional[tuple[Path, Path]],
+    limit: int, seed: int,
+) -> tuple[Any, Any]:  # fmt: skip
+    """The pictures to judge, and another tool's colours of them by key (None: there are none)."""
+    from colorcli import dataset, sources
+
+    ways = [
+        way
+        for way, given in (("pictures", names or listed), ("--coco", coco), ("--pairs", pairs))
+        if given
+    ]
+    if len(ways) != 1:
+        given = f"not {' and '.join(ways)}" if ways else "none was given"
+        raise UsageError(f"give either pictures, --coco or --pairs; {given}")
+    if (annotations or category) and not coco:
+        raise UsageError("--annotations and --category belong to --coco")
+    draw = {"limit": limit, "seed": seed}
+    prepared = [name for name in names if (Path(name) / dataset.INDEX).is_file()]
+    if prepared and len(names) + len(listed) > 1:
+        raise UsageError(f"{prepared[0]}: a prepared data set is judged alone")
+    if split and not (coco or prepared):
+        raise UsageError("--split belongs to --coco or a prepared data set")
+    if coco:
+        categories = [name.strip() for name in category.split(",") if name.strip()]
+        chosen = sources.from_coco(
+            coco, split or "val2017", annotations=annotations, categories=categories, **draw
+        )
+        return chosen, None
+    if pairs:
+        return sources.from_pairs(*pairs, **draw)
+    if prepared:
+        return sources.from_prepared(prepared[0], split or "val", **draw), None
+    return sources.from_names(names, listed=listed, recursive=recursive, **draw), None
+
+
+def _contenders(
+    models: Optional[list[str]], knobs: Knobs, coloured: Any, pairs: Optional[tuple[Path, Path]]
+) -> list[Any]:
+    """Models by name, and another tool's colours; without any of both, the default model."""
+    from colorcli.colorizer import Colorizer
+    from colorcli.evaluate import Model, Pictures, distinct
+
+    if not models and coloured is None:
+        models = [os.environ.get("COLORIZE_MODEL") or "default"]
+    made: list[Any] = [
+        Model(name, Colorizer(model, knobs))
+        for name, model in zip(distinct(models or ()), models or (), strict=True)
+    ]
+    if coloured is not None and pairs:
+        made.append(Pictures(str(pairs[1]), coloured))
+    return made
+
+
+def _show(summary: Any, known: Any) -> None:
+    """The table of an evaluation on stderr."""
+
+    def cell(stat: Any, digits: int) -> str:
+        if stat is None:
+            return "–"
+        if stat.low is None:
+            return f"{stat.mean:.{digits}f}"
+        return (
+            f"{stat.mean:.{digits}f}\n{stat.low:.{digits}f} … {stat.high:.{digits}f}\n"
+            f"median {stat.median:.{digits}f}"
+        )
+
+    rows = [*summary.models, summary.gray]
+    fed = {"lab": "Lab L", "bt601": "BT.601"}[summary.fed]
+    lines = []
+    for name, metric in known.items():
+        title = f"{name} {({'higher': '↑', 'lower': '↓'}).get(metric.better, '')}"
+        stats = [row.metrics.get(name) for row in rows] + [summary.truth.get(name)]
+        lines.append([title, *(cell(stat, metric.digits) for stat in stats)])
+    report.table(
+        f"{summary.judged} photographs · {summary.protocol} · fed {fed} · "
+        f"{summary.gray_originals} gray originals left out · mean, 95 % interval, median",
+        ["", *(row.name for row in rows), "truth"], lines,
+    )  # fmt: skip
 
 
 @app.command()
 def export(
     output: Annotated[str, typer.Option("--output", "-o", help="File or folder to write.")],
-    format: Annotated[Literal[EXPORT_FORMATS], typer.Option(help="What to write.")] = "litert",  # type: ignore[valid-type]
+    format: Annotated[
+        Optional[Literal[EXPORT_FORMATS]],  # type: ignore[valid-type]
+        typer.Option(help="What to write. [default: by suffix, or litert]", show_default=False),
+    ] = None,
+    precision: Annotated[
+        Optional[Literal[EXPORT_PRECISIONS]],  # type: ignore[valid-type]
+        typer.Option(
+            help="Of the weights. [default: float16 for litert, else float32]", show_default=False
+        ),
+    ] = None,
+    signature: Annotated[
+        Literal[EXPORT_SIGNATURES],  # type: ignore[valid-type]
+        typer.Option(help="ab: L in, chroma out. image: picture in, coloured picture out."),
+    ] = ExportConfig.signature,
+    size: Annotated[
+        Optional[str],
+        typer.Option(
+            metavar="N|any",
+            show_default=False,
+            help="Side of L (ab) or of the picture (image). [default: the model's; image: any]",
+        ),
+    ] = None,
     model: Model = "default",
+    temperature: Annotated[
+        float, typer.Option(help="Inside an image export: annealed mean.")
+    ] = Knobs.temperature,
+    vividness: Annotated[
+        float, typer.Option(help="Inside an image export: prior correction.")
+    ] = Knobs.vividness,
+    saturation: Annotated[
+        float, typer.Option(help="Inside an image export: factor on chroma.")
+    ] = Knobs.saturation,
+    calibrate: Annotated[
+        Optional[list[str]],
+        typer.Option(
+            metavar="FOLDER|GLOB",
+            show_default=False,
+            help="Photographs that set int8's ranges. [default: scikit-image's]",
+        ),
+    ] = None,
+    verify: Annotated[
+        Optional[list[str]],
+        typer.Option(
+            metavar="FOLDER|GLOB",
+            show_default=False,
+            help="Colour photographs to check with. [default: scikit-image's]",
+        ),
+    ] = None,
+    max_loss: Annotated[
+        Optional[float],
+        typer.Option(help="PSNR in dB it may lose. [default: by precision]", show_default=False),
+    ] = None,
     overwrite: Overwrite = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write the model in another format, checked against the network."""
+    """Write the model in another format, checked against the network on photographs."""
 
     native.tensorflow()
+    from colorcli import formats
     from colorcli.export import export as run
 
-    result = run(model, format, output, overwrite=overwrite)
+    meant = formats.of(output)
+    if format and meant and format != meant:
+        raise UsageError(f"{output}: its suffix means {meant}, not {format}; change one of them")
+    if size is not None and size != "any" and not (size.isascii() and size.isdigit()):
+        raise UsageError(f"--size {size}: give a number of pixels, or any")
+    config = ExportConfig(
+        format or meant or ExportConfig.format, precision, signature,
+        None if size is None else 0 if size == "any" else int(size),
+        Knobs(temperature, vividness, saturation), max_loss,
+    )  # fmt: skip
+    with report.progress("exporting", quiet) as bar:
+        result = run(
+            model, output, config, calibrate=calibrate or (), verify=verify or (),
+            overwrite=overwrite, progress=bar,
+        )  # fmt: skip
     if json:
         report.emit(result)
     elif not quiet:
+        check = result.check
         report.say(
-            f"colorize: {result.path}: {result.bytes / 1e6:.1f} MB, largest difference "
-            f"{result.largest_difference:.3f} ab units"
+            f"colorize: {result.path}: {result.bytes / 1e6:.1f} MB, {result.precision}; on "
+            f"{check.photographs} photographs {check.psnr_lost:.3f} dB lost, RGB off by "
+            f"{check.rgb_mean:.2f} levels in the mean, {check.rgb_largest} at most"
         )
 
 

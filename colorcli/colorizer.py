@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, overload
 import cv2
 import numpy as np
 
-from colorcli import model_dir
 from colorcli.config import DEVICES, Knobs
-from colorcli.engine import ENGINES, Engine
+from colorcli.engine import ENGINES, Engine, open_model
 from colorcli.errors import ImageError, UsageError
 from colorcli.lab import join, neutral, plane
 from colorcli.pipeline import cores, in_order
@@ -56,7 +55,7 @@ class Colorizer:
     def __init__(
         self, model: str | Path = "default", knobs: Knobs = Knobs(), *, device: str = "auto"
     ) -> None:
-        """Load ``model`` (a bundled name, a model folder or a training run) for ``device``.
+        """Load ``model`` (a bundled name, a model folder, a training run or an exported file) for ``device``.
 
         Raises ``ModelError``, and ``UsageError`` for knobs out of range or that this model lacks,
         for an unknown device and for a GPU that is not there.
@@ -68,11 +67,9 @@ class Colorizer:
             raise UsageError(f"unknown device {device!r}; known: {', '.join(DEVICES)}")
         # OpenCV makes its Lab tables, 0.1 s of work, at the first conversion: meanwhile.
         nothing = np.zeros((1, 1), np.uint8), np.zeros((1, 1, 2), np.float32)
-        threading.Thread(target=join, args=nothing).start()
-        runtime = ENGINES[device]
-        self.folder = model_dir.load(model, needs=(runtime.needs,))
+        threading.Thread(target=join, args=nothing).start()  # a daemon would abort an early exit
+        self.folder, self._first = open_model(model, device)
         self.knobs = knobs
-        self._first = runtime.open(self.folder.path / runtime.needs)
         self._idle: SimpleQueue[Engine] = SimpleQueue()
         self._idle.put(self._first)
         if not self._first.distribution and values[:2] != (1.0, 0.0):

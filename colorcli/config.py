@@ -8,6 +8,7 @@ from typing import Any
 
 MODEL_SCHEMA = 1
 DATASET_SCHEMA = 1
+EVAL_SCHEMA = 1
 
 
 @dataclass(frozen=True)
@@ -113,10 +114,35 @@ PRESETS: dict[str, TrainConfig] = {
 
 @dataclass(frozen=True)
 class EvalConfig:
-    """How pictures are judged: protocol ``squash-256`` unless said otherwise."""
+    """How pictures are judged.
 
-    size: int = 256
-    min_chroma: float = 3.0
+    ``protocol``: ``squash-SIZE``, ``crop-SIZE`` or ``native``, see ``protocols.py``. ``gray``:
+    which gray of the true colours is coloured, Lab's L or BT.601 luma.
+    """
+
+    protocol: str = "squash"
+    size: int = 256  # of a protocol whose name carries none
+    gray: str = "lab"
+    min_chroma: float = 3.0  # mean √(a²+b²) below which an original counts as gray
+    samples: int = 1000  # bootstrap replicates
+    seed: int = 0
+    workers: int = 0  # threads; 0: one for each core
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """What is written. ``precision`` None: the format's own; ``size`` None: that of the model.
+
+    ``size`` is the side of L (``ab``) or of the picture (``image``), 0 any size. ``knobs`` go into
+    an ``image`` graph. ``max_loss`` replaces the format's limit of PSNR lost, in dB.
+    """
+
+    format: str = "litert"
+    precision: str | None = None
+    signature: str = "ab"
+    size: int | None = None
+    knobs: Knobs = field(default_factory=Knobs)
+    max_loss: float | None = None
 
 
 def as_dict(config: Any) -> dict[str, Any]:
@@ -131,5 +157,9 @@ LOSS_NAMES = ("mse", "smooth-l1", "classification")
 IMAGE_FORMATS = (
     "jpeg", "png", "tiff", "webp", "avif", "gif", "bmp", "jp2", "ppm", "heic",
 )  # fmt: skip
-EXPORT_FORMATS = ("keras", "saved-model", "litert")
+GRAYS = ("lab", "bt601")
+PERCEPTUAL_METRICS = ("lpips", "fid")
+EXPORT_FORMATS = ("keras", "saved-model", "litert", "onnx")
+EXPORT_SIGNATURES = ("ab", "image")
+EXPORT_PRECISIONS = ("float32", "float16", "int8")
 DEVICES = ("auto", "cpu", "gpu")

@@ -1,10 +1,13 @@
-"""Run a model's network: one class for each runtime, chosen by the device in ``ENGINES``."""
+"""Run a model's network: one class for each runtime.
+
+``ENGINES`` chooses by device for model folders, ``FILES`` by suffix for exported files.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -44,6 +47,15 @@ def _interpreter(path: Path) -> Any:
     return Interpreter(str(path), num_threads=1)
 
 
+def _check(path: Path | str, inputs: Collection[str]) -> None:
+    """Raise ``ModelError`` for an export that takes pictures: there is nothing left to steer."""
+    if "image" in inputs:
+        raise ModelError(
+            f"{path}: takes whole pictures (--signature image); colour with an export of "
+            "--signature ab, or run this one as its card says"
+        )
+
+
 class LiteRT:
     """The light LiteRT runtime, or TensorFlow's own interpreter where it has no wheel."""
 
@@ -59,6 +71,7 @@ class LiteRT:
             LiteRT._announced = True
             signature = self._run.get_signature_runner()
             inputs, outputs = signature.get_input_details(), signature.get_output_details()
+            _check(path, inputs)
             self._inputs = {name: detail["index"] for name, detail in inputs.items()}
             self._ab = outputs["ab"]["index"]
             self._logits = outputs["logits"]["index"] if "logits" in outputs else None
@@ -85,6 +98,61 @@ class LiteRT:
     def another(self) -> LiteRT:
         """See ``Engine``."""
         return LiteRT(self._path)
+
+
+class Onnx:
+    """ONNX Runtime on one thread, for exported ``.onnx`` files."""
+
+    def __init__(self, path: Path | str) -> None:
+        """Load ``path``; ``ModelError`` when it is no colorizer, ``UsageError`` without runtime."""
+        try:
+            import onnxruntime
+        except ImportError:
+            raise UsageError(
+                f"{path}: needs onnxruntime, which is not installed; pip install 'colorcli[onnx]'"
+            ) from None
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        try:
+            self._run = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+            inputs = {i.name: i for i in self._run.get_inputs()}
+            self._outputs = [o.name for o in self._run.get_outputs()]
+            _check(path, inputs)
+            side = inputs["L"].shape[1]
+            if not isinstance(side, int):  # any size: the file says which one it was trained for
+                side = int(self._run.get_modelmeta().custom_metadata_map["size"])
+            if "ab" not in self._outputs:
+                raise KeyError("ab")
+        except ModelError:
+            raise
+        except Exception as error:  # the runtime raises classes of its own
+            raise ModelError(f"{path}: not a usable ONNX model ({reason(error)})") from None
+        self._inputs, self._last = tuple(inputs), {}
+        self.size, self.distribution = side, "logits" in self._outputs
+
+    def __call__(
+        self, lightness: np.ndarray, temperature: float = 1.0, vividness: float = 0.0
+    ) -> np.ndarray:
+        """See ``Engine``."""
+        feed = {
+            "L": np.ascontiguousarray(lightness[None, ..., None], np.float32),
+            "temperature": np.full(1, temperature, np.float32),
+            "vividness": np.full(1, vividness, np.float32),
+        }
+        outputs = self._run.run(self._outputs, {name: feed[name] for name in self._inputs})
+        self._last = dict(zip(self._outputs, outputs, strict=True))
+        return self._last["ab"][0]
+
+    def logits(self) -> np.ndarray | None:
+        """See ``Engine``."""
+        return self._last["logits"][0] if self.distribution else None
+
+    def another(self) -> Onnx:
+        """See ``Engine``."""
+        return copy.copy(self)  # a session serves many threads, its last outputs do not
 
 
 class Keras:
@@ -149,3 +217,17 @@ ENGINES: dict[str, Runtime] = {
     "cpu": Runtime(model_dir.LITERT, LiteRT),
     "gpu": Runtime(model_dir.WEIGHTS, _on_gpu),
 }
+# Exported files by suffix, the keys of model_dir.EXPORTED.
+FILES: dict[str, Callable[[Path], Engine]] = {".tflite": LiteRT, ".onnx": Onnx}
+
+
+def open_model(model: str | Path, device: str = "auto") -> tuple[model_dir.ModelFolder, Engine]:
+    """The model that ``model`` names, and an engine for it on ``device`` (a key of ``ENGINES``).
+
+    Raises ``ModelError``, and ``UsageError`` for a device that is not there or not for this model.
+    """
+    runtime = ENGINES[device]
+    folder = model_dir.load(model, needs=(runtime.needs,))
+    if folder.path.is_file():
+        return folder, FILES[folder.path.suffix.lower()](folder.path)
+    return folder, runtime.open(folder.path / runtime.needs)

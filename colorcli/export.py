@@ -1,142 +1,306 @@
-"""``colorize export``: the network in other tools' formats, each checked before it is called done."""
+"""``colorize export``: the network in other tools' formats, each checked before it is called done.
+
+What is written is run back in its own runtime on real photographs and compared with the network;
+only then do the file, its card, its metadata and its example appear.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import math
 import shutil
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import keras
+import cv2
 import numpy as np
 
-from colorcli import model_dir
-from colorcli.config import ModelConfig
+from colorcli import cards, formats, graphs, model_dir, photographs
+from colorcli.config import ExportConfig, Knobs
 from colorcli.errors import DataError, ModelError, UsageError, reason
 from colorcli.files import PART
+from colorcli.formats import FORMATS, Check, Exported, Feed, Run, Tolerance
+from colorcli.lab import join, neutral, plane
+from colorcli.metrics import lab_of, psnr
 from colorcli.model import with_decode
+from colorcli.protocols import squash
 
-Feed = dict[str, np.ndarray]
+CALIBRATE_AT_MOST, CHECK_AT_MOST = 200, 50  # photographs
+SEEN = 256  # side at which an ``ab`` export's colours are compared
+WIDE = (160, 240)  # height and width with which an export of any size is checked too
+STEERED = Knobs(temperature=0.6, vividness=0.2)  # knobs off their defaults, checked too
 
 
 @dataclass(frozen=True)
-class Exporter:
-    """A format: its file suffix ("" for a folder), how to write it, how to run it back.
+class _Plan:
+    """A config with its blanks filled in."""
 
-    ``tolerance`` is the largest difference in ab units that may remain to the Keras network.
-    """
-
-    suffix: str
-    write: Callable[[keras.Model, Path, ModelConfig, np.ndarray], None]
-    run: Callable[[Path, Feed], np.ndarray]
-    tolerance: float
+    config: ExportConfig
+    precision: str
+    size: int  # 0: any
+    tolerance: Tolerance
 
 
-def _write_keras(network: keras.Model, path: Path, config: ModelConfig, prior: np.ndarray) -> None:
-    with_decode(network, config, prior).save(path)
+def _planned(config: ExportConfig, trained: int) -> _Plan:
+    """Raises ``UsageError`` for what this format cannot be."""
+    name = config.format
+    if name not in FORMATS:
+        raise UsageError(f"unknown export format {name!r}; known: {', '.join(FORMATS)}")
+    chosen = FORMATS[name]
+    precision = config.precision or next(iter(chosen.precisions))
+    if precision not in chosen.precisions:
+        raise UsageError(
+            f"{name} has no precision {precision}; it has: {', '.join(chosen.precisions)}"
+        )
+    if config.signature not in graphs.SIGNATURES:
+        known = ", ".join(graphs.SIGNATURES)
+        raise UsageError(f"unknown signature {config.signature!r}; known: {known}")
+    flexible = config.signature in chosen.flexible
+    size = config.size
+    if size is None:
+        if config.signature == "ab":
+            size = trained
+        elif flexible:
+            size = 0
+        else:
+            raise UsageError(
+                f"{name} takes pictures of one size only; give --size N for N×N pixels"
+            )
+    if size == 0 and not flexible:
+        raise UsageError(
+            f"{name} of signature {config.signature} takes one size only; give --size N"
+        )
+    if size and not 32 <= size <= 4096:
+        raise UsageError(f"the size must be 32 to 4096 pixels, not {size}")
+    if config.signature == "ab" and size % 32:
+        raise UsageError(f"the network takes multiples of 32 pixels, not {size}")
+    if config.signature == "ab" and config.knobs != Knobs():
+        raise UsageError(
+            "temperature and vividness are inputs of signature ab, and saturation is a factor on "
+            "its output; set them with --signature image"
+        )
+    tolerance = chosen.precisions[precision]
+    if config.max_loss is not None:
+        tolerance = replace(tolerance, psnr=config.max_loss)
+    return _Plan(config, precision, size, tolerance)
 
 
-def _run_keras(path: Path, feed: Feed) -> np.ndarray:
-    loaded = keras.models.load_model(path, safe_mode=True)
-    return np.asarray(loaded({k: v for k, v in feed.items() if k in loaded.input})["ab"])
+class _Bench:
+    """Feeds a graph with photographs, and says what its colours should be and what they are."""
+
+    def __init__(self, network: Any, folder: model_dir.ModelFolder, plan: _Plan) -> None:
+        self.plan, self.side = plan, folder.config.size
+        self.reference = with_decode(network, folder.config, folder.prior, flexible=True)
+
+    def wanted(self, gray: np.ndarray, side: int, knobs: Knobs) -> np.ndarray:
+        """The network's ab (s, s, 2) for gray (H, W), seen at ``side``."""
+        return np.asarray(self.reference(self._feed(gray, side, knobs))["ab"])[0]
+
+    def _feed(self, gray: np.ndarray, side: int, knobs: Knobs) -> dict[str, np.ndarray]:
+        shrinking = min(gray.shape) > side
+        how = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
+        small = cv2.resize(gray, (side, side), interpolation=how)
+        values = {
+            "L": plane(small)[None, ..., None],
+            "temperature": np.full(1, knobs.temperature, np.float32),
+            "vividness": np.full(1, knobs.vividness, np.float32),
+        }
+        return {name: values[name] for name in self.reference.input}
+
+    def sizes(self) -> list[Any]:
+        """What to run: sides of L, or (height, width) of pictures; None the picture's own."""
+        size = self.plan.size
+        if self.plan.config.signature == "ab":
+            return [size] if size else [self.side, self.side + 64]
+        return [(size, size)] if size else [(SEEN, SEEN), WIDE]
+
+    def feed(self, rgb: np.ndarray, size: Any, knobs: Knobs) -> tuple[np.ndarray, np.ndarray, Feed]:
+        """Truth, the gray fed in, and the feed."""
+        if self.plan.config.signature == "ab":
+            truth = squash(rgb, SEEN)
+            gray = neutral(truth)
+            return truth, gray, self._feed(gray, size, knobs)
+        truth = cv2.resize(rgb, size[::-1], interpolation=cv2.INTER_AREA)
+        gray = ((neutral(truth).astype(np.uint32) + 128) // 257).astype(np.uint8)
+        # The same levels in 16 bits, so that the reference does not round what it shrinks.
+        return truth, gray.astype(np.uint16) * 257, {"image": np.dstack([gray] * 3)[None]}
+
+    def calibration(self, pictures: Sequence[np.ndarray]) -> Callable[[], Iterator[Feed]]:
+        """What TensorFlow's converter watches the ranges of values on."""
+        size = self.sizes()[0]
+        return lambda: (self.feed(rgb, size, Knobs())[2] for rgb in pictures)
+
+    def check(self, run: Run, pictures: Sequence[np.ndarray], photographs: int) -> Check:
+        """Run the export on every picture, size and knob, and compare."""
+        image = self.plan.config.signature == "image"
+        knobs = [self.plan.config.knobs] if image else [Knobs()]
+        if not image and "temperature" in self.reference.input:
+            knobs.append(STEERED)
+        ab_largest, rgb_largest, ab_means, rgb_means = 0.0, 0, [], []
+        scores, lost, times = [], [], []
+        for rgb in pictures:
+            for size in self.sizes():
+                for knob in knobs:
+                    truth, gray, feed = self.feed(rgb, size, knob)
+                    began = time.perf_counter()
+                    outputs = run(feed)
+                    times.append(time.perf_counter() - began)
+                    ab = self.wanted(gray, self.side if image else size, knob)
+                    wanted = join(gray, ab * np.float32(knob.saturation), np.uint8)
+                    if image:
+                        shown = outputs["colours"][0]
+                        # Of 8-bit colours, so a rounded level of a dark pixel shows here as well.
+                        apart = np.abs(lab_of(shown) - lab_of(wanted))[..., 1:]
+                    else:
+                        shown = join(gray, outputs["ab"][0], np.uint8)
+                        apart = np.abs(outputs["ab"][0] - ab)
+                    levels = cv2.absdiff(shown, wanted)
+                    ab_largest = max(ab_largest, float(np.nan_to_num(apart, nan=np.inf).max()))
+                    rgb_largest = max(rgb_largest, int(levels.max()))
+                    ab_means.append(apart.mean())
+                    rgb_means.append(levels.mean())
+                    if knob is knobs[0]:
+                        scores.append(min(100.0, psnr(truth, wanted)))
+                        lost.append(scores[-1] - min(100.0, psnr(truth, shown)))
+        return Check(
+            photographs, len(pictures), round(ab_largest, 4), round(float(np.mean(ab_means)), 5),
+            rgb_largest, round(float(np.mean(rgb_means)), 4), round(float(np.mean(scores)), 3),
+            round(float(np.mean(lost)), 4), round(float(np.median(times)) * 1000, 2),
+        )  # fmt: skip
 
 
-def _write_saved_model(
-    network: keras.Model, path: Path, config: ModelConfig, prior: np.ndarray
-) -> None:
-    with_decode(network, config, prior).export(path, format="tf_saved_model", verbose=False)
-
-
-def _run_saved_model(path: Path, feed: Feed) -> np.ndarray:
-    import tensorflow as tf
-
-    serve = tf.saved_model.load(str(path)).signatures["serving_default"]
-    names = serve.structured_input_signature[1]
-    return serve(**{k: tf.constant(v) for k, v in feed.items() if k in names})["ab"].numpy()
-
-
-def _write_litert(network: keras.Model, path: Path, config: ModelConfig, prior: np.ndarray) -> None:
-    path.write_bytes(model_dir.to_litert(network, config, prior))
-
-
-def _run_litert(path: Path, feed: Feed) -> np.ndarray:
-    from colorcli.engine import LiteRT
-
-    return LiteRT(path)(
-        feed["L"][0, ..., 0], float(feed["temperature"][0]), float(feed["vividness"][0])
+def excess(check: Check, tolerance: Tolerance, *, image: bool) -> str | None:
+    """In words, the first figure that is over its tolerance; None when all are within."""
+    figures = (
+        # Of an image graph ab is known only through rounded colours, so RGB judges alone.
+        (None if image else check.ab_mean, tolerance.ab, "differs by {} ab units in the mean"),
+        (check.rgb_mean, tolerance.rgb, "differs by {} levels of RGB in the mean"),
+        (check.rgb_largest, tolerance.rgb_largest, "differs by up to {} levels of RGB"),
+        (check.psnr_lost, tolerance.psnr, "loses {} dB of PSNR"),
     )
+    for figure, most, words in figures:
+        if figure is not None and not figure <= most:
+            return f"{words.format(f'{figure:.4g}')} (allowed {most:g})"
+    return None
 
 
-FORMATS: dict[str, Exporter] = {
-    "keras": Exporter(".keras", _write_keras, _run_keras, 0.01),
-    "saved-model": Exporter("", _write_saved_model, _run_saved_model, 0.01),
-    "litert": Exporter(".tflite", _write_litert, _run_litert, 1.0),
-}
+def companions(target: Path, format: str) -> dict[str, Path]:
+    """Where card, metadata and example of an export go: beside a file, inside a folder."""
+    if not FORMATS[format].suffix:
+        names = ("card.md", "metadata.json", "example.py")
+        paths = [target / name for name in names]
+    else:
+        stem = target.stem or target.name
+        paths = [target.with_name(stem + end) for end in (".md", ".json", "_example.py")]
+    return dict(zip(("card", "metadata", "example"), paths, strict=True))
 
 
-@dataclass(frozen=True)
-class Exported:
-    """A written and checked export; differences are in ab units against the Keras network."""
-
-    format: str
-    path: str
-    bytes: int
-    largest_difference: float
-    mean_difference: float
-    tolerance: float
+def _pictures(names: Sequence[str], limit: int) -> list[np.ndarray]:
+    return photographs.given(names, limit) if names else photographs.bundled()
 
 
-def _feed(size: int) -> Feed:
-    """L of a synthetic scene (gradients, edges, texture) and knobs off their defaults."""
-    y, x = np.mgrid[0 : 1 : 1j * size, 0 : 1 : 1j * size]
-    texture = np.random.default_rng(0).normal(0, 4, (size, size))
-    scene = 30 + 50 * (1 - y) + 15 * np.sin(9 * x) * (y > 0.5) + texture
-    lightness = np.clip(scene, 0, 100).astype(np.float32)[None, ..., None]
-    one = np.ones(1, np.float32)
-    return {"L": lightness, "temperature": one * 0.8, "vividness": one * 0.2}
+def _bytes(path: Path) -> int:
+    parts = [p for p in path.rglob("*") if p.is_file()] if path.is_dir() else [path]
+    return sum(p.stat().st_size for p in parts)
 
 
 def export(
-    model: str | Path, format: str, target: Path | str, *, overwrite: bool = False
+    model: str | Path,
+    target: Path | str,
+    config: ExportConfig = ExportConfig(),
+    *,
+    calibrate: Sequence[str] = (),
+    verify: Sequence[str] = (),
+    overwrite: bool = False,
+    progress: Callable[..., None] | None = None,
 ) -> Exported:
-    """Write the model in ``format`` to ``target``, run it back and compare with the network.
+    """Write the model to ``target``, run it back on photographs and compare with the network.
 
-    Raises ``UsageError`` when the target exists, ``ModelError`` when the written file differs
-    from the network by more than the format's tolerance (nothing is left then), ``DataError``
-    when it cannot be written.
+    ``calibrate`` and ``verify`` name photographs (files, folders, globs) for int8's ranges and for
+    the check; by default those that come with scikit-image. A card, metadata and an example are
+    written beside a file or into a folder. Raises ``UsageError`` for a combination the format does
+    not have, a missing runtime or an existing target, ``ModelError`` when the export differs by
+    more than its tolerance (nothing is left then), ``DataError`` when it cannot be written.
     """
-    if format not in FORMATS:
-        raise UsageError(f"unknown export format {format!r}; known: {', '.join(FORMATS)}")
-    target, exporter = Path(target), FORMATS[format]
-    if target.exists() and not overwrite:
-        raise UsageError(f"{target}: exists already; use --overwrite")
+    target = Path(target)
+    known = model_dir.load(model, needs=(model_dir.WEIGHTS, model_dir.LITERT))
+    plan = _planned(config, known.config.size)
+    name, chosen = config.format, FORMATS[config.format]
+    if calibrate and plan.precision != "int8":
+        raise UsageError(f"only int8 is calibrated; drop --calibrate for {plan.precision}")
+    beside = companions(target, name)
+    for path in (target, *beside.values()):
+        if path.exists() and not overwrite:
+            raise UsageError(f"{path}: exists already; use --overwrite")
+    formats.check_runtime(name)
     network, folder = model_dir.load_network(model)
-    feed = _feed(folder.config.size)
-    reference: Any = with_decode(network, folder.config, folder.prior)
-    wanted = np.asarray(reference({k: v for k, v in feed.items() if k in reference.input})["ab"])
+    checked = _pictures(verify, CHECK_AT_MOST)
+    calibrated = _pictures(calibrate, CALIBRATE_AT_MOST) if plan.precision == "int8" else []
+    bench = _Bench(network, folder, plan)
+    graph = graphs.build(
+        config.signature, network, folder.config, folder.prior,
+        size=plan.size or None, knobs=config.knobs,
+    )  # fmt: skip
+    properties = {"signature": config.signature, "size": str(plan.size or folder.config.size)}
+    watched = list(photographs.views(calibrated, mirrored=True))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=PART, dir=target.parent))
         try:
-            written = scratch / f"model{exporter.suffix}"
-            exporter.write(network, written, folder.config, folder.prior)
-            difference = np.abs(exporter.run(written, feed).reshape(wanted.shape) - wanted)
-            if not difference.max() <= exporter.tolerance:
-                raise ModelError(
-                    f"{target}: the {format} export differs from the network by "
-                    f"{difference.max():.3f} ab units (allowed {exporter.tolerance}); not written"
-                )
-            if target.is_dir() and not target.is_symlink():
-                shutil.rmtree(target)
-            written.replace(target)
+            written = scratch / f"model{chosen.suffix}"
+            if progress:
+                progress(0, 3)
+            chosen.write(graph, written, plan.precision, bench.calibration(watched), properties)
+            if progress:
+                progress(1, 3)
+            views = list(photographs.views(checked))
+            check = bench.check(formats.readable(name, written), views, len(checked))
+            if progress:
+                progress(2, 3, lost=check.psnr_lost)
+            if wrong := excess(check, plan.tolerance, image=config.signature == "image"):
+                hint = _hint(plan, check, calibrate)
+                raise ModelError(f"{target}: the {name} export {wrong}; not written{hint}")
+            result = Exported(
+                name, plan.precision, config.signature, plan.size, str(target),
+                [str(path) for path in beside.values()], _bytes(written), check, plan.tolerance,
+            )  # fmt: skip
+            texts = cards.texts(result, graph, folder, _digest(written), target.name)
+            _appear(scratch, written, target, beside, texts)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
     except OSError as error:
         raise DataError(f"{target}: cannot be written: {reason(error)}") from None
-    parts = [p for p in target.rglob("*") if p.is_file()] if target.is_dir() else [target]
-    return Exported(
-        format, str(target), sum(p.stat().st_size for p in parts),
-        round(float(difference.max()), 5), round(float(difference.mean()), 6), exporter.tolerance,
-    )  # fmt: skip
+    if progress:
+        progress(3, 3, lost=check.psnr_lost)
+    return result
+
+
+def _hint(plan: _Plan, check: Check, calibrate: Sequence[str]) -> str:
+    if plan.precision != "int8" or not math.isfinite(check.psnr_lost):
+        return ""
+    more = "other photographs" if calibrate else "photographs of your own"
+    return f"; calibrate with {more} (--calibrate), use float16, or allow it with --max-loss"
+
+
+def _digest(path: Path) -> str | None:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+
+
+def _appear(
+    scratch: Path, written: Path, target: Path, beside: dict[str, Path], texts: dict[str, str]
+) -> None:
+    """Rename everything to its place, the model last: where it is, the rest is."""
+    inside = written.is_dir()
+    for key, path in beside.items():
+        part = written / path.name if inside else scratch / path.name
+        part.write_text(texts[key], "utf-8")
+        if not inside:
+            part.replace(path)
+    old = scratch / "old"
+    if target.is_dir() and not target.is_symlink():
+        target.rename(old)
+    written.replace(target)

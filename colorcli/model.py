@@ -75,9 +75,14 @@ def output_stride(config: ModelConfig) -> int:
 
 
 def with_decode(
-    network: keras.Model, config: ModelConfig, prior: np.ndarray, size: int | None = None
+    network: keras.Model,
+    config: ModelConfig,
+    prior: np.ndarray,
+    size: int | None = None,
+    *,
+    flexible: bool = False,
 ) -> keras.Model:
-    """The network as it ships: decode step inside, static shapes, batch 1.
+    """The network as it ships: decode step inside, batch 1, static shapes unless ``flexible``.
 
     Inputs ``L`` (1, S, S, 1) in 0…100 and, for a distribution over bins, ``temperature`` (1,) and
     ``vividness`` (1,). Outputs ``ab`` (1, s, s, 2) in ab units and, for a distribution,
@@ -85,7 +90,8 @@ def with_decode(
     """
     loss = LOSSES[config.loss]
     size = size or config.size
-    lightness = keras.Input(batch_shape=(1, size, size, 1), name="L")
+    side = None if flexible else size
+    lightness = keras.Input(batch_shape=(1, side, side, 1), name="L")
     output = network(lightness)
     if not loss.distribution:
         ab = loss.decode(output, None, None, None)

@@ -30,11 +30,15 @@ CONFIG, WEIGHTS, LITERT, METADATA, HISTORY = (
     "config.json", "weights.npz", "model.tflite", "metadata.json", "history.jsonl",
 )  # fmt: skip
 BUNDLED = Path(__file__).parent / "models"
+EXPORTED = (".tflite", ".onnx")  # single files that colour without a folder
 
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A checked model folder. ``prior`` is the colour prior (Q,) of its training set."""
+    """A checked model folder. ``prior`` is the colour prior (Q,) of its training set.
+
+    Of an exported file only ``path`` is known: ``config`` and ``prior`` are None.
+    """
 
     path: Path
     config: ModelConfig
@@ -53,7 +57,7 @@ def bundled() -> list[str]:
 
 
 def find(name: str | Path) -> Path:
-    """The folder a ``--model`` value means: a bundled name, a model folder, or a run's best model.
+    """What a ``--model`` value means: a bundled name, a model folder, a run's best model, or a file.
 
     Raises ``ModelError`` naming what is known.
     """
@@ -63,6 +67,10 @@ def find(name: str | Path) -> Path:
     for candidate in (folder, folder / "model-best", folder / "model-last"):
         if (candidate / CONFIG).is_file():
             return candidate
+    if folder.is_file():
+        if folder.suffix.lower() in EXPORTED:
+            return folder
+        raise ModelError(f"{name}: not a model; exported files end in {' or '.join(EXPORTED)}")
     known = ", ".join(bundled()) or "none bundled"
     cause = "holds no config.json" if folder.is_dir() else "no such model or folder"
     raise ModelError(f"{name}: {cause}; known models: {known}")
@@ -78,6 +86,12 @@ def load(name: str | Path, *, needs: Sequence[str] = (LITERT,)) -> ModelFolder:
     Raises ``ModelError`` for missing, damaged or newer folders.
     """
     folder = find(name)
+    if folder.is_file():
+        if set(needs) != {LITERT}:
+            raise ModelError(
+                f"{folder}: an exported file only colours; give the model folder it came from"
+            )
+        return ModelFolder(folder, None, None, {})
     try:
         values = json.loads((folder / CONFIG).read_text("utf-8"))
         metadata = json.loads((folder / METADATA).read_text("utf-8"))

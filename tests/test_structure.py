@@ -11,8 +11,9 @@ PACKAGE = REPO / "colorcli"
 LAYERS = (
     "errors", "native", "config", "lab", "bins", "losses", "backbones", "files", "interrupt",
     "pipeline", "icc", "metadata", "whole", "deep", "images", "metrics", "coco", "aging", "model",
-    "packing", "model_dir", "engine", "colorizer", "dataset", "prepare",
-    "train", "predict", "evaluate", "export", "report", "cli", "__main__",
+    "packing", "model_dir", "engine", "colorizer", "dataset", "prepare", "train", "predict",
+    "bootstrap", "protocols", "perceptual", "sources", "evaluate", "records", "page",
+    "photographs", "graphs", "formats", "cards", "export", "report", "cli", "__main__",
 )  # fmt: skip
 
 
@@ -70,12 +71,31 @@ def test_predict_never_loads_tensorflow(photos, small_model, tmp_path):
 
 
 def test_names_in_config_are_the_tables_keys():
-    from colorcli import backbones, config, engine, export, images, losses
+    from colorcli import (
+        backbones,
+        cards,
+        config,
+        engine,
+        formats,
+        graphs,
+        images,
+        losses,
+        model_dir,
+        perceptual,
+        protocols,
+    )
 
     assert tuple(backbones.BACKBONES) == config.BACKBONE_NAMES
     assert tuple(losses.LOSSES) == config.LOSS_NAMES
     assert tuple(images.FORMATS) == config.IMAGE_FORMATS
-    assert tuple(export.FORMATS) == config.EXPORT_FORMATS
+    assert tuple(formats.FORMATS) == tuple(cards.RUNTIMES) == config.EXPORT_FORMATS
+    assert {p for f in formats.FORMATS.values() for p in f.precisions} == set(
+        config.EXPORT_PRECISIONS
+    )
+    assert tuple(graphs.SIGNATURES) == config.EXPORT_SIGNATURES
+    assert tuple(protocols.GRAYS) == config.GRAYS
+    assert tuple(perceptual.PERCEPTUAL) == config.PERCEPTUAL_METRICS
+    assert tuple(engine.FILES) == model_dir.EXPORTED
     assert tuple(engine.ENGINES) == config.DEVICES
 
 
