@@ -9,8 +9,8 @@ from conftest import REPO
 
 PACKAGE = REPO / "colorcli"
 LAYERS = (
-    "errors", "native", "config", "lab", "bins", "losses", "backbones", "files", "images",
-    "metrics", "coco", "aging", "model", "model_dir", "engine", "colorizer", "dataset", "prepare",
+    "errors", "native", "config", "lab", "bins", "losses", "backbones", "files", "download",
+    "images", "metrics", "coco", "aging", "model", "model_dir", "engine", "colorizer", "dataset", "prepare",
     "train", "predict", "evaluate", "export", "report", "cli", "__main__",
 )  # fmt: skip
 
