@@ -10,7 +10,8 @@ from conftest import REPO
 PACKAGE = REPO / "colorcli"
 LAYERS = (
     "errors", "native", "config", "lab", "bins", "losses", "backbones", "files", "download",
-    "images", "metrics", "coco", "aging", "model", "model_dir", "engine", "colorizer", "dataset", "prepare",
+    "listing", "tfrecord", "images", "metrics", "coco", "aging", "model", "model_dir", "engine", "colorizer", "dataset",
+    "duplicates", "samples", "prepare",
     "train", "predict", "evaluate", "export", "report", "cli", "__main__",
 )  # fmt: skip
 
