@@ -58,18 +58,19 @@ def fetch(
     md5: str | None = None,
     size: int | None = None,
     progress: Progress | None = None,
-    pause: float = PAUSE,
+    pause: float | None = None,
 ) -> Path:
     """The file at ``url`` (http, https, file) as ``target``, whole and checked, or not at all.
 
     Bytes go to ``target.part``, which a later call resumes if the server's file has not changed.
     A ``target`` that has the size and checksum asked for is left alone; one that has not is
     replaced. ``md5`` is for publishers that give nothing better. ``progress`` is called with
-    bytes. Raises ``DataError`` with the URL and what to do.
+    bytes. ``pause``: seconds before the first retry. Raises ``DataError`` with the URL and what to do.
     """
     target = Path(target)
     if not url.startswith(("http://", "https://", "file:")):
         raise DataError(f"{url}: not an http, https or file address")
+    wait = PAUSE if pause is None else pause
     job = _Job(url, target, {"sha256": sha256, "md5": md5}, size)
     try:
         if target.is_dir():
@@ -77,11 +78,11 @@ def fetch(
         if target.is_file() and not job.fault(target):
             return target
         target.parent.mkdir(parents=True, exist_ok=True)
-        resumed = _download(job, progress, pause)
+        resumed = _download(job, progress, wait)
         fault = job.fault(job.part)
         if fault and resumed:  # two halves that do not fit: fetch it in one piece
             job.forget()
-            _download(job, progress, pause)
+            _download(job, progress, wait)
             fault = job.fault(job.part)
         if fault:
             job.forget()

@@ -400,6 +400,8 @@ class _Journal:
         """Join the validation pieces, write report and index, and remove the journal."""
         if not self.kept:
             why = "".join(f"; {count} {why}" for why, count in self.dropped.items())
+            for path in self.work.glob("block-*"):
+                path.unlink()
             raise DataError(f"no usable photograph among {self.done + len(missing)}{why}")
         self._report(missing)
         shards = {"train": self.shards["train"], "val": self._join()}

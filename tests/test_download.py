@@ -1,12 +1,10 @@
 """Downloads from a server on loopback that misbehaves on purpose."""
 
 import hashlib
-import http.server
-import threading
-from email.utils import formatdate
 
 import numpy as np
 import pytest
+from loopback import Server
 
 from colorcli import download
 from colorcli.download import fetch
@@ -17,72 +15,13 @@ SHA256 = hashlib.sha256(BODY).hexdigest()
 MD5 = hashlib.md5(BODY).hexdigest()
 
 
-class Server:
-    """Serves ``body``; the switches make it break off, lie, forget ranges or change its mind."""
-
-    def __init__(self):
-        self.body, self.etag = BODY, '"one"'
-        self.ranges = True
-        self.cuts = []  # bytes after which the next connections end
-        self.states = []  # HTTP states of the next requests
-        self.length = None  # what Content-Length claims
-        self.seen = []  # (path, Range, If-Range)
-        outer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def log_message(self, *_):
-                pass
-
-            def do_GET(self):
-                outer.answer(self)
-
-        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.daemon_threads = True
-        threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.http.server_port}/file.bin"
-
-    def answer(self, request):
-        asked = request.headers.get("Range")
-        self.seen.append((request.path, asked, request.headers.get("If-Range")))
-        if request.path == "/moved":
-            request.send_response(302)
-            request.send_header("Location", "/file.bin")
-            request.end_headers()
-            return
-        state = self.states.pop(0) if self.states else 200
-        if state != 200:
-            request.send_error(state)
-            return
-        start = 0
-        fits = request.headers.get("If-Range") in (None, self.etag)
-        if asked and self.ranges and fits:
-            start = int(asked.removeprefix("bytes=").removesuffix("-"))
-            if start >= len(self.body):
-                request.send_response(416)
-                request.send_header("Content-Range", f"bytes */{len(self.body)}")
-                request.end_headers()
-                return
-            request.send_response(206)
-            request.send_header("Content-Range", f"bytes {start}-{len(self.body) - 1}/*")
-        else:
-            request.send_response(200)
-        request.send_header("ETag", self.etag)
-        request.send_header("Last-Modified", formatdate(0, usegmt=True))
-        rest = self.body[start:]
-        request.send_header("Content-Length", str(self.length or len(rest)))
-        request.end_headers()
-        cut = self.cuts.pop(0) if self.cuts else len(rest)
-        request.wfile.write(rest[:cut])
-        request.close_connection = True
-
-
 @pytest.fixture
 def server(monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
-    server = Server()
+    server = Server({"/file.bin": BODY})
+    server.file = f"{server.url}/file.bin"
     yield server
-    server.http.shutdown()
-    server.http.server_close()
+    server.close()
 
 
 def left_over(folder):
@@ -92,22 +31,22 @@ def left_over(folder):
 def test_plain_and_nothing_to_do(server, tmp_path):
     calls = []
     path = fetch(
-        server.url, tmp_path / "deep" / "a.bin", sha256=SHA256, size=len(BODY),
+        server.file, tmp_path / "deep" / "a.bin", sha256=SHA256, size=len(BODY),
         progress=lambda done, total: calls.append((done, total)),
     )  # fmt: skip
     assert path.read_bytes() == BODY and left_over(path.parent) == ["a.bin"]
     assert calls[0] == (0, len(BODY)) and calls[-1] == (len(BODY), len(BODY))
     assert calls == sorted(calls)
-    fetch(server.url, path, sha256=SHA256.upper(), md5=MD5)
+    fetch(server.file, path, sha256=SHA256.upper(), md5=MD5)
     assert len(server.seen) == 1
     path.write_bytes(b"damaged")
-    fetch(server.url, path, md5=MD5)
+    fetch(server.file, path, md5=MD5)
     assert path.read_bytes() == BODY
 
 
 def test_breaking_off_resumes(server, tmp_path):
     server.cuts = [1_000_000, 700_000, 0]
-    path = fetch(server.url, tmp_path / "a.bin", sha256=SHA256, pause=0)
+    path = fetch(server.file, tmp_path / "a.bin", sha256=SHA256, pause=0)
     assert path.read_bytes() == BODY
     assert [r for _, r, _ in server.seen] == [
         None, "bytes=1000000-", "bytes=1700000-", "bytes=1700000-",
@@ -119,9 +58,9 @@ def test_a_later_call_resumes(server, tmp_path, monkeypatch):
     server.cuts = [1_000_000, 0]
     monkeypatch.setattr(download, "ATTEMPTS", 2)
     with pytest.raises(DataError, match=r"broke off after 1000000 of 3000000 bytes.*resume"):
-        fetch(server.url, tmp_path / "a.bin", pause=0)
+        fetch(server.file, tmp_path / "a.bin", pause=0)
     assert left_over(tmp_path) == ["a.bin.part", "a.bin.part.json"]
-    fetch(server.url, tmp_path / "a.bin", pause=0)
+    fetch(server.file, tmp_path / "a.bin", pause=0)
     assert (tmp_path / "a.bin").read_bytes() == BODY and server.seen[-1][1] == "bytes=1000000-"
     assert left_over(tmp_path) == ["a.bin"]
 
@@ -130,21 +69,21 @@ def test_a_changed_file_starts_over(server, tmp_path, monkeypatch):
     server.cuts = [1_000_000]
     monkeypatch.setattr(download, "ATTEMPTS", 1)
     with pytest.raises(DataError):
-        fetch(server.url, tmp_path / "a.bin", pause=0)
-    server.body, server.etag = BODY[::-1], '"two"'
-    fetch(server.url, tmp_path / "a.bin", pause=0)
+        fetch(server.file, tmp_path / "a.bin", pause=0)
+    server.files["/file.bin"], server.etag = BODY[::-1], '"two"'
+    fetch(server.file, tmp_path / "a.bin", pause=0)
     assert (tmp_path / "a.bin").read_bytes() == BODY[::-1]
 
 
 def test_without_ranges_it_starts_over(server, tmp_path):
     server.ranges, server.cuts = False, [2_000_000]
-    fetch(server.url, tmp_path / "a.bin", sha256=SHA256, pause=0)
+    fetch(server.file, tmp_path / "a.bin", sha256=SHA256, pause=0)
     assert (tmp_path / "a.bin").read_bytes() == BODY and len(server.seen) == 2
 
 
 def test_part_of_another_file_is_caught_by_the_checksum(server, tmp_path):
     (tmp_path / "a.bin.part").write_bytes(b"x" * 1000)
-    fetch(server.url, tmp_path / "a.bin", md5=MD5, pause=0)
+    fetch(server.file, tmp_path / "a.bin", md5=MD5, pause=0)
     assert (tmp_path / "a.bin").read_bytes() == BODY
     assert [r for _, r, _ in server.seen] == ["bytes=1000-", None]
 
@@ -152,7 +91,7 @@ def test_part_of_another_file_is_caught_by_the_checksum(server, tmp_path):
 @pytest.mark.parametrize("length", [len(BODY), len(BODY) + 5])
 def test_part_that_is_already_whole_or_too_long(server, tmp_path, length):
     (tmp_path / "a.bin.part").write_bytes((BODY + b"extra")[:length])
-    fetch(server.url, tmp_path / "a.bin", sha256=SHA256, pause=0)
+    fetch(server.file, tmp_path / "a.bin", sha256=SHA256, pause=0)
     assert (tmp_path / "a.bin").read_bytes() == BODY
 
 
@@ -170,23 +109,23 @@ def test_lies_are_refused(server, tmp_path, monkeypatch, claimed, options, messa
     monkeypatch.setattr(download, "ATTEMPTS", 2)
     server.length, server.ranges = claimed, False
     with pytest.raises(DataError, match=message) as caught:
-        fetch(server.url, tmp_path / "a.bin", pause=0, **options)
-    assert server.url in str(caught.value) and "\n" not in str(caught.value)
+        fetch(server.file, tmp_path / "a.bin", pause=0, **options)
+    assert server.file in str(caught.value) and "\n" not in str(caught.value)
     assert not (tmp_path / "a.bin").exists()
 
 
 def test_busy_servers_are_asked_again_and_refusals_are_not(server, tmp_path):
     server.states = [503, 429, 500]
-    fetch(server.url, tmp_path / "a.bin", sha256=SHA256, pause=0)
+    fetch(server.file, tmp_path / "a.bin", sha256=SHA256, pause=0)
     server.states, server.seen = [404], []
     with pytest.raises(DataError, match=r"404 Not Found.*by hand and save it as .*b\.bin"):
-        fetch(server.url, tmp_path / "b.bin", pause=0)
+        fetch(server.file, tmp_path / "b.bin", pause=0)
     assert len(server.seen) == 1
 
 
 def test_redirects_keep_the_range(server, tmp_path):
     server.cuts = [1_000_000]
-    url = server.url.replace("file.bin", "moved")
+    url = f"{server.url}/moved/file.bin"
     assert fetch(url, tmp_path / "a.bin", sha256=SHA256, pause=0).read_bytes() == BODY
     assert server.seen[-1][:2] == ("/file.bin", "bytes=1000000-")
 
@@ -202,19 +141,18 @@ def test_file_addresses(tmp_path):
 
 
 def test_offline_says_what_to_do(server, tmp_path):
-    server.http.shutdown()
-    server.http.server_close()
+    server.close()
     with pytest.raises(DataError, match=r"refused.*check the network.*sha256 " + SHA256):
-        fetch(server.url, tmp_path / "a.bin", sha256=SHA256, pause=0)
+        fetch(server.file, tmp_path / "a.bin", sha256=SHA256, pause=0)
     assert left_over(tmp_path) == []
 
 
 def test_places_that_cannot_be_written(server, tmp_path):
     (tmp_path / "plain").write_bytes(b"")
     with pytest.raises(DataError, match="cannot be written"):
-        fetch(server.url, tmp_path / "plain" / "a.bin", pause=0)
+        fetch(server.file, tmp_path / "plain" / "a.bin", pause=0)
     with pytest.raises(DataError, match="folder is in the way"):
-        fetch(server.url, tmp_path, pause=0)
+        fetch(server.file, tmp_path, pause=0)
 
 
 def test_a_full_disk_is_told_before_the_first_byte(server, tmp_path, monkeypatch):
@@ -222,5 +160,5 @@ def test_a_full_disk_is_told_before_the_first_byte(server, tmp_path, monkeypatch
         download.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1_000_000})
     )
     with pytest.raises(DataError, match=r"needs 0\.00 GB more.*free some space"):
-        fetch(server.url, tmp_path / "a.bin", pause=0)
+        fetch(server.file, tmp_path / "a.bin", pause=0)
     assert left_over(tmp_path) == []
