@@ -62,7 +62,7 @@ def test_measures_agree_with_the_exact_formulas():
     assert list(found.tone) == pytest.approx(ab.mean(0).tolist(), abs=0.1)
     nearest = ((ab[:, None] - bins.centres()) ** 2).sum(-1).argmin(1)
     exact = np.bincount(nearest, minlength=len(bins.centres())) / len(ab)
-    assert np.abs(histogram(found.cells) - exact).sum() < 0.02
+    assert np.abs(histogram(found.cells) - exact).sum() < 0.04  # OpenCV rounds
     assert histogram(found.cells).sum() == pytest.approx(1)
 
 
@@ -117,11 +117,34 @@ def test_a_cut_jpeg_is_broken(tmp_path):
     assert sample(str(path), CONFIG).dropped == "broken"
 
 
-def test_orientation_is_applied(tmp_path):
+@pytest.mark.parametrize("side", [200, 300, 600])
+def test_both_readers_of_jpeg_give_the_same(tmp_path, monkeypatch, side):
+    rgb = np.asarray(
+        Image.fromarray(scene(3)).resize((side * 3 // 2, side), Image.Resampling.BICUBIC)
+    )
+    path = written(tmp_path / "a.jpg", rgb, quality=95)
+    fast = stored(sample(path, CONFIG)).astype(int)
+    monkeypatch.setattr(samples, "_plain_jpeg", lambda *_: None)
+    slow = stored(sample(path, CONFIG)).astype(int)
+    assert fast.shape == slow.shape and np.abs(fast - slow).mean() < 1.5
+
+
+def test_noise_in_a_jpeg_says_nothing_on_stderr(tmp_path, capfd):
+    path = tmp_path / "a.jpg"
+    written(path, scene(1, 300, 200), quality=95)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 40] = bytes(40)
+    path.write_bytes(data)
+    sample(str(path), CONFIG)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_orientation_is_applied(tmp_path, suffix):
     exif = Image.Exif()
     exif[0x0112] = 6
     turned = np.rot90(scene(2, 120, 80), 1)
-    got = stored(sample(written(tmp_path / "a.png", turned, exif=exif), CONFIG))
+    got = stored(sample(written(tmp_path / f"a.{suffix}", turned, exif=exif), CONFIG))
     assert got.shape == (64, 96, 3)
     expected = Image.fromarray(scene(2, 120, 80)).resize((96, 64), Image.Resampling.BOX)
     assert np.abs(got.astype(int) - np.asarray(expected)).mean() < 6
