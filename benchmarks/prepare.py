@@ -23,6 +23,7 @@ from pathlib import Path
 from PIL import Image
 
 SIZE = 256
+FEW = 128  # photographs that tell what starting costs
 COCO = 118_287  # photographs of train2017
 NAMES = ("astronaut", "chelsea", "coffee", "rocket")
 SHAPES = ((640, 480), (640, 427), (480, 640), (500, 375))
@@ -33,8 +34,7 @@ from colorcli.config import PrepareConfig
 from colorcli.prepare import prepare
 if __name__ == "__main__":
     names = open(sys.argv[1]).read().split("\\n")
-    config = PrepareConfig(workers=int(sys.argv[3]), duplicate_distance=int(sys.argv[4]))
-    result = prepare(names, sys.argv[2], config)
+    result = prepare(names, sys.argv[2], PrepareConfig(workers=int(sys.argv[3])))
     print(json.dumps({"counts": result.counts, "bytes": result.bytes, "dropped": result.dropped}))
 """
 
@@ -79,25 +79,19 @@ def shrink(path: str) -> tuple[int, int]:
     return image.size
 
 
-def floor(paths: list[str], workers: int) -> float:
+def floor(paths: list[str], workers: int) -> tuple[float, float]:
+    """Seconds, and seconds of all processors."""
     context = multiprocessing.get_context("spawn")
-    start = time.perf_counter()
+    start, before = time.perf_counter(), sum(os.times()[:4])
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
         for _ in pool.map(shrink, paths, chunksize=8):
             pass
-    return time.perf_counter() - start
+    return time.perf_counter() - start, sum(os.times()[:4]) - before
 
 
-def ours(listed: Path, folder: Path, workers: int, distance: int) -> tuple[float, float, dict]:
-    """Seconds, peak megabytes of the main process, and the result of a whole process."""
-    command = [
-        sys.executable,
-        folder.parent / "run.py",
-        listed,
-        folder,
-        str(workers),
-        str(distance),
-    ]
+def ours(listed: Path, folder: Path, workers: int) -> tuple[float, float, float, dict]:
+    """Seconds, seconds of all processors, peak megabytes of the largest process, the result."""
+    command = [sys.executable, folder.parent / "run.py", listed, folder, str(workers)]
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
     output = process.stdout.read()
@@ -105,13 +99,13 @@ def ours(listed: Path, folder: Path, workers: int, distance: int) -> tuple[float
     seconds = time.perf_counter() - start
     if status:
         raise SystemExit(f"prepare failed with {status}")
-    return seconds, usage.ru_maxrss / 1024, json.loads(output)
+    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, json.loads(output)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("photos", nargs="*", type=Path, help="folders, looked into deeply")
-    parser.add_argument("--count", type=int, default=1500)
+    parser.add_argument("--count", type=int, default=4000)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
@@ -126,16 +120,21 @@ def main() -> None:
             paths = make(scratch / "photos", options.count)
         listed = scratch / "names"
         listed.write_text("\n".join(paths))
+        few = scratch / "few"
+        few.write_text("\n".join(paths[:FEW]))
+        begun = floor(paths[:FEW], options.workers), ours(few, scratch / "begun", options.workers)
         floors, prepared = [], []
         for i in range(options.rounds):  # in turn, so that both meet the same neighbours
             floors.append(floor(paths, options.workers))
-            # Without near copies: made files resemble each other, and each must be encoded.
-            distance = 4 if options.photos else -1
-            prepared.append(ours(listed, scratch / f"set{i}", options.workers, distance))
-    count, result = len(paths), prepared[-1][2]
+            prepared.append(ours(listed, scratch / f"set{i}", options.workers))
+    count, result = len(paths), prepared[-1][3]
     kept = sum(result["counts"].values())
-    floor_rate = count / statistics.median(floors)
-    rate = count / statistics.median(seconds for seconds, _, _ in prepared)
+    floor_rate = count / statistics.median(seconds for seconds, _ in floors)
+    rate = count / statistics.median(seconds for seconds, *_ in prepared)
+    costs = []  # processor seconds of the whole, and of each photograph after the first few
+    for first, runs in zip(begun, (floors, prepared), strict=True):
+        whole = min(run[1] for run in runs)
+        costs.append((whole, (whole - first[1]) / (count - FEW)))
     table = {
         "photographs": count,
         "kept": kept,
@@ -143,8 +142,13 @@ def main() -> None:
         "floor_per_second": round(floor_rate, 1),
         "prepare_per_second": round(rate, 1),
         "share_of_floor": round(rate / floor_rate, 3),
-        "best_share_of_floor": round(min(floors) / min(seconds for seconds, _, _ in prepared), 3),
-        "main_process_megabytes": round(max(memory for _, memory, _ in prepared), 1),
+        # Of processor time, which neighbours on a busy machine hardly change: of the whole, and
+        # of what each further photograph costs once the processes run.
+        "share_of_floor_cpu": round(costs[0][0] / costs[1][0], 3),
+        "share_of_floor_cpu_each": round(costs[0][1] / costs[1][1], 3),
+        "milliseconds_cpu_each": [round(1e3 * each, 2) for _, each in costs],
+        "seconds_to_begin": [round(run[0], 2) for run in begun],
+        "largest_process_megabytes": round(max(memory for _, _, memory, _ in prepared), 1),
         "source_bytes": round(sum(os.path.getsize(p) for p in paths) / count) if options.photos else None,
         "bytes_per_photograph": round(result["bytes"] / kept),
         "coco_train2017_gigabytes": round(result["bytes"] / kept * COCO / 1e9, 2),

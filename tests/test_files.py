@@ -3,7 +3,7 @@ import os
 import pytest
 
 from colorcli.errors import DataError, UsageError
-from colorcli.files import Source, find, plan, write_atomic
+from colorcli.files import Source, find, plan, stream, write_atomic
 
 SUFFIXES = (".jpg", ".png")
 
@@ -27,6 +27,21 @@ def test_folder_flat_and_recursive(tree):
     assert relative(find([str(tree)], SUFFIXES, recursive=True)) == [
         "a.jpg", "b.png", "sub/a.jpg", "sub/c d.jpg",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("recursive", [False, True])
+def test_a_stream_names_what_find_does(tree, recursive):
+    inputs = [str(tree), str(tree / "sub" / "*.jpg"), str(tree / "x.txt"), str(tree / "none")]
+    met = list(stream(iter(inputs), SUFFIXES, recursive=recursive))
+    found = find(inputs, SUFFIXES, recursive=recursive)
+    assert {path for path, message in met if not message} == {str(s.path) for s in found.sources}
+    assert [(p, m) for p, m in met if m] == [
+        (str(tree / "none"), "no such file or folder, and no file matches it; check the path")
+    ]
+    (tree / "empty").mkdir()
+    assert list(stream([str(tree / "empty")], SUFFIXES)) == [
+        (str(tree / "empty"), "no photographs in this folder; -r looks into folders below it")
+    ]
 
 
 def test_each_photograph_once_and_globs(tree):
