@@ -9,9 +9,10 @@ from conftest import REPO
 
 PACKAGE = REPO / "colorcli"
 LAYERS = (
-    "errors", "native", "config", "lab", "bins", "losses", "backbones", "files", "interrupt",
-    "pipeline", "icc", "metadata", "whole", "deep", "images", "metrics", "coco", "aging", "model",
-    "packing", "model_dir", "engine", "colorizer", "dataset", "prepare", "train", "predict",
+    "errors", "native", "config", "lab", "bins", "losses", "backbones", "files", "download",
+    "listing", "tfrecord", "interrupt", "pipeline", "icc", "metadata", "whole", "deep", "images", "metrics", "coco", "aging", "model",
+    "packing", "model_dir", "engine", "colorizer", "dataset", "duplicates", "samples",
+    "prepare", "train", "predict",
     "bootstrap", "protocols", "perceptual", "sources", "evaluate", "records", "page",
     "photographs", "graphs", "formats", "cards", "export", "report", "cli", "__main__",
 )  # fmt: skip

@@ -28,34 +28,6 @@ def data(photos, tmp_path_factory):
     ), folder
 
 
-def test_prepare_counts_everything(data, photos):
-    result, folder = data
-    assert sum(result.counts.values()) == 48
-    assert result.dropped == {"gray": 1, "broken": 1}
-    assert [entry["path"] for entry in result.broken] == [str(photos / "broken.jpg")]
-    loaded = dataset.load(folder)
-    assert loaded.prior.sum() == pytest.approx(1, abs=1e-3)
-    assert len(loaded.shards["train"]) == -(-result.counts["train"] // 20)
-    stored = list(dataset.photographs(loaded, "val"))
-    assert len(stored) == result.counts["val"] and stored[0].shape == (80, 96, 3)
-
-
-def test_prepare_refuses_nothing_and_a_used_folder(data, tmp_path, photos):
-    with pytest.raises(DataError, match="no usable photograph"):
-        prepare([str(photos / "gray.png")], tmp_path / "empty")
-    with pytest.raises(DataError, match="already holds"):
-        prepare([str(photos / "photo00.png")], data[1])
-
-
-def test_foreign_and_damaged_folders(tmp_path, data):
-    with pytest.raises(DataError, match="no dataset.json"):
-        dataset.load(tmp_path)
-    index = json.loads((data[1] / "dataset.json").read_text())
-    (tmp_path / "dataset.json").write_text(json.dumps(index))
-    with pytest.raises(DataError, match="missing"):
-        dataset.load(tmp_path)
-
-
 def test_batches_resume_where_they_were(data):
     options = {"size": 32, "stride": 4, "batch": 4, "seed": 3, "epoch": 1, "augment": 0.5}
     loaded = dataset.load(data[1])
