@@ -233,7 +233,7 @@ def test_kill_9_again_and_again(tmp_path):
         "from colorcli.config import PrepareConfig\n"
         "if __name__ == '__main__':\n"
         "    prepare(sorted(glob.glob(sys.argv[1] + '/*')), sys.argv[2],\n"
-        "            PrepareConfig(shard_images=24, val_fraction=0.2, workers=2))\n"
+        "            PrepareConfig(shard_images=8, val_fraction=0.2, workers=2))\n"
     )
     script = tmp_path / "run.py"
     script.write_text(code)
@@ -255,9 +255,9 @@ def test_kill_9_again_and_again(tmp_path):
         time.sleep(random.uniform(0, 0.05))
         process.send_signal(signal.SIGKILL)
         process.wait()
-        blocks = sorted(folder.glob(".work/block-*.json"))
         if (folder / "dataset.json").exists():
             break
+        blocks = sorted(folder.glob(".work/block-*.json"))
         times = {p: p.stat().st_mtime_ns for p in folder.glob("train-*.tfrecord")}
         assert len(times) >= len(blocks) - 1
     kept = {p: t for p, t in times.items() if int(p.stem[-5:]) < len(blocks)}
@@ -347,7 +347,7 @@ def test_command_line(colorize, photos, tmp_path):
     )  # fmt: skip
     told = done.stderr.decode().splitlines()
     assert done.returncode == 5 and len(told) == 2
-    assert told[0].startswith(f"colorize: {photos / 'none*.png'}: no such file")
+    assert told[0].startswith(f"colorize: {photos / 'none*.png'}: no file matches")
     assert "9 to train, 0 to validate, 1 gray" in told[1]
     for arguments, code, word in (
         (["folder", "-o", tmp_path / "x"], 2, "no photographs given"),
