@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from colorcli import dataset, model_dir
+from colorcli import dataset, feed, model_dir
 from colorcli.backbones import BACKBONES
 from colorcli.config import TrainConfig
 from colorcli.dataset import Dataset
@@ -295,47 +295,48 @@ def _loop(
         manager.save()
 
     note(event=started, step=int(run.step), total=total)
-    while fraction() < 1:
-        epoch, offset = divmod(int(run.step), per_epoch)
-        stream = dataset.batches(
-            data, size=config.train_size, stride=output_stride(config.model), batch=config.batch,
-            seed=config.seed, epoch=epoch, skip=offset, crop=config.crop, augment=config.augment,
-        )  # fmt: skip
-        for lightness, ab in strategy.experimental_distribute_dataset(stream):
-            done = fraction()
-            if done >= 1:
-                break
-            at = int(run.step)
-            head_rate, backbone_rate = rates(config, at, done)
-            run.optimizers[0].learning_rate.assign(head_rate)
-            run.optimizers[1].learning_rate.assign(backbone_rate)
-            keep = min(config.ema, (1 + at) / (10 + at))
-            value = steps[backbone_rate > 0](lightness, ab, tf.constant(keep, tf.float32))
-            run.step.assign_add(1)
-            now = time.monotonic()
-            run.seconds.assign_add(now - clock)
-            clock = now
-            losses.append(float(value))
-            if not math.isfinite(losses[-1]):
-                raise DataError(
-                    f"{folder}: the loss is no longer finite at step {at}; the checkpoint before "
-                    "it is intact: lower --rate and start another run from it"
-                )
-            if (at + 1) % LOG_EVERY == 0:
-                values["loss"] = float(np.mean(losses))
-                note(step=at + 1, loss=round(values["loss"], 5), rate=head_rate,
-                     backbone_rate=backbone_rate, minutes=round(float(run.seconds) / 60, 2))  # fmt: skip
-                losses.clear()
-            if progress:
-                progress(
-                    min(total, round(fraction() * total)) if budget else at + 1, total,
-                    **values, images=(at + 1) * config.batch,
-                )  # fmt: skip
-            if now - saved > config.checkpoint_minutes * 60:
-                manager.save()
-                saved = time.monotonic()
+    stream = feed.batches(
+        data, size=config.train_size, stride=output_stride(config.model), batch=config.batch,
+        seed=config.seed, start=int(run.step), crop=config.crop, augment=config.augment,
+    )  # fmt: skip
+    for lightness, ab in strategy.experimental_distribute_dataset(stream):
+        done = fraction()
+        if done >= 1:
+            break
+        at = int(run.step)
+        head_rate, backbone_rate = rates(config, at, done)
+        run.optimizers[0].learning_rate.assign(head_rate)
+        run.optimizers[1].learning_rate.assign(backbone_rate)
+        keep = min(config.ema, (1 + at) / (10 + at))
+        value = steps[backbone_rate > 0](lightness, ab, tf.constant(keep, tf.float32))
+        run.step.assign_add(1)
+        now = time.monotonic()
+        run.seconds.assign_add(now - clock)
+        clock = now
+        losses.append(float(value))
+        if not math.isfinite(losses[-1]):
+            raise DataError(
+                f"{folder}: the loss is no longer finite at step {at}; the checkpoint before "
+                "it is intact: lower --rate and start another run from it"
+            )
+        if (at + 1) % LOG_EVERY == 0:
+            values["loss"] = float(np.mean(losses))
+            note(step=at + 1, loss=round(values["loss"], 5), rate=head_rate,
+                 backbone_rate=backbone_rate, minutes=round(float(run.seconds) / 60, 2))  # fmt: skip
+            losses.clear()
+        if progress:
+            progress(
+                min(total, round(fraction() * total)) if budget else at + 1, total,
+                **values, images=(at + 1) * config.batch,
+            )  # fmt: skip
+        if now - saved > config.checkpoint_minutes * 60:
+            manager.save()
+            saved = time.monotonic()
+        if (at + 1) % per_epoch == 0:
+            assess()
+            clock = saved = time.monotonic()
+    if int(run.step) % per_epoch:
         assess()
-        clock = saved = time.monotonic()
     return _finish(run, data, judge, folder, values)
 
 

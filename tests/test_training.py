@@ -56,19 +56,6 @@ def test_foreign_and_damaged_folders(tmp_path, data):
         dataset.load(tmp_path)
 
 
-def test_batches_resume_where_they_were(data):
-    options = {"size": 32, "stride": 4, "batch": 4, "seed": 3, "epoch": 1, "augment": 0.5}
-    loaded = dataset.load(data[1])
-    whole = [(a.numpy(), b.numpy()) for a, b in dataset.batches(loaded, **options)]
-    rest = [(a.numpy(), b.numpy()) for a, b in dataset.batches(loaded, **options, skip=3)]
-    assert len(rest) == len(whole) - 3
-    for ours, theirs in zip(rest, whole[3:], strict=True):
-        assert np.array_equal(ours[0], theirs[0]) and np.array_equal(ours[1], theirs[1])
-    lightness, ab = whole[0]
-    assert lightness.shape == (4, 32, 32, 1) and ab.shape == (4, 8, 8, 2)
-    assert lightness.min() >= 0 and lightness.max() <= 100.01 and np.abs(ab).max() > 5
-
-
 def test_rates_warm_up_then_release_then_vanish():
     config = dataclasses.replace(CONFIG, warmup=10)
     assert rates(config, 0, 0.0)[0] < rates(config, 9, 0.01)[0]
