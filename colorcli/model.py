@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from colorcli.backbones import BACKBONES
+from colorcli.backbones import BACKBONES, BN_EPSILON
 from colorcli.config import ModelConfig
 from colorcli.errors import ModelError
 from colorcli.losses import LOSSES
@@ -16,7 +16,7 @@ from colorcli.losses import LOSSES
 
 def _conv(x: Any, width: int, kernel: int, name: str) -> Any:
     x = layers.Conv2D(width, kernel, padding="same", use_bias=False, name=f"{name}_conv")(x)
-    x = layers.BatchNormalization(name=f"{name}_bn", momentum=0.98)(x)
+    x = layers.BatchNormalization(name=f"{name}_bn", momentum=0.98, epsilon=BN_EPSILON)(x)
     return layers.ReLU(6.0, name=f"{name}_relu")(x)
 
 

@@ -1,8 +1,8 @@
 """A model is a folder: save, load, check and find it.
 
-``config.json`` rebuilds the network, ``weights.npz`` (float16 kernels, float32 vectors) fills it
-for training and export, ``model.tflite`` colours, ``metadata.json`` says where it comes from and
-carries the files' sha256. Nothing in it is executable: npz is read without pickle.
+``config.json`` rebuilds the network, ``model.tflite`` colours, ``weights.npz`` fills the network for
+training and export (its kernels are those of the LiteRT file, see ``packing``), ``metadata.json``
+says where it comes from and carries the files' sha256. Nothing in it is executable: npz is read without pickle.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,8 +72,8 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def load(name: str | Path, *, needs: str = LITERT) -> ModelFolder:
-    """Open and check a model folder; ``needs`` is the file whose sha256 is verified.
+def load(name: str | Path, *, needs: Sequence[str] = (LITERT,)) -> ModelFolder:
+    """Open and check a model folder; ``needs`` are the files whose sha256 is verified.
 
     Raises ``ModelError`` for missing, damaged or newer folders.
     """
@@ -88,23 +88,25 @@ def load(name: str | Path, *, needs: str = LITERT) -> ModelFolder:
             )
         config = ModelConfig.from_dict(values["model"])
         prior = np.asarray(values["prior"], np.float32)
-        expected = metadata["files"][needs]
+        expected = {needed: metadata["files"][needed] for needed in needs}
     except OSError as error:
         raise ModelError(
             f"{error.filename}: {reason(error)}; the model folder is incomplete"
         ) from None
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{folder}: damaged model folder ({reason(error)})") from None
-    try:
-        actual = _digest(folder / needs)
-    except OSError as error:
-        raise ModelError(
-            f"{folder / needs}: {reason(error)}; the model folder is incomplete"
-        ) from None
-    if actual != expected:
-        raise ModelError(
-            f"{folder / needs}: damaged (sha256 differs from {METADATA}); install the model again"
-        )
+    for needed, digest in expected.items():
+        try:
+            actual = _digest(folder / needed)
+        except OSError as error:
+            raise ModelError(
+                f"{folder / needed}: {reason(error)}; the model folder is incomplete"
+            ) from None
+        if actual != digest:
+            raise ModelError(
+                f"{folder / needed}: damaged (sha256 differs from {METADATA}); "
+                "install the model again"
+            )
     return ModelFolder(folder, config, prior, metadata)
 
 
@@ -115,10 +117,20 @@ def load_network(name: str | Path) -> tuple[keras.Model, ModelFolder]:
     """
     from colorcli.model import build_model
 
-    folder = load(name, needs=WEIGHTS)
+    folder = load(name, needs=(WEIGHTS, LITERT))
     network = build_model(folder.config)
-    set_weights(network, read_arrays(folder.path / WEIGHTS))
+    set_weights(network, weights_of(folder))
     return network, folder
+
+
+def weights_of(folder: ModelFolder) -> dict[str, np.ndarray]:
+    """The weights of a checked folder by path, float32. Raises ``ModelError``."""
+    from colorcli.packing import unpack
+
+    try:
+        return unpack(read_arrays(folder.path / WEIGHTS), (folder.path / LITERT).read_bytes())
+    except (ValueError, KeyError, OSError) as error:
+        raise ModelError(f"{folder.path / WEIGHTS}: damaged ({reason(error)})") from None
 
 
 def read_arrays(path: Path | str) -> dict[str, np.ndarray]:
@@ -133,12 +145,8 @@ def read_arrays(path: Path | str) -> dict[str, np.ndarray]:
 
 
 def arrays_of(network: keras.Model) -> dict[str, np.ndarray]:
-    """Weights by path: kernels float16 (half the size), vectors and statistics float32."""
-    return {
-        w.path: (a.astype(np.float16) if a.ndim > 1 else a.astype(np.float32))
-        for w in network.weights
-        for a in [np.asarray(w)]
-    }
+    """Weights by path, float32."""
+    return {w.path: np.asarray(w, np.float32) for w in network.weights}
 
 
 def set_weights(network: keras.Model, arrays: Mapping[str, np.ndarray], prefix: str = "") -> None:
@@ -180,9 +188,15 @@ def save(
 ) -> Path:
     """Write a model folder whole: under a temporary name, then renamed over an older one.
 
-    Raises ``ModelError`` when the place cannot be written.
+    Kernels are rounded to float16. Raises ``ModelError`` when the place cannot be written.
     """
+    from colorcli import packing
+    from colorcli.model import build_model
+
     folder = Path(folder)
+    arrays, folded = arrays_of(network), build_model(config)
+    set_weights(folded, packing.fold(arrays))
+    litert = to_litert(folded, config, prior)
     values = {
         "schema": MODEL_SCHEMA,
         "model": asdict(config),
@@ -194,8 +208,8 @@ def save(
         part.chmod(0o755)
         try:
             (part / CONFIG).write_text(json.dumps(values, indent=1), "utf-8")
-            np.savez_compressed(part / WEIGHTS, **arrays_of(network))
-            (part / LITERT).write_bytes(to_litert(network, config, prior))
+            np.savez_compressed(part / WEIGHTS, **packing.pack(arrays, litert))
+            (part / LITERT).write_bytes(litert)
             (part / HISTORY).write_text(history, "utf-8")
             files = {name: _digest(part / name) for name in (CONFIG, WEIGHTS, LITERT)}
             record = {"colorcli": __version__, **(metadata or {}), "files": files}

@@ -82,8 +82,8 @@ def initialise(network: keras.Model, config: TrainConfig) -> str:
             )
         load(network, model_dir.read_arrays(config.init))
         return f"backbone from {Path(config.init).name}"
-    folder = model_dir.load(config.init, needs=model_dir.WEIGHTS)
-    arrays = model_dir.read_arrays(folder.path / model_dir.WEIGHTS)
+    folder = model_dir.load(config.init, needs=(model_dir.WEIGHTS, model_dir.LITERT))
+    arrays = model_dir.weights_of(folder)
     ours, theirs = config.model, folder.config
     if (ours.backbone, ours.loss, ours.decoder) == (theirs.backbone, theirs.loss, theirs.decoder):
         model_dir.set_weights(network, arrays)

@@ -143,4 +143,4 @@ def test_bundled_models_are_whole(colorize):
     names = [json.loads(line)["name"] for line in lines(done.stdout)]
     assert "default" in names
     for name in names:
-        model_dir.load(name, needs=model_dir.WEIGHTS)
+        model_dir.load(name, needs=(model_dir.WEIGHTS, model_dir.LITERT))

@@ -9,6 +9,7 @@ from colorcli import model_dir
 from colorcli.engine import Engine
 from colorcli.errors import ModelError
 from colorcli.model import with_decode
+from colorcli.packing import fold, pack, unpack
 
 
 @pytest.fixture
@@ -33,11 +34,47 @@ def test_litert_says_what_the_network_says(small_model):
         assert np.abs(engine.logits() - np.asarray(wanted["logits"])[0]).max() < 0.2
 
 
-def test_saved_weights_come_back_as_float16(small_model):
-    arrays = model_dir.read_arrays(small_model / model_dir.WEIGHTS)
-    network, _ = model_dir.load_network(small_model)
-    for weight in network.weights:
-        assert np.array_equal(np.asarray(weight), arrays[weight.path].astype(np.float32))
+def test_saved_weights_come_back(small_model, tmp_path):
+    network, folder = model_dir.load_network(small_model)
+    random = np.random.default_rng(0)
+    for weight in network.weights:  # norms far from their initial identity
+        if weight.path.split("/")[1] in ("gamma", "moving_variance", "beta", "moving_mean"):
+            weight.assign(random.uniform(0.5, 2.0, weight.shape))
+    saved = model_dir.save(network, folder.config, folder.prior, tmp_path / "again")
+    again, _ = model_dir.load_network(saved)
+    for weight, back in zip(network.weights, again.weights, strict=True):
+        wanted = np.asarray(weight)
+        # float16 rounds to one part in 2048, and to steps of 6e-8 near zero.
+        assert np.allclose(np.asarray(back), wanted, rtol=6e-4, atol=1e-6), weight.path
+    assert (saved / model_dir.WEIGHTS).stat().st_size < 0.1 * (
+        saved / model_dir.LITERT
+    ).stat().st_size
+
+
+def test_dead_channel_is_stored_itself():
+    random = np.random.default_rng(0)
+    arrays = {"a_conv/kernel": random.normal(size=(3, 3, 16, 16)).astype(np.float32)}
+    for name in ("gamma", "beta", "moving_mean", "moving_variance"):
+        arrays[f"a_bn/{name}"] = np.ones(16, np.float32)
+    litert = (
+        b"head" + fold(arrays)["a_conv/kernel"].astype(np.float16).transpose(3, 0, 1, 2).tobytes()
+    )
+    assert "@a_conv/kernel" in pack(arrays, litert)
+    arrays["a_bn/gamma"][3] = 0
+    packed = pack(arrays, litert)
+    assert "@a_conv/kernel" not in packed
+    assert np.allclose(unpack(packed, litert)["a_conv/kernel"], arrays["a_conv/kernel"], rtol=1e-3)
+
+
+def test_place_outside_the_file_is_damage(copy):
+    arrays = model_dir.read_arrays(copy / model_dir.WEIGHTS)
+    name = next(n for n in arrays if n.startswith("@"))
+    np.savez(copy / model_dir.WEIGHTS, **{**arrays, name: arrays[name] * [10**6, 1, 1, 1, 1]})
+    metadata = json.loads((copy / model_dir.METADATA).read_text())
+    metadata["files"][model_dir.WEIGHTS] = model_dir._digest(copy / model_dir.WEIGHTS)
+    (copy / model_dir.METADATA).write_text(json.dumps(metadata))
+    with pytest.raises(ModelError, match="damaged"):
+        model_dir.load_network(copy)
 
 
 @pytest.mark.parametrize("name", [model_dir.CONFIG, model_dir.METADATA, model_dir.LITERT])
@@ -53,7 +90,7 @@ def test_flipped_byte_is_seen(copy, name):
     data[len(data) // 2] ^= 255
     (copy / name).write_bytes(data)
     with pytest.raises(ModelError, match="damaged"):
-        model_dir.load(copy, needs=name)
+        model_dir.load(copy, needs=(name,))
 
 
 def test_damaged_json_and_newer_schema(copy):

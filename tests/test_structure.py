@@ -10,7 +10,8 @@ from conftest import REPO
 PACKAGE = REPO / "colorcli"
 LAYERS = (
     "errors", "native", "config", "lab", "bins", "losses", "backbones", "files", "images",
-    "metrics", "coco", "aging", "model", "model_dir", "engine", "colorizer", "dataset", "feed", "prepare",
+    "metrics", "coco", "aging", "model", "fused", "packing", "model_dir", "engine", "colorizer", "dataset",
+    "feed", "prepare",
     "train", "predict", "evaluate", "export", "report", "cli", "__main__",
 )  # fmt: skip
 
