@@ -20,6 +20,7 @@ from colorcli.config import TrainConfig
 from colorcli.dataset import Dataset
 from colorcli.errors import DataError, ModelError, UsageError
 from colorcli.files import write_atomic
+from colorcli.fused import fused
 from colorcli.lab import join, plane
 from colorcli.losses import LOSSES
 from colorcli.metrics import psnr
@@ -139,12 +140,12 @@ def _compiled_step(
     loss = LOSSES[run.config.model.loss]
     head, backbone = _groups(run.network)
     groups = [head, backbone] if released else [head]
-    replicas = strategy.num_replicas_in_sync
+    replicas, twin = strategy.num_replicas_in_sync, fused(run.network)
 
     def replica(lightness: Any, ab: Any, keep: Any) -> Any:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([v.value for group in groups for v in group])
-            output = run.network(lightness, training=True)
+            output = twin(lightness, training=True)
             value = loss.loss(loss.encode(ab), output, run.config.weights, run.prior)
             scaled = value / replicas
         gradients = tape.gradient(scaled, [v.value for group in groups for v in group])
