@@ -537,7 +537,12 @@ def train(
     ] = None,
     init: Annotated[
         Optional[str],
-        typer.Option(help="Start from: model name or folder, backbone weights .npz, or none."),
+        typer.Option(
+            help="Start from: model name or folder, backbone weights .npz, its URL, or none."
+        ),
+    ] = None,
+    init_sha256: Annotated[
+        Optional[str], typer.Option(help="Checksum of a URL's file; or write URL#sha256=HEX.")
     ] = None,
     backbone: Annotated[Optional[Literal[BACKBONE_NAMES]], typer.Option()] = None,  # type: ignore[valid-type]
     loss: Annotated[Optional[Literal[LOSS_NAMES]], typer.Option()] = None,  # type: ignore[valid-type]
@@ -554,6 +559,9 @@ def train(
     backbone_rate: Annotated[
         Optional[float], typer.Option(help="Of the backbone, released.")
     ] = None,
+    release_from: Annotated[
+        Optional[int], typer.Option(min=0, help="First backbone block that learns; 0: all.")
+    ] = None,
     frozen: Annotated[
         Optional[float], typer.Option(min=0, max=1, help="Share of the run, backbone frozen.")
     ] = None,
@@ -561,6 +569,9 @@ def train(
         Optional[float], typer.Option(min=0, max=1, help="Share of pictures aged.")
     ] = None,
     regression: Annotated[Optional[float], typer.Option(help="Weight of the ab error.")] = None,
+    log_regression: Annotated[
+        Optional[float], typer.Option(min=0, help="Weight of the log of each picture's error.")
+    ] = None,
     rebalance: Annotated[
         Optional[float], typer.Option(min=0, max=1, help="λ of rebalancing: 1 none, 0 full.")
     ] = None,
@@ -574,11 +585,13 @@ def train(
     """Train a model on a prepared data set; the same command resumes."""
     base = PRESETS[preset]
     config = _overridden(
-        base, init=init, train_size=train_size, batch=batch, epochs=epochs, steps=steps,
+        base, init=init, init_sha256=init_sha256, release_from=release_from, train_size=train_size, batch=batch, epochs=epochs, steps=steps,
         minutes=minutes, rate=rate, released_rate=released_rate, backbone_rate=backbone_rate,
         frozen=frozen, augment=augment, seed=seed,
         model=_overridden(base.model, backbone=backbone, loss=loss, size=size),
-        weights=_overridden(base.weights, regression=regression, rebalance=rebalance),
+        weights=_overridden(
+            base.weights, regression=regression, log_regression=log_regression, rebalance=rebalance
+        ),
     )  # fmt: skip
     if print_config:
         report.emit(config)

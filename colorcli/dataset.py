@@ -1,4 +1,4 @@
-"""Prepared data sets: a folder of TFRecord shards and ``dataset.json``, as tf.data batches."""
+"""Prepared data sets: a folder of TFRecord shards and ``dataset.json``."""
 
 from __future__ import annotations
 
@@ -22,8 +22,6 @@ from colorcli.files import write_atomic
 INDEX = "dataset.json"
 WORK = ".work"  # what a preparation keeps until it is finished
 VERIFIED = ".verified.json"  # sizes and times of shards whose checksums were compared
-READERS = 4  # shards read side by side, so that a batch mixes them
-SHUFFLE = 4096  # encoded pictures held for shuffling
 
 
 @dataclass(frozen=True)
@@ -130,73 +128,6 @@ def _picture(jpeg: Any) -> Any:
     import tensorflow as tf
 
     return tf.io.decode_jpeg(jpeg, channels=3, dct_method="INTEGER_ACCURATE")
-
-
-def _cropped(image: Any, size: int, smallest: float, seed: Any) -> Any:
-    """A random window of at least ``smallest`` of the area, by chance mirrored, as size×size."""
-    import tensorflow as tf
-
-    draw = tf.random.stateless_uniform((5,), seed)
-    area = smallest + (1.0 - smallest) * draw[0]
-    ratio = tf.exp((draw[1] - 0.5) * 0.4)
-    share = tf.minimum(tf.stack([tf.sqrt(area * ratio), tf.sqrt(area / ratio)]), 1.0)
-    whole = tf.cast(tf.shape(image)[:2], tf.float32)
-    extent = tf.maximum(tf.cast(share * whole, tf.int32), 1)
-    start = tf.cast(draw[2:4] * (whole - tf.cast(extent, tf.float32)), tf.int32)
-    image = image[start[0] : start[0] + extent[0], start[1] : start[1] + extent[1]]
-    image = tf.image.resize(image, (size, size), method="area")
-    return tf.cond(draw[4] < 0.5, lambda: tf.reverse(image, [1]), lambda: image)
-
-
-def batches(
-    data: Dataset,
-    *,
-    size: int,
-    stride: int,
-    batch: int,
-    seed: int,
-    epoch: int,
-    skip: int = 0,
-    crop: float = 0.6,
-    augment: float = 0.0,
-) -> Any:
-    """One epoch of training batches as a ``tf.data.Dataset`` of (L, ab).
-
-    L (B, size, size, 1) float32 in 0…100, aged for a share ``augment`` of the pictures; ab
-    (B, size/stride, size/stride, 2), true colours. A function of its arguments alone: ``skip``
-    batches may have been seen before a restart, and the rest is the same.
-    """
-    import tensorflow as tf
-    from keras import ops
-
-    from colorcli.aging import aged_lightness
-    from colorcli.lab import rgb_to_lab
-
-    files = data.files("train")
-    order = np.random.default_rng([seed, epoch]).permutation(len(files))
-    dealt = tf.data.Dataset.from_tensor_slices([files[i] for i in order]).interleave(
-        tf.data.TFRecordDataset, cycle_length=READERS, block_length=16
-    )
-    dealt = dealt.shuffle(SHUFFLE, seed=seed * 1000 + epoch).skip(skip * batch)
-
-    def example(index: Any, record: Any) -> tuple[Any, Any]:
-        key = tf.stack([tf.constant(seed * 7919 + epoch, tf.int32), tf.cast(index, tf.int32) * 16])
-        rgb = _cropped(_picture(_parse(record)), size, crop, key) / 255.0
-        lab = rgb_to_lab(rgb, ops)
-        lightness = tf.cond(
-            tf.random.stateless_uniform((), key + [0, 11]) < augment,
-            lambda: aged_lightness(rgb, key),
-            lambda: lab[..., 0],
-        )
-        ab = tf.nn.avg_pool2d(lab[None, ..., 1:], stride, stride, "VALID")[0]
-        return tf.ensure_shape(lightness[..., None], (size, size, 1)), ab
-
-    return (
-        dealt.enumerate(start=skip * batch)
-        .map(example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        .batch(batch, drop_remainder=True)
-        .prefetch(2)
-    )
 
 
 def photographs(data: Dataset, split: str, limit: int | None = None) -> Iterator[np.ndarray]:

@@ -108,7 +108,13 @@ def test_cards_and_metadata_say_what_is_there(exported, name, precision, signatu
     beside = companions(target, name)
     card = beside["card"].read_text()
     metadata = json.loads(beside["metadata"].read_text())
-    for word in (target.name, name, precision, f"{result.check.rgb_mean:g}", beside["example"].name):
+    for word in (
+        target.name,
+        name,
+        precision,
+        f"{result.check.rgb_mean:g}",
+        beside["example"].name,
+    ):
         assert word in card
     assert "$" not in card.replace("${", "")
     assert metadata["export"]["check"]["psnr_lost"] == result.check.psnr_lost

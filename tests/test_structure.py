@@ -12,7 +12,7 @@ LAYERS = (
     "errors", "native", "config", "lab", "bins", "losses", "backbones", "files", "download",
     "listing", "tfrecord", "interrupt", "pipeline", "icc", "metadata", "whole", "deep", "images", "metrics", "coco", "aging", "model",
     "packing", "model_dir", "engine", "colorizer", "dataset", "duplicates", "samples",
-    "prepare", "train", "predict",
+    "prepare", "feed", "fused", "initial", "train", "predict",
     "bootstrap", "protocols", "perceptual", "sources", "evaluate", "records", "page",
     "photographs", "graphs", "formats", "cards", "export", "report", "cli", "__main__",
 )  # fmt: skip
