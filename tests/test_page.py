@@ -131,7 +131,7 @@ def test_large_pictures_are_shrunk(judged):
 
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-PROBE = """<script>
+PROBE = """<script>{
 const slider = document.getElementById("slider"), seen = [];
 const note = () => seen.push(slider.parentElement.style.getPropertyValue("--share"));
 note();
@@ -146,7 +146,7 @@ document.title = JSON.stringify({
     && document.getElementById("under").src === versions[1].src,
   over: document.elementFromPoint(box.x + box.width / 2, box.y + box.height / 2) === slider,
   wide: document.documentElement.scrollWidth > document.documentElement.clientWidth,
-});
+});}
 </script></body>"""
 
 
