@@ -112,11 +112,12 @@ def _open_keras(path: Path) -> Run:
 
 
 def _write_saved_model(graph: Graph, path: Path, *_: Any) -> None:
-    archive = keras.export.ExportArchive()
-    archive.track(graph.network)
-    specs = {spec.name: spec for spec in graph.specs()}
-    archive.add_endpoint("serve", lambda feed: graph.call(feed), input_signature=[specs])
-    archive.write_out(str(path), verbose=False)
+    # Not Keras's ExportArchive: it stores every variable twice.
+    module = tf.Module()
+    module.weights = [variable.value for variable in graph.network.variables]
+    module.serve = tf.function(graph.positional(), input_signature=graph.specs())
+    served = module.serve.get_concrete_function()
+    tf.saved_model.save(module, str(path), signatures={"serving_default": served})
 
 
 def _open_saved_model(path: Path) -> Run:

@@ -21,10 +21,9 @@ from colorcli.formats import FORMATS, Check, Tolerance
 CASES = [
     ("keras", "float32", "ab", None), ("keras", "float32", "image", 64),
     ("saved-model", "float32", "ab", 0), ("saved-model", "float32", "image", None),
-    ("litert", "float16", "ab", 96), ("litert", "float32", "image", 96),
-    ("litert", "int8", "ab", None), ("litert", "int8", "image", 64),
-    ("onnx", "float32", "ab", None), ("onnx", "float32", "ab", 0),
-    ("onnx", "float32", "image", None),
+    ("litert", "float16", "ab", 64), ("litert", "float32", "image", 96),
+    ("litert", "int8", "ab", 96), ("litert", "int8", "image", 64),
+    ("onnx", "float32", "ab", 0), ("onnx", "float32", "image", None),
 ]  # fmt: skip
 
 
@@ -78,8 +77,12 @@ def files_of(target):
     return [p for p in target.rglob("*") if p.is_file() and p not in beside]
 
 
+# TensorFlow starts slowly: one example for each of its formats.
+EXAMPLES = [c for c in CASES if c[:3] not in (CASES[0][:3], CASES[3][:3])]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "precision", "signature", "size"), CASES)
+@pytest.mark.parametrize(("name", "precision", "signature", "size"), EXAMPLES)
 def test_examples_run_and_colour(exported, small_model, tmp_path, name, precision, signature, size):
     """The Python beside an export, in a process of its own that knows nothing of colorcli."""
     _, target = exported(name, precision, signature, size)
@@ -94,7 +97,7 @@ def test_examples_run_and_colour(exported, small_model, tmp_path, name, precisio
     assert done.returncode == 0, done.stderr[-2000:]
     out = np.asarray(Image.open(tmp_path / "out.png"))
     assert out.shape == (80, 96, 3)
-    if signature == "ab" and precision != "int8" and size in (None, 0):
+    if signature == "ab" and size in (64, 0):
         # A resampling filter of its own and gray by BT.601 aside, these are predict's colours.
         gray = np.asarray(Image.open(tmp_path / "in.png").convert("L"))
         wanted = Colorizer(small_model).colorize(gray)
@@ -144,7 +147,7 @@ def test_predict_colours_with_exported_files(exported, small_model, colorize, tm
     pictures = [
         np.asarray(Image.open(tmp_path / f"{n}.png")).astype(int) for n in ("folder", "file")
     ]
-    assert np.abs(pictures[0] - pictures[1]).mean() < (0.3 if case[3] in (None, 0) else 6)
+    assert np.abs(pictures[0] - pictures[1]).mean() < 0.3
     assert (pictures[0] != pictures[0][..., :1]).any()
 
 
@@ -162,7 +165,7 @@ def test_image_exports_are_refused_by_predict(exported, colorize, tmp_path, name
 def test_many_threads_share_an_onnx_model(exported, small_model):
     from concurrent.futures import ThreadPoolExecutor
 
-    _, target = exported("onnx", "float32", "ab", None)
+    _, target = exported("onnx", "float32", "ab", 0)
     colorizer, single = Colorizer(target), Colorizer(small_model)
     grays = [np.ascontiguousarray(scene(i)[..., 0]) for i in range(12)]
     with ThreadPoolExecutor(4) as pool:
