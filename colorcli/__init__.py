@@ -20,6 +20,8 @@ __all__ = ["Colorizer", "Knobs", "__version__"]
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("GLOG_minloglevel", "2")
 os.environ.setdefault("ABSL_MIN_LOG_LEVEL", "3")
+# OpenCV too: damaged pictures are reported in our words.
+os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 _LAZY = {"Colorizer": "colorizer", "Knobs": "config"}
 

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, Optional
 import typer
 from typer.core import TyperGroup
 
-from colorcli import __version__, interrupt, report
+from colorcli import __version__, interrupt, native, report
 from colorcli.config import (
     BACKBONE_NAMES,
     DEVICES,
@@ -229,7 +229,7 @@ def predict(
         raise UsageError("stdin cannot be both a photograph and the list of --files-from")
     listed = _listed(files_from, nul)
     from colorcli import images
-    from colorcli.files import STREAM, find, output_folder, plan
+    from colorcli.files import STREAM, find, is_special, output_folder, plan
     from colorcli.predict import Output, Result, suffix_for
     from colorcli.predict import predict as run
 
@@ -238,13 +238,16 @@ def predict(
         leave_out=output_folder(output),
     )  # fmt: skip
     jobs = plan(
-        found.entries, output, suffix=suffix_for(format), written=images.SUFFIXES,
+        found.entries, output, suffix=suffix_for(format), copies=images.READABLE,
         model=Path(model).name, overwrite=overwrite, skip_existing=skip_existing,
     )  # fmt: skip
-    if format is None:
+    if format is not None:
+        images.format_of(f"--format {suffix_for(format)}")
+    else:
         for job in jobs:
-            if job.target not in (None, STREAM):
-                images.format_of(job.target)
+            unknown = job.todo and os.path.splitext(job.target)[1].lower() not in images.SUFFIXES
+            if unknown and job.target != STREAM and not is_special(job.target):
+                images.format_of(job.target)  # raises, with what is known
     piped = any(job.target == STREAM for job in jobs)
     if piped and json:
         raise UsageError("--json and a picture cannot share stdout; give -o FILE")
@@ -315,6 +318,8 @@ def predict(
 
 def _summary(counts: dict[str, int], finished: list[str], results: int, seconds: float) -> None:
     """One line on stderr; where there was one photograph, where it went."""
+    if counts == {"failed": 1}:  # said already
+        return
     if counts == {"done": 1}:
         report.say(f"colorize: {finished[0]}")
         return
@@ -328,7 +333,6 @@ def _summary(counts: dict[str, int], finished: list[str], results: int, seconds:
 
 def _prepare(paths: list[str], output: str, config: PrepareConfig, source: dict[str, Any],
              seed: int, json: bool, quiet: bool) -> None:  # fmt: skip
-    from colorcli import native
     from colorcli.prepare import prepare
 
     native.tensorflow()
@@ -491,7 +495,7 @@ def train(
     if print_config:
         report.emit(config)
         return
-    from colorcli import dataset, native
+    from colorcli import dataset
 
     native.tensorflow()
     from colorcli.train import train as run
@@ -813,7 +817,6 @@ def export(
     quiet: Quiet = False,
 ) -> None:
     """Write the model in another format, checked against the network on photographs."""
-    from colorcli import native
 
     native.tensorflow()
     from colorcli import formats
@@ -867,12 +870,15 @@ def models(json: Json = False) -> None:
 
 def main() -> None:
     """Entry point of the console script."""
+    # Workers are ours to start; NumPy's own threads would stand in their way.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     gc.set_threshold(50_000)  # importing makes many objects and no garbage
     for descriptor in (0, 1, 2):  # one closed by the caller must not become some file's
         try:
             os.fstat(descriptor)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
+    native.own_stderr()
     if sys.stdout is not None:
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     app(prog_name="colorize")

@@ -154,7 +154,9 @@ def as_dict(config: Any) -> dict[str, Any]:
 # tests/test_tables.py keeps them equal to the tables.
 BACKBONE_NAMES = ("plain", "efficientnet-lite0", "efficientnet-lite2")
 LOSS_NAMES = ("mse", "smooth-l1", "classification")
-IMAGE_FORMATS = ("jpeg", "png", "tiff", "webp", "avif", "bmp", "ppm")
+IMAGE_FORMATS = (
+    "jpeg", "png", "tiff", "webp", "avif", "gif", "bmp", "jp2", "ppm", "heic",
+)  # fmt: skip
 GRAYS = ("lab", "bt601")
 PERCEPTUAL_METRICS = ("lpips", "fid")
 EXPORT_FORMATS = ("keras", "saved-model", "litert", "onnx")

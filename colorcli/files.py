@@ -10,7 +10,7 @@ import re
 import stat
 import string
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,7 +21,7 @@ JUNK = {"thumbs.db", "desktop.ini", "ehthumbs.db"}
 PART = ".colorize-"  # prefix of temporary names, so that a killed run's leftovers are known
 STREAM = "-"  # stdin as an input, stdout as an output
 MARK = "-color"  # what a result is called beside its source: NAME-color.EXT
-FALLBACK = ".png"  # of results whose source has a suffix that is not written
+FALLBACK = ".png"  # of results whose source has no suffix, or one unheard of
 FIELDS = ("stem", "ext", "dir", "model", "index")
 
 
@@ -280,13 +280,14 @@ def output_folder(output: str | None) -> str | None:
 
 
 def _namer(
-    output: str | None, suffix: str | None, written: Collection[str], model: str, count: int
+    output: str | None, suffix: str | None, copies: Mapping[str, str], model: str, count: int
 ) -> Callable[[Source, int], str]:
     """(source, its index) to target."""
 
     def extension(source: Source) -> str:
-        own = os.path.splitext(source.path)[1]
-        return suffix or (own if own.lower() in written else FALLBACK)
+        own = os.path.splitext(source.relative)[1]
+        copy = suffix or copies.get(own.lower(), FALLBACK)
+        return own if copy == own.lower() else copy
 
     def beside(source: Source, index: int) -> str:
         if source.path == STREAM:
@@ -294,9 +295,7 @@ def _namer(
         return os.path.splitext(source.path)[0] + MARK + extension(source)
 
     def below(source: Source, index: int) -> str:
-        stem, own = os.path.splitext(source.relative)
-        keep = suffix is None and own.lower() in written
-        return os.path.join(output, source.relative if keep else stem + extension(source))
+        return os.path.join(output, os.path.splitext(source.relative)[0] + extension(source))
 
     def filled(source: Source, index: int) -> str:
         folder, name = os.path.split(source.relative)
@@ -311,15 +310,12 @@ def _namer(
 
     if output is None:
         return beside
-    own = os.path.splitext(output)[1].lower()
-    if output != STREAM and not os.path.exists(output):
-        if "{" in output or "}" in output:
-            _fields(output)
-            return filled
-        if suffix is None and own in (".gif", ".jp2", ".heic", ".heif") and own not in written:
-            raise UsageError(f"{output}: {own} is not written; known: {' '.join(written)}")
+    if output != STREAM and not os.path.exists(output) and ("{" in output or "}" in output):
+        _fields(output)
+        return filled
     single = output == STREAM or (os.path.exists(output) and not os.path.isdir(output))
-    if single or (own in written and not os.path.isdir(output) and not output.endswith(os.sep)):
+    named = os.path.splitext(output)[1].lower() in copies and not output.endswith(os.sep)
+    if single or (named and not os.path.isdir(output)):
         if count > 1:
             what = "stdout" if output == STREAM else output
             raise UsageError(f"{what}: one file cannot hold {count} photographs; give a folder")
@@ -353,7 +349,7 @@ def plan(
     output: str | None,
     *,
     suffix: str | None = None,
-    written: Collection[str] = (),
+    copies: Mapping[str, str],
     model: str = "default",
     overwrite: bool = False,
     skip_existing: bool = False,
@@ -362,14 +358,15 @@ def plan(
 
     ``output`` None puts ``NAME-color.EXT`` beside the source (stdin's on stdout), ``-`` is
     stdout, a name with ``{stem} {ext} {dir} {model} {index}`` is filled in for each photograph, a
-    name with one of the ``written`` suffixes that is no folder is a single file, anything else a
-    folder. ``suffix`` replaces the source's. Raises ``UsageError`` before any work when two
+    name with a suffix among ``copies`` that is no folder is a single file, anything else a folder.
+    ``copies`` gives the suffix of a result by that of its source (lower case, with dot),
+    ``suffix`` replaces it for all. Raises ``UsageError`` before any work when two
     results would share a name, a result exists, or a result is one of the sources, be it through
     links.
     """
     identity = _Identity()
     photographs = [s for s in sources if s.error is None]
-    target_of = _namer(output, suffix, written, model, len(photographs))
+    target_of = _namer(output, suffix, copies, model, len(photographs))
     real_sources = {identity(s.path) for s in photographs if s.path != STREAM}
     inodes: set[tuple[int, int]] = set()  # of the sources, filled when a hard link turns up
     jobs: list[Job] = []

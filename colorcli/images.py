@@ -2,83 +2,74 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import io
+import logging
 import os
+import re
+import tempfile
+import textwrap
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import cv2
 import numpy as np
-from PIL import ExifTags, Image, ImageCms, ImageOps
+from PIL import ExifTags, Image, ImageCms
 
-from colorcli.errors import ImageError, UsageError, reason
-from colorcli.lab import neutral, strips
+from colorcli import deep, metadata, whole
+from colorcli.errors import ColorizeError, ImageError, UsageError, reason
+from colorcli.icc import Conversion, conversion, srgb_profile
+from colorcli.lab import is_neutral, neutral, strips
+
+__all__ = [
+    "FORMATS", "MAX_PIXELS", "READABLE", "SUFFIXES", "Document", "Picture", "decode", "encode",
+    "format_of", "read", "srgb_profile",
+]  # fmt: skip
 
 MAX_PIXELS = 512_000_000
 Image.MAX_IMAGE_PIXELS = None  # decode() has its own limit, read from the header
-
-
-@dataclass(frozen=True)
-class Format:
-    """An output format: suffixes, Pillow's name, bit depths, whether it holds alpha, options."""
-
-    suffixes: tuple[str, ...]
-    pillow: str
-    depths: tuple[int, ...] = (8,)
-    alpha: bool = False
-    options: Mapping[str, Any] = field(default_factory=dict)
-    quality: int | None = None  # default; None where the format has no such knob
-
-
-FORMATS: dict[str, Format] = {
-    "jpeg": Format((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG", quality=95),
-    # Level 1 costs a tenth of the default's time for a few percent of size.
-    "png": Format((".png",), "PNG", (8, 16), alpha=True, options={"compress_level": 1}),
-    "tiff": Format((".tif", ".tiff"), "TIFF", alpha=True, options={"compression": "tiff_deflate"}),
-    "webp": Format((".webp",), "WEBP", alpha=True, quality=90),
-    "avif": Format((".avif",), "AVIF", alpha=True, quality=85),
-    "bmp": Format((".bmp",), "BMP"),
-    "ppm": Format((".ppm",), "PPM"),
-}
-SUFFIXES: dict[str, str] = {s: name for name, f in FORMATS.items() for s in f.suffixes}
-# Formats read, though never written, when a folder is searched.
-READABLE = (*SUFFIXES, ".pgm", ".pnm", ".gif", ".jp2")
-
-
-def format_of(path: Path | str) -> str:
-    """The output format a file name asks for; raises ``UsageError`` naming the known suffixes."""
-    suffix = os.path.splitext(path)[1].lower()
-    if suffix not in SUFFIXES:
-        raise UsageError(f"{path}: unknown output suffix; known: {' '.join(SUFFIXES)}")
-    return SUFFIXES[suffix]
+# Whatever Pillow has to say of a damaged file, decode() says in one line. Once for all: filters
+# set for a moment would be shared by all threads.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded photograph.
+    """A decoded photograph or page, upright.
 
     ``gray`` (H, W) uint8 or uint16: the sRGB-encoded neutral whose CIE L is the picture's.
-    ``rgb`` (H, W, 3) uint8: its colours in sRGB, None where R = G = B everywhere.
-    ``alpha`` (H, W) uint8 or None. ``depth``: bits for each sample of the source, 8 or 16.
+    ``rgb`` (H, W, 3) uint8 or uint16: its colours in sRGB; None where R = G = B everywhere, or
+    where ``decode`` was not told to keep them. ``alpha`` (H, W) uint8 or uint16, or None.
+    ``depth``: bits for each sample of the source, 8 or 16. ``duration``: milliseconds of an
+    animation's frame, None for a page.
     """
 
     gray: np.ndarray
     rgb: np.ndarray | None = None
     alpha: np.ndarray | None = None
     depth: int = 8
+    duration: float | None = None
 
 
 @dataclass(frozen=True)
 class Document:
-    """A decoded file: its output format by default, frames, and metadata for the output."""
+    """A decoded file.
+
+    ``format``: what its copy is written as by default. ``frames``: its pages or frames, decoded
+    when asked for, one at a time; indexing raises ``ImageError``. ``extra``: metadata for the
+    copy (see ``metadata.collect``) and an animation's ``loop``. ``name``: for messages.
+    """
 
     format: str
     frames: Sequence[Picture]
     extra: Mapping[str, Any] = field(default_factory=dict)
+    name: str = "-"
 
     @property
     def size(self) -> tuple[int, int]:
@@ -87,39 +78,221 @@ class Document:
         return width, height
 
 
-@lru_cache(maxsize=1)
-def srgb_profile() -> bytes:
-    """A small ICC profile that says sRGB."""
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+class _Frames(Sequence[Picture]):
+    """Pages decoded on demand; the last one is kept, so that asking twice costs nothing."""
+
+    def __init__(self, count: int, load: Callable[[int], Picture]) -> None:
+        self._count, self._load = count, load
+        self._last: tuple[int, Picture] | None = None
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(self._count))]
+        at = range(self._count)[index]
+        if self._last is None or self._last[0] != at:
+            self._last = None  # free the old one before the new one is made
+            self._last = at, self._load(at)
+        return self._last[1]
 
 
-def _is_neutral(rgb: np.ndarray) -> bool:
-    for rows in strips(*rgb.shape[:2]):
-        r, g, b = cv2.split(np.ascontiguousarray(rgb[rows]))
-        if not (np.array_equal(r, g) and np.array_equal(g, b)):
-            return False
-    return True
+# --- reading -----------------------------------------------------------------------------------
 
 
-def _to_srgb(image: Image.Image, mode: str) -> Image.Image:
-    """Through the embedded profile where there is a usable one, else as Pillow converts."""
-    profile = image.info.get("icc_profile")
-    if profile and image.mode in ("RGB", "L", "CMYK"):
+@dataclass(frozen=True)
+class _Reader:
+    """How a kind of file begins, Pillow's plugin for it, and the format of its copy."""
+
+    magic: re.Pattern[bytes]
+    plugin: str
+    format: str
+
+
+def _reader(magic: bytes, plugin: str, format: str) -> _Reader:
+    return _Reader(re.compile(magic, re.DOTALL), plugin, format)
+
+
+# By content, never by suffix; only what is meant to be read, so that no odd decoder of Pillow's
+# many is handed a stranger's bytes.
+_READERS: dict[str, _Reader] = {
+    "JPEG": _reader(rb"\xff\xd8\xff", "Jpeg", "jpeg"),
+    "PNG": _reader(rb"\x89PNG\r\n\x1a\n", "Png", "png"),
+    "TIFF": _reader(rb"II[*+]\0|MM\0[*+]", "Tiff", "tiff"),
+    "WEBP": _reader(rb"RIFF....WEBP", "WebP", "webp"),
+    "AVIF": _reader(rb"....ftyp(?:avif|avis|.{8,40}avi[fs])", "Avif", "avif"),
+    "HEIF": _reader(rb"....ftyp(?:hei|hev|mif1|msf1)", "", "heic"),
+    "BMP": _reader(rb"BM", "Bmp", "bmp"),
+    "GIF": _reader(rb"GIF8[79]a", "Gif", "gif"),
+    "PPM": _reader(rb"P[1-6][\s#]", "Ppm", "ppm"),
+    "JPEG2000": _reader(rb"\xff\x4f\xff\x51|\0\0\0\x0cjP  \r\n\x87\n", "Jpeg2K", "jp2"),
+}
+
+_HEIC_EXTRA = "HEIC needs another package; pip install 'colorcli[heic]'"
+
+
+def _heif() -> Any:
+    """pillow-heif, registered; raises ``ImportError``."""
+    import pillow_heif
+
+    pillow_heif.register_heif_opener(thumbnails=False)
+    return pillow_heif
+
+
+def _plugin(kind: str) -> None:
+    """Register one Pillow plugin, where ``Image.open`` and ``save`` would import them all."""
+    if kind == "HEIF":
+        _heif()
+    elif kind in _READERS:
+        importlib.import_module(f"PIL.{_READERS[kind].plugin}ImagePlugin")
+
+
+@contextmanager
+def _failures(name: str) -> Iterator[None]:
+    """Whatever decoders raise at damaged bytes, as one ``ImageError`` with ``name``."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except ColorizeError as error:
+        message = str(error)
+        raise ImageError(
+            message if message.startswith(f"{name}: ") else f"{name}: {message}"
+        ) from None
+    except Exception as error:
+        cause = textwrap.shorten(reason(error), 100, placeholder="…")
+        raise ImageError(f"{name}: damaged picture ({cause}); check the file") from None
+
+
+def _check_size(width: int, height: int, max_pixels: int) -> None:
+    if width < 1 or height < 1:
+        raise ImageError(f"damaged picture ({width} x {height} pixels); check the file")
+    if width * height > max_pixels:
+        raise ImageError(
+            f"{width * height / 1e6:.0f} megapixels is over the limit; "
+            "allow it with --max-megapixels"
+        )
+
+
+# Multi-picture JPEGs of phones hold previews and gain maps besides the photograph; only frames
+# of the "Multi-Frame" kinds are photographs in their own right (CIPA DC-007, 5.2.3.3).
+def _pages(image: Image.Image, data: bytes) -> list[int]:
+    """Pillow's numbers of the frames that are pictures, not thumbnails, masks or previews."""
+    if image.format == "GIF":
+        return list(range(max(1, whole.gif_frames(data))))
+    count = getattr(image, "n_frames", 1)
+    if image.format == "MPO":
+        kinds = [entry["Attribute"]["MPType"] for entry in image.mpinfo[0xB002]]
+        return [0, *(i for i, kind in enumerate(kinds) if i and kind.startswith("Multi-Frame"))]
+    if image.format == "TIFF" and 1 < count <= whole.MAX_FRAMES:
+        kinds = []
+        for i in range(count):
+            image.seek(i)
+            kinds.append(int(image.tag_v2.get(254, 0)))
+        image.seek(0)
+        return [i for i, kind in enumerate(kinds) if not kind & 5] or [0]
+    return list(range(count))
+
+
+def _open(data: bytes, kind: str) -> Image.Image:
+    try:
+        _plugin(kind)
+    except ImportError:
+        raise ImageError(_HEIC_EXTRA) from None
+    try:
+        return Image.open(io.BytesIO(data), formats=[kind])
+    except Image.UnidentifiedImageError:
+        raise ImageError("damaged picture (its header cannot be read); check the file") from None
+
+
+def decode(
+    data: bytes, name: str = "-", *, max_pixels: int = MAX_PIXELS, keep_color: bool = False
+) -> Document:
+    """A document from the bytes of its file, whatever its suffix; its first frame is decoded.
+
+    EXIF orientation is applied, ICC profiles are converted to sRGB, 16-bit depth and alpha kept.
+    ``keep_color`` fills ``Picture.rgb``. Raises ``ImageError``, one line beginning with ``name``,
+    for what is not a whole picture, and for more than ``max_pixels`` in a frame or an animation.
+    """
+    with _failures(name):
+        if not data:
+            raise ImageError("empty file; nothing to colour")
+        header = deep.netpbm(data)
+        if header is not None:
+            _check_size(*header.size, max_pixels)
+            return _single("ppm", name, _from_samples(header.read(data), keep_color))
+        kind = next((k for k, reader in _READERS.items() if reader.magic.match(data)), None)
+        if kind is None:
+            raise ImageError("not a picture that can be read; check the file")
         try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            name = ImageCms.getProfileDescription(source).lower()
-            if "srgb" not in name:
-                converted = ImageCms.profileToProfile(
-                    image, source, ImageCms.createProfile("sRGB"), outputMode="RGB"
-                )
-                return converted if mode == "RGB" else converted.convert(mode)
-        except (ImageCms.PyCMSError, OSError, ValueError):
-            pass  # a broken profile must not lose the picture
-    return image if image.mode == mode else image.convert(mode)
+            image = _open(data, kind)
+        except ImageError:
+            if kind != "TIFF":
+                raise
+            return _strange_tiff(data, name, max_pixels, keep_color)
+        return _document(image, data, name, _READERS[kind].format, max_pixels, keep_color)
 
 
-# EXIF orientation to what turns rows and columns upright, for planes Pillow does not hold.
-_TURNS = {
+def _single(format: str, name: str, picture: Picture) -> Document:
+    return Document(format, [picture], {}, name)
+
+
+def _strange_tiff(data: bytes, name: str, max_pixels: int, keep_color: bool) -> Document:
+    """A TIFF whose layout Pillow does not know, by tifffile."""
+    width, height, count = deep.tiff_size(data)
+    _check_size(width, height, max_pixels)
+
+    def load(i: int) -> Picture:
+        with _failures(name):
+            return _from_samples(deep.tiff_page(data, i, max_pixels), keep_color)
+
+    frames = _Frames(count, load)
+    frames[0]
+    return Document("tiff", frames, {}, name)
+
+
+def _document(
+    image: Image.Image, data: bytes, name: str, format: str, max_pixels: int, keep_color: bool
+) -> Document:
+    _check_size(*image.size, max_pixels)
+    pages = _pages(image, data)
+    if len(pages) > whole.MAX_FRAMES:
+        raise ImageError(f"more than {whole.MAX_FRAMES} frames; split the file first")
+    animated = len(pages) > 1 and format not in ("tiff", "heic", "jpeg")
+    if animated:
+        _check_size(image.width * len(pages), image.height, max_pixels)
+    held = [image]
+
+    def load(i: int) -> Picture:
+        with _failures(name):
+            # One page: its decoder is given up as soon as the planes are made.
+            source = held[0] if len(pages) > 1 or i else held.pop() if held else _open(data, kind)
+            if len(pages) > 1:
+                try:
+                    source.seek(pages[i])
+                except EOFError:
+                    raise ImageError("damaged picture (frames are missing)") from None
+                _check_size(*source.size, max_pixels)
+            picture = _picture(source, data, pages[i], keep_color)
+            if animated:
+                picture = replace(picture, duration=float(source.info.get("duration", 100)))
+            if not extra:
+                height, width = picture.gray.shape
+                extra.update(metadata.collect(source, (width, height)))
+            return picture
+
+    kind = image.format or ""
+    extra: dict[str, Any] = {}
+    frames = _Frames(len(pages), load)
+    frames[0]
+    if animated and ("loop" in image.info or kind == "AVIF"):
+        extra["loop"] = int(image.info.get("loop", 0))
+    return Document(format, frames, extra, name)
+
+
+# EXIF orientation to what turns rows and columns upright.
+_TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     2: np.fliplr,
     3: lambda p: np.rot90(p, 2),
     4: np.flipud,
@@ -130,6 +303,15 @@ _TURNS = {
 }
 
 
+def _upright(picture: Picture, orientation: int) -> Picture:
+    turn = _TURNS.get(orientation)
+    if turn is None:
+        return picture
+    planes = (picture.gray, picture.rgb, picture.alpha)
+    gray, rgb, alpha = (None if p is None else np.ascontiguousarray(turn(p)) for p in planes)
+    return replace(picture, gray=gray, rgb=rgb, alpha=alpha)
+
+
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
@@ -137,123 +319,368 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
-def _extra(image: Image.Image) -> dict[str, Any]:
-    """EXIF and DPI of an upright picture, for its output."""
-    extra: dict[str, Any] = {}
-    try:
-        exif = image.getexif()
-        if exif:
-            exif[ExifTags.Base.Orientation] = 1
-            extra["exif"] = exif.tobytes()
-    except Exception:  # damaged EXIF is dropped; the picture matters more
-        pass
-    dpi = image.info.get("dpi")
-    if dpi and all(0 < float(v) < 1e5 for v in dpi):
-        extra["dpi"] = tuple(float(v) for v in dpi)
-    return extra
-
-
-def _deep_rgb(data: bytes, orientation: int) -> np.ndarray | None:
-    """16-bit colour, which Pillow flattens to 8: upright (H, W, 3|4) uint16 RGB(A), or None."""
-    flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
-    deep = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    if deep is None or deep.dtype != np.uint16 or deep.ndim != 3:
-        return None
-    order = cv2.COLOR_BGRA2RGBA if deep.shape[2] == 4 else cv2.COLOR_BGR2RGB
-    turn = _TURNS.get(orientation, lambda p: p)
-    return np.ascontiguousarray(turn(cv2.cvtColor(deep, order)))
-
-
-def _open(data: bytes, name: str, max_pixels: int) -> Image.Image:
-    if not data:
-        raise ImageError(f"{name}: empty file; nothing to colour")
-    try:
-        image = Image.open(io.BytesIO(data))
-        frames = getattr(image, "n_frames", 1)
-    except MemoryError:
-        raise
-    except Exception as error:
-        known = "cannot identify" not in str(error)
-        cause = f"damaged picture ({reason(error)})" if known else "not a picture that can be read"
-        raise ImageError(f"{name}: {cause}; check the file") from None
-    if image.width * image.height > max_pixels:
-        megapixels = image.width * image.height / 1e6
-        raise ImageError(
-            f"{name}: {megapixels:.0f} megapixels is over the limit; allow it with --max-megapixels"
-        )
-    if frames > 1:
-        raise ImageError(
-            f"{name}: {frames} frames in one file; split it into single pictures first"
-        )
-    return image
-
-
-def decode(
-    data: bytes, name: str = "-", *, max_pixels: int = MAX_PIXELS, keep_color: bool = False
-) -> Document:
-    """A photograph from the bytes of its file, whatever its suffix.
-
-    EXIF orientation is applied, an ICC profile converted to sRGB, 16-bit depth and alpha kept.
-    Raises ``ImageError``, one line with ``name``, for what is not a whole picture.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        image = _open(data, name, max_pixels)
-        try:
-            image.load()
-            known = {f.pillow: key for key, f in FORMATS.items()}
-            extra = _extra(image)
-            return Document(
-                known.get(image.format or "", "png"), [_planes(image, data, name)], extra
-            )
-        except (ImageError, MemoryError):
-            raise
-        except Exception as error:  # readers of damaged bytes raise nearly anything
-            raise ImageError(f"{name}: damaged picture ({reason(error)}); check the file") from None
-
-
-def _planes(image: Image.Image, data: bytes, name: str) -> Picture:
-    orientation = _orientation(image)
-    if orientation in _TURNS:
-        ImageOps.exif_transpose(image, in_place=True)
-    if image.mode in ("I;16", "I;16B", "I;16L", "I"):
-        gray = np.asarray(image)
-        if gray.min() < 0 or gray.max() > 65535:
-            raise ImageError(f"{name}: 32-bit samples; convert the picture to 8 or 16 bits first")
-        return Picture(gray.astype(np.uint16), depth=16)
-    if image.mode == "F":
-        raise ImageError(
-            f"{name}: floating-point samples; convert the picture to 8 or 16 bits first"
-        )
-    is_deep = image.format == "PNG" and data[24:25] == b"\x10"
-    if is_deep and (deep := _deep_rgb(data, orientation)) is not None:
-        colour = np.ascontiguousarray(deep[..., :3])
-        gray = colour[..., 0].copy() if _is_neutral(colour) else neutral(colour)
-        alpha = (deep[..., 3] >> 8).astype(np.uint8) if deep.shape[2] == 4 else None
-        return Picture(gray, None, alpha, 16)
+def _picture(image: Image.Image, data: bytes, page: int, keep: bool) -> Picture:
+    """The current frame of a Pillow image."""
+    if image.format == "JPEG2000":
+        whole.check_jp2(data)
+    samples = deep.from_image(image, data, page)
+    if samples is not None:
+        if image.format != "TIFF":
+            profile, turned = image.info.get("icc_profile"), _orientation(image)
+            samples = deep.Samples(samples.pixels, samples.alpha, profile, turned)
+        return _from_samples(samples, keep)
+    image.load()
+    if image.format in ("JPEG", "MPO") and page == 0:
+        whole.check_jpeg(image, data)
+    turned = _orientation(image)
+    convert = conversion(image.info.get("icc_profile"))
+    if image.mode.startswith("I") or image.mode == "F":
+        gray = deep.integers(image)
+        clear = image.info.get("transparency")
+        alpha = np.where(gray == clear, 0, 65535).astype(np.uint16) if clear is not None else None
+        return _upright(Picture(_gray(gray, convert), None, alpha, 16), turned)
     alpha = None
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        alpha = np.asarray(image.getchannel("A"))
-        profile = image.info.get("icc_profile")
-        image = image.convert("RGB")
-        if profile:
-            image.info["icc_profile"] = profile
-    if image.mode in ("1", "L"):
-        return Picture(np.asarray(_to_srgb(image, "L")), None, alpha)
-    rgb = np.asarray(_to_srgb(image, "RGB"))
-    if _is_neutral(rgb):
-        return Picture(np.ascontiguousarray(rgb[..., 0]), None, alpha)
-    return Picture(neutral(rgb), rgb, alpha)
+    if image.mode in ("1", "L", "LA"):
+        if image.has_transparency_data:
+            image = image.convert("LA")
+            alpha = np.asarray(image.getchannel("A"))
+        if image.mode == "LA":
+            image = image.getchannel("L")
+        gray = np.empty(image.size[::-1], np.uint8)
+        for rows in strips(*gray.shape):  # a sixth of the time that Pillow takes for all at once
+            strip = image.crop((0, rows.start, image.width, rows.stop))
+            gray[rows] = np.asarray(strip if strip.mode == "L" else strip.convert("L"))
+        return _upright(Picture(_gray(gray, convert), None, alpha, 8), turned)
+    height, width = shape = image.size[::-1]
+    alpha = np.empty(shape, np.uint8) if image.has_transparency_data else None
+
+    def bands() -> Iterator[tuple[slice, np.ndarray]]:
+        for rows in strips(height, width):
+            strip = image.crop((0, rows.start, width, rows.stop))
+            if alpha is not None:
+                strip = strip.convert("RGBA")
+                alpha[rows] = np.asarray(strip.getchannel("A"))
+            yield rows, _band(strip, convert)
+
+    gray, rgb = _planes(bands(), shape, np.dtype(np.uint8), keep)
+    return _upright(Picture(gray, rgb, alpha, 8), turned)
+
+
+def _band(strip: Image.Image, convert: Conversion) -> np.ndarray:
+    """A strip of a Pillow image in sRGB: (h, w) where neutral, else (h, w, 3)."""
+    if strip.mode == "CMYK" and convert.space == "CMYK":
+        return _neutral_or(np.asarray(convert.flat(strip)))
+    if strip.mode == "LAB":
+        lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
+        return _neutral_or(
+            np.asarray(ImageCms.profileToProfile(strip, lab, srgb, outputMode="RGB"))
+        )
+    strip = strip if strip.mode == "RGB" else strip.convert("RGB")  # which would copy it
+    return _from_rgb(np.asarray(strip), convert)
+
+
+def _neutral_or(rgb: np.ndarray) -> np.ndarray:
+    return rgb[..., 0] if is_neutral(rgb) else rgb
+
+
+def _from_rgb(rgb: np.ndarray, convert: Conversion) -> np.ndarray:
+    """Stored RGB in sRGB: (h, w) where neutral, else (h, w, 3)."""
+    converts = convert.space == "RGB "
+    if (not converts or convert.gray) and is_neutral(rgb):
+        return _gray(rgb[..., 0], convert)
+    if not converts:
+        return rgb
+    if rgb.dtype == np.uint16:
+        return convert.deep(rgb)
+    return np.asarray(convert.flat(Image.fromarray(rgb)))
+
+
+def _from_cmyk(cmyk: np.ndarray, convert: Conversion) -> np.ndarray:
+    """16-bit CMYK by its profile, which takes 8 bits, or as light left over by the inks."""
+    if convert.space == "CMYK":
+        high = np.ascontiguousarray(cmyk >> 8).astype(np.uint8)
+        rgb = np.asarray(convert.flat(Image.frombytes("CMYK", high.shape[1::-1], high.tobytes())))
+        return _neutral_or(rgb.astype(np.uint16) * 257)
+    light = (65535 - cmyk).astype(np.float32)
+    return _neutral_or(np.rint(light[..., :3] * light[..., 3:] / 65535).astype(np.uint16))
+
+
+def _from_samples(samples: deep.Samples, keep: bool) -> Picture:
+    pixels, convert = samples.pixels, conversion(samples.profile)
+    depth = 8 * pixels.dtype.itemsize
+    if pixels.ndim == 2:
+        picture = Picture(_gray(pixels, convert), None, samples.alpha, depth)
+        return _upright(picture, samples.orientation)
+    to_band = _from_rgb if pixels.shape[2] == 3 else _from_cmyk
+    shape = pixels.shape[:2]
+    bands = ((rows, to_band(pixels[rows], convert)) for rows in strips(*shape))
+    gray, rgb = _planes(bands, shape, pixels.dtype, keep)
+    return _upright(Picture(gray, rgb, samples.alpha, depth), samples.orientation)
+
+
+def _gray(gray: np.ndarray, convert: Conversion) -> np.ndarray:
+    """Neutral samples in sRGB, 16 bits where a profile moved them."""
+    if convert.gray is None:
+        return gray
+    return np.take(convert.gray(np.iinfo(gray.dtype).max + 1), gray)
+
+
+def _planes(
+    bands: Iterable[tuple[slice, np.ndarray]], shape: tuple[int, int], dtype: np.dtype, keep: bool
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Gray and, with ``keep``, colours of ``dtype`` from sRGB strips, (h, w) where neutral.
+
+    An 8-bit plane stays one until the first strip that needs 16 bits for its L.
+    """
+    gray = np.empty(shape, dtype)
+    rgb = np.empty((*shape, 3), dtype) if keep else None
+    coloured = False
+    for rows, band in bands:
+        coloured |= band.ndim == 3
+        plane = neutral(band) if band.ndim == 3 else band
+        if plane.dtype == np.uint16 and gray.dtype == np.uint8:
+            wide = np.empty(shape, np.uint16)
+            np.multiply(gray[: rows.start], 257, out=wide[: rows.start], dtype=np.uint16)
+            gray = wide
+        gray[rows] = plane if plane.dtype == gray.dtype else plane * np.uint16(257)
+        if rgb is not None:
+            rgb[rows] = band if band.ndim == 3 else to_depth(plane, dtype)[..., None]
+    return gray, rgb if coloured else None
 
 
 def read(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> Picture:
-    """``decode`` of a file; raises ``ImageError`` when it cannot be read."""
+    """The first frame of a file with its colours; raises ``ImageError``."""
     try:
         data = Path(path).read_bytes()
     except OSError as error:
         raise ImageError(f"{path}: {reason(error)}; check the path and its permissions") from None
     return decode(data, str(path), max_pixels=max_pixels, keep_color=True).frames[0]
+
+
+# --- writing -----------------------------------------------------------------------------------
+
+Page = tuple[np.ndarray, "np.ndarray | None"]  # RGB (H, W, 3) and alpha (H, W), of one dtype
+
+
+@dataclass(frozen=True)
+class Copy:
+    """What goes into a file beside its pixels."""
+
+    count: int
+    quality: int | None
+    extra: Mapping[str, Any]
+    durations: Sequence[float | None]  # grows as pages are taken
+    pixels: int  # of the first page
+
+
+def _image(page: Page) -> Image.Image:
+    rgb, alpha = page
+    image = Image.fromarray(rgb)
+    if alpha is not None:
+        image.putalpha(Image.fromarray(alpha))
+    return image
+
+
+def _animation(first: Image.Image, rest: Iterable[Page], copy: Copy) -> dict[str, Any]:
+    """``save`` options for all frames. Pillow wants them at once."""
+    frames = [_image(page) for page in rest]
+    if any(frame.size != first.size for frame in frames):
+        raise ImageError("frames of several sizes; choose --format tiff")
+    options: dict[str, Any] = {"save_all": True, "append_images": frames}
+    if all(d is not None for d in copy.durations):
+        options["duration"] = [round(d) for d in copy.durations]
+    if "loop" in copy.extra:
+        options["loop"] = copy.extra["loop"]
+    return options
+
+
+def _save(image: Image.Image, plugin: str, options: Mapping[str, Any]) -> bytes:
+    _plugin(plugin)
+    # Pillow's encoders release the GIL when they write to a descriptor, not into a BytesIO.
+    with _memory_file() as file:
+        image.save(file, plugin, **options)
+        file.seek(0)
+        return file.read()
+
+
+def _memory_file() -> IO[bytes]:
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("picture"), "w+b")
+    return tempfile.TemporaryFile()
+
+
+def _chosen(copy: Copy, *keys: str) -> dict[str, Any]:
+    return {key: copy.extra[key] for key in keys if key in copy.extra}
+
+
+def _write_jpeg(pages: Iterator[Page], copy: Copy) -> bytes:
+    options = {"quality": copy.quality, "icc_profile": srgb_profile()}
+    if copy.quality > 90:
+        options["subsampling"] = 0
+    options |= _chosen(copy, "exif", "dpi", "comment", "xmp")
+    if len(options.get("xmp", b"")) > 65000:
+        del options["xmp"]
+    if len(options.get("exif", b"")) > 65533:
+        del options["exif"]
+    if "iptc" in copy.extra:
+        options["extra"] = metadata.jpeg_segment(copy.extra["iptc"])
+    return _save(_image(next(pages)), "JPEG", options)
+
+
+def _write_png(pages: Iterator[Page], copy: Copy) -> bytes:
+    first = next(pages)
+    if first[0].dtype == np.uint16:
+        chunks = metadata.png_chunks(copy.extra, srgb_profile())
+        return deep.write_png(*first, chunks)
+    image = _image(first)
+    # Level 1 costs a tenth of the default's time for a few percent of size.
+    options = {"compress_level": 1, "icc_profile": srgb_profile(), **_chosen(copy, "exif", "dpi")}
+    options["pnginfo"] = metadata.png_text(copy.extra)
+    if copy.count > 1:
+        options |= _animation(image, pages, copy)
+    return _save(image, "PNG", options)
+
+
+def _write_tiff(pages: Iterator[Page], copy: Copy) -> bytes:
+    big = copy.pixels * copy.count * 8 > 2**32 - 2**26
+    return deep.write_tiff(pages, copy.extra, srgb_profile(), big)
+
+
+def _write_web(plugin: str) -> Callable[[Iterator[Page], Copy], bytes]:
+    def write(pages: Iterator[Page], copy: Copy) -> bytes:
+        image = _image(next(pages))
+        options = {"quality": copy.quality, "icc_profile": srgb_profile()}
+        options |= _chosen(copy, "exif", "xmp")
+        if copy.count > 1:
+            options |= _animation(image, pages, copy)
+        return _save(image, plugin, options)
+
+    return write
+
+
+def _write_bmp(pages: Iterator[Page], copy: Copy) -> bytes:
+    return _save(_image(next(pages)), "BMP", _chosen(copy, "dpi"))
+
+
+def _palette(image: Image.Image) -> Image.Image:
+    """At most 256 colours, dithered; the last one is for what is clear."""
+    colours = image.convert("RGB")
+    palette = colours.quantize(255)
+    flat = colours.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
+    if image.mode == "RGBA":
+        flat.paste(255, mask=image.getchannel("A").point(lambda a: 255 * (a < 128)))
+        flat.info["transparency"] = 255
+    return flat
+
+
+def _write_gif(pages: Iterator[Page], copy: Copy) -> bytes:
+    image = _palette(_image(next(pages)))
+    options = _chosen(copy, "comment")
+    if copy.count > 1:
+        options |= _animation(image, pages, copy)
+        options["append_images"] = [_palette(frame) for frame in options["append_images"]]
+    if "transparency" in image.info:
+        options |= {"transparency": 255, "disposal": 2}
+    return _save(image, "GIF", options)
+
+
+def _write_jp2(pages: Iterator[Page], copy: Copy) -> bytes:
+    page = next(pages)
+    if page[0].dtype == np.uint16:
+        return deep.write_jp2(*page)
+    # Halving a side below one pixel is an error, so a small picture gets fewer levels.
+    levels = max(1, min(6, min(page[0].shape[:2]).bit_length()))
+    return _save(_image(page), "JPEG2000", {"num_resolutions": levels})
+
+
+def _write_ppm(pages: Iterator[Page], copy: Copy) -> bytes:
+    return deep.write_ppm(next(pages)[0])
+
+
+@dataclass(frozen=True)
+class Format:
+    """An output format: suffixes, how it is written, what it holds."""
+
+    suffixes: tuple[str, ...]
+    write: Callable[[Iterator[Page], Copy], bytes]
+    depths: tuple[int, ...] = (8,)
+    alpha: bool = False
+    holds: tuple[str, ...] = ()  # "pages", "animation"
+    side: int | None = None  # its longest
+    quality: int | None = None  # default; None where the format has no such knob
+    package: str | None = None  # of the extra of the format's name
+
+
+FORMATS: dict[str, Format] = {
+    "jpeg": Format((".jpg", ".jpeg", ".jpe", ".jfif"), _write_jpeg, side=65500, quality=95),
+    "png": Format((".png",), _write_png, (8, 16), True, ("animation",), 2**31 - 1),
+    "tiff": Format((".tif", ".tiff"), _write_tiff, (8, 16), True, ("pages", "animation")),
+    "webp": Format((".webp",), _write_web("WEBP"), (8,), True, ("animation",), 16383, 90),
+    "avif": Format((".avif",), _write_web("AVIF"), (8,), True, ("animation",), 65536, 85),
+    "gif": Format((".gif",), _write_gif, (8,), True, ("animation",), 65535),
+    "bmp": Format((".bmp",), _write_bmp),
+    "jp2": Format((".jp2",), _write_jp2, (8, 16), True),
+    "ppm": Format((".ppm", ".pnm"), _write_ppm, (8, 16)),
+    "heic": Format(
+        (".heic", ".heif"), _write_web("HEIF"), (8,), True, ("pages",), 16384, 90, "pillow_heif"
+    ),
+}
+SUFFIXES: dict[str, str] = {s: name for name, f in FORMATS.items() for s in f.suffixes}
+# Suffixes looked for in folders, and what their copies are called where the suffix cannot stay.
+READABLE: dict[str, str] = {s: s for s in SUFFIXES} | {
+    ".pgm": ".ppm",
+    ".pbm": ".ppm",
+    ".pfm": ".ppm",
+    ".dib": ".bmp",
+    ".j2k": ".jp2",
+    ".jpf": ".jp2",
+    ".apng": ".png",
+    ".mpo": ".jpg",
+}
+
+
+def format_of(path: Path | str) -> str:
+    """The output format a file name asks for.
+
+    Raises ``UsageError`` naming the known suffixes, or the extra that the format needs.
+    """
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix not in SUFFIXES:
+        raise UsageError(f"{path}: unknown output suffix; known: {' '.join(SUFFIXES)}")
+    package = FORMATS[SUFFIXES[suffix]].package
+    if package and importlib.util.find_spec(package) is None:
+        raise UsageError(f"{path}: {_HEIC_EXTRA}")
+    return SUFFIXES[suffix]
+
+
+def to_depth(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """uint8 or uint16 samples as the other, rounded."""
+    if values.dtype == dtype:
+        return values
+    if dtype == np.uint16:
+        return values * np.uint16(257)
+    return cv2.convertScaleAbs(values, alpha=1 / 257)
+
+
+def _over_white(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    full = np.iinfo(rgb.dtype).max
+    out = np.empty_like(rgb)
+    for rows in strips(*alpha.shape):
+        share = alpha[rows][..., None] * np.float32(1 / full)
+        out[rows] = np.rint(full - (full - rgb[rows]) * share)
+    return out
+
+
+def _fits(format: str, document: Document) -> None:
+    """Raise ``ImageError`` where a format cannot hold a document."""
+    count, animated = len(document.frames), document.frames[0].duration is not None
+    kind = "animation" if animated else "pages"
+    if count > 1 and kind not in FORMATS[format].holds:
+        able = ", ".join(name for name, f in FORMATS.items() if kind in f.holds)
+        raise ImageError(
+            f"{count} {'frames' if animated else 'pages'}, and {format} holds one picture; "
+            f"choose --format from: {able}"
+        )
 
 
 def encode(
@@ -264,51 +691,57 @@ def encode(
     quality: int | None = None,
     strip: bool = False,
 ) -> bytes:
-    """The file of sRGB (H, W, 3) uint8 or uint16 with the alpha, EXIF and DPI of ``picture``.
+    """The file of sRGB pages (H, W, 3) uint8 or uint16, each with its ``Picture``'s alpha.
 
-    16 bits are kept where the format holds them. Alpha is laid over white where it holds none.
-    Raises ``ImageError`` when the format cannot hold the picture (its size, mostly).
+    ``pictures`` are taken one at a time, and must be as many as the document's frames. 16 bits
+    and alpha are kept where the format holds them; alpha is laid over white elsewhere. ``strip``
+    leaves out all metadata but the sRGB profile. Raises ``ImageError``, one line beginning with
+    the document's name, when the format cannot hold the document.
     """
-    ((rgb, picture),) = pictures
     chosen = FORMATS[format]
-    alpha = picture.alpha
-    if rgb.dtype == np.uint16 and 16 in chosen.depths:
-        bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
-        if alpha is not None:
-            bgr = np.dstack([bgr, alpha.astype(np.uint16) * 257])
-        done, buffer = cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, 1])
-        if done:
-            return buffer.tobytes()
-    if rgb.dtype == np.uint16:
-        rgb = ((rgb.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    image = Image.fromarray(rgb)
-    if alpha is not None:
-        mask = Image.fromarray(alpha)
-        if chosen.alpha:
-            image.putalpha(mask)
-        else:
-            image = Image.composite(image, Image.new("RGB", image.size, "white"), mask)
-    options = dict(chosen.options)
-    if chosen.quality is not None:
-        options["quality"] = chosen.quality if quality is None else quality
-    if format == "jpeg" and options["quality"] > 90:
-        options["subsampling"] = 0
-    if format not in ("bmp", "ppm"):
-        options["icc_profile"] = srgb_profile()
-    options.update(
-        {k: v for k, v in document.extra.items() if k == "dpi" or format not in ("bmp", "ppm")}
-    )
-    buffer = io.BytesIO()
+    durations: list[float | None] = []
+    count = len(document.frames)
+
+    def pages() -> Iterator[Page]:
+        for rgb, picture in pictures:
+            height, width = rgb.shape[:2]
+            if chosen.side and max(width, height) > chosen.side:
+                raise ImageError(
+                    f"{width} x {height} pixels, and {format} holds {chosen.side} a side; "
+                    "choose --format png or tiff"
+                )
+            if rgb.dtype == np.uint16 and (
+                16 not in chosen.depths or (format == "png" and count > 1)
+            ):
+                rgb = to_depth(rgb, np.dtype(np.uint8))
+            alpha = picture.alpha
+            if alpha is not None:
+                alpha = to_depth(alpha, rgb.dtype)
+                if not chosen.alpha:
+                    rgb, alpha = _over_white(rgb, alpha), None
+            durations.append(picture.duration)
+            yield rgb, alpha
+
+    name = document.name
     try:
-        image.save(buffer, chosen.pillow, **options)
-    except Exception:
-        # EXIF too large or odd for this writer: the picture without it is better than none.
-        options.pop("exif", None)
-        buffer = io.BytesIO()
-        try:
-            image.save(buffer, chosen.pillow, **options)
-        except Exception as error:
-            raise ImageError(
-                f"{format} cannot hold this picture ({reason(error)}); choose another --format"
-            ) from None
-    return buffer.getvalue()
+        _fits(format, document)
+        width, height = document.size
+        extra = {k: v for k, v in document.extra.items() if not strip or k == "loop"}
+        quality = chosen.quality if quality is None else quality
+        data = chosen.write(pages(), Copy(count, quality, extra, durations, width * height))
+    except MemoryError:
+        raise
+    except ImportError:
+        raise UsageError(f"{name}: {_HEIC_EXTRA}") from None
+    except ColorizeError as error:
+        message = str(error)
+        if message.startswith(f"{name}: "):
+            raise
+        raise type(error)(f"{name}: {message}") from None
+    except Exception as error:
+        raise ImageError(
+            f"{name}: {format} cannot hold this picture ({reason(error)}); choose another --format"
+        ) from None
+    if len(durations) != count:
+        raise ValueError(f"{name}: {len(durations)} pictures for {count} frames")
+    return data

@@ -29,17 +29,21 @@ _F_FROM_RGB = XYZ_FROM_RGB / WHITE[:, None]
 _RGB_FROM_F = np.linalg.inv(_F_FROM_RGB)
 _EPSILON, _KAPPA, _OFFSET = 0.008856, 7.787, 16.0 / 116.0
 
-STRIP = 1 << 20  # pixels of one strip in whole-photograph work: bounds memory, fits caches
+# Pixels of one strip in whole-photograph work: its planes fit the caches, and its products are too
+# small for BLAS to wake its threads, which cost more than they give here.
+STRIP = 1 << 16
 
 
-def _linear(srgb: Any, xp: Any) -> Any:
+def srgb_linear(srgb: Any, xp: Any = np) -> Any:
+    """Encoded sRGB in 0…1 to linear light in 0…1 (IEC 61966-2-1)."""
     # maximum() keeps the unused branch finite, so gradients through where() stay finite too.
     return xp.where(
         srgb > 0.04045, ((xp.maximum(srgb, 0.04045) + 0.055) / 1.055) ** 2.4, srgb / 12.92
     )
 
 
-def _encoded(linear: Any, xp: Any) -> Any:
+def srgb_encoded(linear: Any, xp: Any = np) -> Any:
+    """Linear light to encoded sRGB (IEC 61966-2-1); both in 0…1."""
     powered = 1.055 * xp.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055
     return xp.where(linear > 0.0031308, powered, linear * 12.92)
 
@@ -54,7 +58,7 @@ def rgb_to_lab(rgb: Any, xp: Any = np) -> Any:
         rgb = np.asarray(rgb)
         if rgb.dtype.kind != "f":
             raise TypeError(f"rgb_to_lab takes floats in 0…1, not {rgb.dtype}")
-    t = xp.matmul(_linear(rgb, xp), _constant(_F_FROM_RGB, xp, rgb))
+    t = xp.matmul(srgb_linear(rgb, xp), _constant(_F_FROM_RGB, xp, rgb))
     f = xp.where(t > _EPSILON, xp.maximum(t, _EPSILON) ** (1 / 3), _KAPPA * t + _OFFSET)
     fx, fy, fz = f[..., 0], f[..., 1], f[..., 2]
     return xp.stack([116.0 * fy - 16.0, 500.0 * (fx - fy), 200.0 * (fy - fz)], axis=-1)
@@ -67,13 +71,13 @@ def lab_to_rgb(lab: Any, xp: Any = np) -> Any:
     f = xp.stack([fy + lab[..., 1] / 500.0, fy, fy - lab[..., 2] / 200.0], axis=-1)
     edge = 0.2068966  # where scikit-image, too, changes from the cube to the line
     t = xp.where(f > edge, f**3, (f - _OFFSET) / _KAPPA)
-    rgb = _encoded(xp.matmul(t, _constant(_RGB_FROM_F, xp, lab)), xp)
+    rgb = srgb_encoded(xp.matmul(t, _constant(_RGB_FROM_F, xp, lab)), xp)
     return xp.clip(rgb, 0.0, 1.0)
 
 
 def lightness(gray: Any, xp: Any = np) -> Any:
     """L of neutral sRGB ``gray`` in 0…1: the first plane of ``rgb_to_lab`` where R = G = B."""
-    y = _linear(gray, xp)
+    y = srgb_linear(gray, xp)
     f = xp.where(y > _EPSILON, xp.maximum(y, _EPSILON) ** (1 / 3), _KAPPA * y + _OFFSET)
     return 116.0 * f - 16.0
 
@@ -96,14 +100,18 @@ def _lightness_table(dtype: np.dtype) -> np.ndarray:
 
 
 @lru_cache(maxsize=2)
-def _linear_table(dtype: np.dtype) -> np.ndarray:
+def _luminance_tables(dtype: np.dtype) -> list[np.ndarray]:
+    """What R, G and B give to Y of 0…65535; with one half, so that cutting their sum rounds it."""
     levels = np.iinfo(dtype).max
-    return _linear(np.arange(levels + 1) / levels, np).astype(np.float32)
+    linear = srgb_linear(np.arange(levels + 1) / levels)
+    shares = XYZ_FROM_RGB[1] / XYZ_FROM_RGB[1].sum() * 65535
+    halves = (0.499, 0.0, 0.0)
+    return [(linear * s + h).astype(np.float32) for s, h in zip(shares, halves, strict=True)]
 
 
 @lru_cache(maxsize=1)
 def _encoded_table() -> np.ndarray:
-    return np.rint(_encoded(np.arange(65536) / 65535, np) * 65535).astype(np.uint16)
+    return np.rint(srgb_encoded(np.arange(65536) / 65535, np) * 65535).astype(np.uint16)
 
 
 def _look_up(table: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -121,17 +129,32 @@ def strips(height: int, width: int) -> list[slice]:
     return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
 
 
+def is_neutral(rgb: np.ndarray) -> bool:
+    """Whether R = G = B everywhere in (H, W, 3) uint8 or uint16."""
+    sample = rgb[:: max(1, rgb.shape[0] // 64), :: max(1, rgb.shape[1] // 64)]
+    if (sample != sample[..., :1]).any():  # most colour photographs show it at once
+        return False
+    for rows in strips(*rgb.shape[:2]):
+        r, g, b = cv2.split(np.ascontiguousarray(rgb[rows]))
+        if not (np.array_equal(r, g) and np.array_equal(g, b)):
+            return False
+    return True
+
+
 def neutral(rgb: np.ndarray) -> np.ndarray:
     """The gray whose L is that of each colour: (H, W, 3) uint8 or uint16 to (H, W) uint16.
 
     16 bits hold L to within 0.02 of ``rgb_to_lab``.
     """
     out = np.empty(rgb.shape[:2], np.uint16)
-    weights = XYZ_FROM_RGB[1:2].astype(np.float32)
+    tables = _luminance_tables(rgb.dtype)
     for rows in strips(*out.shape):
-        linear = _look_up(_linear_table(rgb.dtype), rgb[rows])
-        y = cv2.transform(linear, weights * 65535)
-        out[rows] = np.take(_encoded_table(), np.rint(y).astype(np.uint16)).reshape(out[rows].shape)
+        # Channel by channel: several times faster than one look-up of interleaved colours.
+        channels = cv2.split(np.ascontiguousarray(rgb[rows]))
+        y = _look_up(tables[0], channels[0])
+        for table, channel in zip(tables[1:], channels[1:], strict=True):
+            y += _look_up(table, channel)
+        out[rows] = np.take(_encoded_table(), y.astype(np.uint16))
     return out
 
 
@@ -145,16 +168,29 @@ def join(gray: np.ndarray, ab: np.ndarray, dtype: Any = None) -> np.ndarray:
     height, width = gray.shape
     dtype = np.dtype(gray.dtype if dtype is None else dtype)
     out = np.empty((height, width, 3), dtype)
-    # Bicubic interpolation is separable: rows first, once; columns strip by strip.
-    tall = cv2.resize(
-        ab.astype(np.float32, copy=False), (ab.shape[1], height), interpolation=cv2.INTER_CUBIC
+    # Bicubic interpolation is separable: columns first, once; rows strip by strip, as a product
+    # with the few rows of weights that are not zero.
+    size = ab.shape[0]
+    wide = [
+        cv2.resize(chroma, (width, size), interpolation=cv2.INTER_CUBIC)
+        for chroma in cv2.split(ab.astype(np.float32, copy=False))
+    ]
+    weights = cv2.resize(
+        np.eye(size, dtype=np.float32), (size, height), interpolation=cv2.INTER_CUBIC
     )
+    used = weights != 0
+    first, last = used.argmax(axis=1), size - used[:, ::-1].argmax(axis=1)
+    tall = max(rows.stop - rows.start for rows in strips(height, width))
+    buffers = np.empty((2, tall, width), np.float32)
+    lab_buffer = np.empty((tall, width, 3), np.float32)
     for rows in strips(height, width):
-        wide = cv2.resize(
-            tall[rows], (width, rows.stop - rows.start), interpolation=cv2.INTER_CUBIC
-        )
-        lab = cv2.merge([plane(gray[rows]), *cv2.split(wide)])
-        rgb = cv2.cvtColor(lab, cv2.COLOR_Lab2RGB)
+        near = slice(int(first[rows].min()), int(last[rows].max()))
+        a, b = buffers[:, : rows.stop - rows.start]
+        np.matmul(weights[rows, near], wide[0][near], out=a)
+        np.matmul(weights[rows, near], wide[1][near], out=b)
+        lab = lab_buffer[: rows.stop - rows.start]
+        cv2.merge([plane(gray[rows]), a, b], dst=lab)
+        rgb = cv2.cvtColor(lab, cv2.COLOR_Lab2RGB, dst=lab)
         if dtype == np.uint8:
             cv2.convertScaleAbs(rgb, dst=out[rows], alpha=255)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 
 
@@ -27,6 +28,21 @@ def quiet() -> Iterator[None]:
         os.dup2(saved, 2)
         os.close(saved)
         os.close(null)
+
+
+def own_stderr() -> None:
+    """Keep stderr for Python: native libraries write into the null device from now on.
+
+    For the command's process, once, at its start: libtiff, libpng and TensorFlow speak past Python
+    and in words that name no file. ``COLORIZE_NATIVE_STDERR=1`` lets them speak.
+    """
+    if os.environ.get("COLORIZE_NATIVE_STDERR") or sys.stderr is None:
+        return
+    ours = os.fdopen(os.dup(2), "w", buffering=1, encoding="utf-8", errors="backslashreplace")
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    os.close(null)
+    sys.stderr = ours
 
 
 def tensorflow() -> None:

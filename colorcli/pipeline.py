@@ -16,8 +16,8 @@ Done = TypeVar("Done")
 BYTES_PER_PIXEL = 20  # planes, coloured picture, Pillow's copy and the encoded file, generously
 
 
-class Stopped(Exception):
-    """Raised by work that gave up because it was told to stop."""
+class Stopped(BaseException):
+    """Raised by work that gave up because it was told to: no error that anything should catch."""
 
 
 def in_order(

@@ -16,7 +16,7 @@ import numpy as np
 from colorcli import images
 from colorcli.colorizer import Colorizer
 from colorcli.errors import ColorizeError, DataError, ImageError, reason
-from colorcli.files import STREAM, Job, sweep, write_atomic
+from colorcli.files import STREAM, Job, is_special, sweep, write_atomic
 from colorcli.lab import join, rgb_to_lab
 from colorcli.pipeline import Budget, Stopped, affordable_pixels, cores, in_order
 
@@ -129,14 +129,10 @@ def colorize_bytes(
             del picture
 
     with budget(width * height) if budget else contextlib.nullcontext():
-        try:
-            encoded = images.encode(
-                coloured(), document, format or document.format,
-                quality=output.quality, strip=output.strip,
-            )  # fmt: skip
-        except ImageError as error:
-            text = str(error)
-            raise ImageError(text if text.startswith(name) else f"{name}: {text}") from None
+        encoded = images.encode(
+            coloured(), document, format or document.format,
+            quality=output.quality, strip=output.strip,
+        )  # fmt: skip
     frames = len(document.frames)
     # Nothing was changed and nothing is asked for: the very file, without another loss.
     as_it_is = format in (None, document.format) and output.quality is None and not output.strip
@@ -209,7 +205,9 @@ class _Worker:
             clock("read")
             format = output.format
             if format is None:
-                format = "png" if target == STREAM else images.format_of(target)
+                # PNG into a pipe unless asked otherwise: lossless, and every reader knows it.
+                stream = target == STREAM or is_special(target)
+                format = "png" if stream else images.format_of(target)
             with self._slots:
                 if self._stopped():
                     raise Stopped

@@ -11,7 +11,7 @@ from colorcli import files
 from colorcli.errors import DataError, UsageError
 from colorcli.files import PART, STREAM, Source, find, plan, sweep, write_atomic
 
-SUFFIXES = (".jpg", ".png")
+SUFFIXES = {".jpg": ".jpg", ".png": ".png", ".pgm": ".ppm"}
 
 
 def make(root, *names):
@@ -131,7 +131,7 @@ def test_a_hundred_thousand_files_are_planned_in_little_memory(tmp_path):
             os.close(os.open(tmp_path / f"{i}" / f"scan{j:05d}.jpg", os.O_CREAT))
     tracemalloc.start()
     found = find([str(tmp_path)], SUFFIXES, recursive=True)
-    jobs = plan(found.entries, str(tmp_path / "out"), written=SUFFIXES)
+    jobs = plan(found.entries, str(tmp_path / "out"), copies=SUFFIXES)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert len(jobs) == 10_000
@@ -139,7 +139,7 @@ def test_a_hundred_thousand_files_are_planned_in_little_memory(tmp_path):
 
 
 def target(source, *arguments, **options):
-    return plan([source], *arguments, written=SUFFIXES, **options)[0].target
+    return plan([source], *arguments, copies=SUFFIXES, **options)[0].target
 
 
 def test_plan_default_folder_file_and_suffix(tmp_path):
@@ -152,7 +152,8 @@ def test_plan_default_folder_file_and_suffix(tmp_path):
     assert target(source, "-") == STREAM
     assert target(Source(STREAM, "stdin"), None) == STREAM
     assert target(Source(STREAM, "stdin"), "o") == "o/stdin.png"
-    assert target(Source("x.gif", "x.gif"), None) == "x-color.png"  # read, not written
+    assert target(Source("x.PGM", "x.PGM"), None) == "x-color.ppm"  # gray cannot hold colours
+    assert target(Source("x.JPG", "x.JPG"), None) == "x-color.JPG"
     assert target(Source("x", "x"), "o") == "o/x.png"
 
 
@@ -189,20 +190,18 @@ def test_any_stem_fills_a_template(stem):
 def test_plan_refuses_before_work(tree, tmp_path):
     both = [Source(str(tree / "a.jpg"), "a.jpg"), Source(str(tree / "sub" / "a.jpg"), "a.jpg")]
     with pytest.raises(UsageError, match="both"):
-        plan(both, str(tmp_path / "out"), written=SUFFIXES)
+        plan(both, str(tmp_path / "out"), copies=SUFFIXES)
     with pytest.raises(UsageError, match="replace a source"):
-        plan(both[:1], str(tree), written=SUFFIXES, overwrite=True)
+        plan(both[:1], str(tree), copies=SUFFIXES, overwrite=True)
     with pytest.raises(UsageError, match="one file cannot hold 2"):
-        plan(both, str(tmp_path / "o.jpg"), written=SUFFIXES)
+        plan(both, str(tmp_path / "o.jpg"), copies=SUFFIXES)
     with pytest.raises(UsageError, match="one file cannot hold 2"):
-        plan(both, STREAM, written=SUFFIXES)
-    with pytest.raises(UsageError, match="not written"):
-        plan(both[:1], "new.gif", written=SUFFIXES)
+        plan(both, STREAM, copies=SUFFIXES)
     write_atomic(tmp_path / "out" / "a.jpg", b"old")
     with pytest.raises(UsageError, match="exists already"):
-        plan(both[:1], str(tmp_path / "out"), written=SUFFIXES)
-    assert plan(both[:1], str(tmp_path / "out"), written=SUFFIXES, skip_existing=True)[0].skip
-    assert plan(both[:1], str(tmp_path / "out"), written=SUFFIXES, overwrite=True)[0].todo
+        plan(both[:1], str(tmp_path / "out"), copies=SUFFIXES)
+    assert plan(both[:1], str(tmp_path / "out"), copies=SUFFIXES, skip_existing=True)[0].skip
+    assert plan(both[:1], str(tmp_path / "out"), copies=SUFFIXES, overwrite=True)[0].todo
 
 
 @pytest.mark.parametrize("link", [os.symlink, os.link])
@@ -211,28 +210,28 @@ def test_a_source_is_safe_behind_links_too(tree, tmp_path, link):
     link(tree / "a.jpg", tmp_path / "out" / "a.jpg")
     with pytest.raises(UsageError, match="replace a source"):
         plan(find([str(tree)], SUFFIXES).entries, str(tmp_path / "out"), overwrite=True,
-             written=SUFFIXES)  # fmt: skip
+             copies=SUFFIXES)  # fmt: skip
 
 
 def test_a_linked_output_folder_is_seen_through(tree, tmp_path):
     os.symlink(tree, tmp_path / "alias")
     with pytest.raises(UsageError, match="replace a source"):
         plan(find([str(tree)], SUFFIXES).entries, str(tmp_path / "alias"), overwrite=True,
-             written=SUFFIXES)  # fmt: skip
+             copies=SUFFIXES)  # fmt: skip
 
 
 def test_names_apart_by_case_only_collide_where_case_is_ignored(monkeypatch):
     sources = [Source("x/A.jpg", "A.jpg"), Source("y/a.jpg", "a.jpg")]
     monkeypatch.setattr(files, "_ignores_case", lambda path: True)
     with pytest.raises(UsageError, match="only by case"):
-        plan(sources, "out", written=SUFFIXES)
+        plan(sources, "out", copies=SUFFIXES)
     monkeypatch.setattr(files, "_ignores_case", lambda path: False)
-    assert len(plan(sources, "out", written=SUFFIXES)) == 2
+    assert len(plan(sources, "out", copies=SUFFIXES)) == 2
 
 
 def test_failures_and_skipped_keep_their_place(tmp_path):
     entries = [Source("no", "no", "no such file"), Source("a.jpg", "a.jpg")]
-    jobs = plan(entries, str(tmp_path), written=SUFFIXES)
+    jobs = plan(entries, str(tmp_path), copies=SUFFIXES)
     assert [job.todo for job in jobs] == [False, True] and jobs[0].target is None
 
 
@@ -301,7 +300,7 @@ def test_finding_is_quick_enough_to_be_forgotten(tmp_path):
     os.path.realpath = counted
     try:
         assert len(find(names, SUFFIXES).sources) == 2000
-        assert len(plan(find(names, SUFFIXES).entries, "out", written=SUFFIXES)) == 2000
+        assert len(plan(find(names, SUFFIXES).entries, "out", copies=SUFFIXES)) == 2000
     finally:
         os.path.realpath = real
     assert calls < 20  # folders are looked up once, not once for each file

@@ -10,10 +10,10 @@ from conftest import REPO
 PACKAGE = REPO / "colorcli"
 LAYERS = (
     "errors", "native", "config", "lab", "bins", "losses", "backbones", "files", "interrupt",
-    "pipeline", "images", "metrics", "coco", "aging", "model", "packing", "model_dir", "engine",
-    "colorizer", "dataset", "prepare", "train", "predict", "bootstrap", "protocols", "perceptual",
-    "sources", "evaluate", "records", "page", "photographs", "graphs", "formats", "cards", "export",
-    "report", "cli", "__main__",
+    "pipeline", "icc", "metadata", "whole", "deep", "images", "metrics", "coco", "aging", "model",
+    "packing", "model_dir", "engine", "colorizer", "dataset", "prepare", "train", "predict",
+    "bootstrap", "protocols", "perceptual", "sources", "evaluate", "records", "page", "photographs",
+    "graphs", "formats", "cards", "export", "report", "cli", "__main__",
 )  # fmt: skip
 
 

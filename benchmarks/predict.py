@@ -1,0 +1,208 @@
+"""``colorize predict`` against its floor and against the naive way: table on stderr, JSON on stdout.
+
+python benchmarks/predict.py [--rounds N] [--only ROW ...]   run it on an idle machine.
+
+The floor is Pillow alone: decode the same files, encode the same pixels as RGB with the same
+settings, as many threads. The naive row is what a user would write: TensorFlow, Keras, and
+scikit-image's Lab, one photograph after the other.
+"""
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+HERE = Path(__file__).parent
+PREDICT = [sys.executable, "-m", "colorcli", "predict", "--overwrite", "-q"]
+
+FLOOR = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from PIL import Image
+
+Image.MAX_IMAGE_PIXELS = None
+out, workers, *paths = sys.argv[1:]
+Path(out).mkdir(parents=True, exist_ok=True)
+
+def copy(path):
+    with Image.open(path) as image:
+        colour = image.convert("RGB")
+    colour.save(Path(out) / Path(path).name, quality=95, subsampling=0)
+
+with ThreadPoolExecutor(int(workers)) as pool:
+    list(pool.map(copy, paths))
+"""
+
+NAIVE = """
+import sys
+from pathlib import Path
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+from skimage import color
+from skimage.transform import resize
+from colorcli import model_dir
+from colorcli.model import with_decode
+
+network, folder = model_dir.load_network("default")
+network = with_decode(network, folder.config, folder.prior)
+side = folder.config.size
+out, *paths = sys.argv[1:]
+Path(out).mkdir(parents=True, exist_ok=True)
+one = np.ones((1,), np.float32)
+for path in paths:
+    lab = color.rgb2lab(np.asarray(Image.open(path).convert("RGB")) / 255.0)
+    small = resize(lab[..., 0], (side, side), anti_aliasing=True)
+    feed = {"L": small[None, ..., None].astype(np.float32), "temperature": one, "vividness": 0 * one}
+    ab = network.predict({k: v for k, v in feed.items() if k in network.input}, verbose=0)["ab"][0]
+    lab[..., 1:] = resize(ab, lab.shape[:2], order=3)
+    rgb = (color.lab2rgb(lab) * 255).round().astype(np.uint8)
+    Image.fromarray(rgb).save(Path(out) / Path(path).name, quality=95, subsampling=0)
+"""
+
+
+def run(command: list[str]) -> dict[str, float]:
+    """Wall and processor seconds and peak megabytes of one process."""
+    before = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    told = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{command[:6]}: failed with {status}: {told.decode()[-500:]}")
+    return {
+        "seconds": time.perf_counter() - before,
+        "cpu": usage.ru_utime + usage.ru_stime,
+        "megabytes": usage.ru_maxrss / (1024 if sys.platform == "linux" else 1024**2),
+    }
+
+
+def median(command: list[str], rounds: int) -> dict[str, float]:
+    results = [run(command) for _ in range(rounds + 1)][1:]  # the first warms the page cache
+    return {key: statistics.median(r[key] for r in results) for key in results[0]}
+
+
+def photographs(scratch: Path, megapixels: float, count: int) -> list[str]:
+    folder = scratch / f"{count}x{megapixels:g}"
+    subprocess.run(
+        [sys.executable, HERE / "photos.py", folder, "--megapixels", str(megapixels),
+         "--count", str(count)], check=True,
+    )  # fmt: skip
+    return sorted(map(str, folder.iterdir()))
+
+
+class Bench:
+    """Each method is a row: measured figures, the bar, and whether it was met."""
+
+    def __init__(self, scratch: Path, rounds: int) -> None:
+        self.scratch, self.rounds = scratch, rounds
+        self.out = str(scratch / "out")
+
+    def colorize(self, paths: list[str], workers: int = 0, rounds: int | None = None) -> dict:
+        command = [*PREDICT, "-o", f"{self.out}/", "--workers", str(workers), *paths]
+        return median(command, rounds or self.rounds)
+
+    def cpu_12mp(self) -> dict:
+        """Per photograph, in a batch, so that the start-up of both is not in it."""
+        few, many = photographs(self.scratch, 12, 2), photographs(self.scratch, 12, 10)
+
+        def each(measure: Callable[[list[str]], dict]) -> float:
+            return (measure(many)["cpu"] - measure(few)["cpu"]) / 8 * 1000
+
+        ours = each(lambda paths: self.colorize(paths, 1))
+        floor = each(
+            lambda paths: median([sys.executable, "-c", FLOOR, self.out, "1", *paths], self.rounds)
+        )
+        return {
+            "milliseconds": ours, "floor": floor, "ratio": ours / floor,
+            "bar": "cpu ≤ 2.0 × floor + 60 ms", "met": ours <= 2 * floor + 60,
+        }  # fmt: skip
+
+    def two_workers_1mp(self) -> dict:
+        return self._scaling(photographs(self.scratch, 1, 150))
+
+    def two_workers_12mp(self) -> dict:
+        return self._scaling(photographs(self.scratch, 12, 12))
+
+    def _scaling(self, paths: list[str]) -> dict:
+        """Throughput without start-up, which no number of workers shortens; with it, beside."""
+        start = self.colorize(paths[:1], 1)["seconds"]
+        one, two = (self.colorize(paths, w)["seconds"] for w in (1, 2))
+        floor = [
+            median([sys.executable, "-c", FLOOR, self.out, w, *paths], self.rounds)["seconds"]
+            for w in "12"
+        ]
+        gain = (one - start) / (two - start)
+        return {
+            "one": len(paths) / one, "two": len(paths) / two, "gain": gain,
+            "gain_with_start": one / two, "floor_gain": floor[0] / floor[1],
+            "bar": "two workers ≥ 1.7 × one", "met": gain >= 1.7,
+        }  # fmt: skip
+
+    def one_1mp(self) -> dict:
+        result = self.colorize(photographs(self.scratch, 1, 1))
+        met = result["seconds"] <= 0.5 and result["megabytes"] <= 200
+        return {**result, "bar": "≤ 0.5 s and ≤ 200 MB", "met": met}
+
+    def one_100mp(self) -> dict:
+        result = self.colorize(photographs(self.scratch, 100, 1), rounds=1)
+        return {**result, "bar": "≤ 1600 MB", "met": result["megabytes"] <= 1600}
+
+    def memory_of_many(self) -> dict:
+        paths = photographs(self.scratch, 1, 1000)
+        few, many = (self.colorize(p, 2, 1)["megabytes"] for p in (paths[:50], paths))
+        return {
+            "megabytes_50": few, "megabytes_1000": many, "ratio": many / few,
+            "bar": "1000 images within 10 % of 50", "met": many <= 1.1 * few,
+        }  # fmt: skip
+
+    def naive(self) -> dict:
+        """One and ten 1-MP photographs, whole processes."""
+        row: dict = {}
+        for count in (1, 10):
+            paths = photographs(self.scratch, 1, 10)[:count]
+            naive = median([sys.executable, "-c", NAIVE, self.out, *paths], 1)
+            ours = self.colorize(paths)
+            row[f"naive_{count}"] = naive["seconds"]
+            row[f"ours_{count}"] = ours["seconds"]
+            row[f"times_faster_{count}"] = naive["seconds"] / ours["seconds"]
+            row[f"naive_megabytes_{count}"] = naive["megabytes"]
+        return {**row, "bar": "say the ratio", "met": True}
+
+
+ROWS = (
+    "cpu_12mp", "two_workers_1mp", "two_workers_12mp", "one_1mp", "one_100mp", "memory_of_many",
+    "naive",
+)  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", nargs="+", choices=ROWS, default=ROWS)
+    options = parser.parse_args()
+    table = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        bench = Bench(Path(scratch), options.rounds)
+        for name in options.only:
+            row = getattr(bench, name)()
+            table[name] = {k: round(v, 3) if type(v) is float else v for k, v in row.items()}
+            bar, met = row.pop("bar"), "met" if row.pop("met") else "NOT MET"
+            shown = "  ".join(f"{k} {v:.3g}" for k, v in row.items())
+            print(f"{name:18} {met:8} {bar:30} {shown}", file=sys.stderr, flush=True)
+    load = os.getloadavg() if hasattr(os, "getloadavg") else None
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    print(json.dumps({"cores": os.cpu_count(), "load": load, "peak": peak, "table": table}))
+
+
+if __name__ == "__main__":
+    main()
