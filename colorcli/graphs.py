@@ -16,7 +16,7 @@ import tensorflow as tf
 from keras import ops
 
 from colorcli.config import Knobs, ModelConfig
-from colorcli.lab import XYZ_FROM_RGB, _encoded, _linear, lab_to_rgb, lightness
+from colorcli.lab import XYZ_FROM_RGB, lab_to_rgb, lightness, srgb_encoded, srgb_linear
 from colorcli.losses import LOSSES
 from colorcli.model import with_decode
 
@@ -171,9 +171,9 @@ def _image(
         else:
             matrices = fixed
         rows_down, columns_down, rows_up, columns_up = matrices
-        linear = _linear(ops.cast(image, "float32") / 255.0, ops)
+        linear = srgb_linear(ops.cast(image, "float32") / 255.0, ops)
         y = ops.sum(linear * XYZ_FROM_RGB[1].astype(np.float32), axis=-1)
-        gray = _encoded(y, ops)
+        gray = srgb_encoded(y, ops)
         shrunk = ops.matmul(ops.matmul(rows_down, gray), ops.transpose(columns_down))
         output = network(lightness(shrunk, ops)[..., None])
         ab = loss.decode(output, knobs.temperature, knobs.vividness, log_prior) * knobs.saturation

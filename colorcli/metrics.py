@@ -29,7 +29,7 @@ _F_FROM_RGB = (lab.XYZ_FROM_RGB / lab.WHITE[:, None]).astype(np.float32)
 _LAB_FROM_F = np.array(
     [[0, 116, 0, -16], [500, -500, 0, 0], [0, 200, -200, 0]], np.float32
 )  # with the constant in the fourth column
-_LINEAR = lab._linear(np.arange(256) / 255, np).astype(np.float32)
+_LINEAR = lab.srgb_linear(np.arange(256) / 255).astype(np.float32)
 
 
 def lab_of(rgb: np.ndarray) -> np.ndarray:
