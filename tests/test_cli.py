@@ -2,13 +2,39 @@
 
 import json
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from colorcli import model_dir
 
 
 def lines(output: bytes) -> list[str]:
     return output.decode().strip().splitlines()
+
+
+def test_eval_and_panels(colorize, photos, small_model, tmp_path):
+    done = colorize("eval", photos, "-m", small_model, "--json", "--panels", tmp_path)
+    result = json.loads(done.stdout)
+    assert done.returncode == 5  # broken.jpg is named, the rest judged
+    assert result["judged"] == 48 and result["gray_originals"] == 1 and len(result["broken"]) == 1
+    rows = [row["metrics"] for row in (result["models"][0], result["gray"])]
+    gain = rows[0]["psnr"]["mean"] - rows[1]["psnr"]["mean"]
+    assert rows[0]["gain"]["mean"] == pytest.approx(gain, abs=2e-5)
+    assert rows[1]["cf"]["mean"] < 1
+    assert np.asarray(Image.open(next(tmp_path.glob("*.png")))).shape == (256, 3 * 256 + 8, 3)
+
+
+@pytest.mark.slow
+def test_export_takes_any_name(colorize, small_model, tmp_path):
+    """Keras insists on its suffix; the export gives the name asked for."""
+    options = ["export", "-m", small_model, "--format", "keras", "-o", tmp_path / "x", "--json"]
+    done = colorize(*options)
+    result = json.loads(done.stdout)
+    assert done.returncode == 0 and (tmp_path / "x").is_file()
+    assert result["check"]["rgb_mean"] <= result["tolerance"]["rgb"] and result["bytes"] > 1e6
+    again = colorize(*options)
+    assert again.returncode == 2 and b"exists already" in again.stderr
 
 
 @pytest.mark.slow
