@@ -21,7 +21,7 @@ from colorcli.colorizer import Colorizer
 from colorcli.config import EvalConfig, Knobs
 from colorcli.files import find
 from colorcli.lab import join, neutral
-from colorcli.metrics import View, psnr
+from colorcli.metrics import View, mean_chroma, psnr
 from colorcli.protocols import squash
 
 
@@ -54,8 +54,7 @@ def main() -> None:
         if picture.rgb is None:
             continue
         truth = squash(picture.rgb, EvalConfig.size)
-        ab = View(truth).lab[..., 1:]
-        if np.hypot(ab[..., 0], ab[..., 1]).mean() >= EvalConfig.min_chroma:
+        if mean_chroma(truth) >= EvalConfig.min_chroma:
             truths.append(truth)
         if len(truths) == options.limit:
             break

@@ -22,17 +22,12 @@ from colorcli import images
 from colorcli.colorizer import Colorizer
 from colorcli.config import EvalConfig, Knobs
 from colorcli.files import find
-from colorcli.lab import join, neutral, rgb_to_lab
-from colorcli.metrics import psnr
+from colorcli.lab import join, neutral, srgb_linear
+from colorcli.metrics import mean_chroma, psnr
 from colorcli.protocols import squash
 
 Random = np.random.Generator
 NONE = np.zeros((1, 1, 2), np.float32)
-
-
-def linear(rgb: np.ndarray) -> np.ndarray:
-    srgb = rgb.astype(np.float32) / 255
-    return np.where(srgb > 0.04045, ((srgb + 0.055) / 1.055) ** 2.4, srgb / 12.92)
 
 
 def gray(rgb: np.ndarray) -> np.ndarray:
@@ -40,7 +35,9 @@ def gray(rgb: np.ndarray) -> np.ndarray:
 
 
 def emulsion(*weights: float) -> Callable[[np.ndarray, Random], np.ndarray]:
-    return lambda rgb, _: (linear(rgb) @ np.float32(weights)) ** (1 / 2.2)
+    return lambda rgb, _: (
+        (srgb_linear(rgb.astype(np.float32) / 255) @ np.float32(weights)) ** (1 / 2.2)
+    )
 
 
 def faded(rgb: np.ndarray, random: Random) -> np.ndarray:
@@ -93,8 +90,7 @@ def photographs(inputs: list[str], limit: int) -> Iterator[np.ndarray]:
         if picture.rgb is None:
             continue
         rgb = squash(picture.rgb, EvalConfig.size)
-        chroma = np.hypot(*np.moveaxis(rgb_to_lab(rgb.astype(np.float32) / 255)[..., 1:], -1, 0))
-        if chroma.mean() >= EvalConfig.min_chroma:
+        if mean_chroma(rgb) >= EvalConfig.min_chroma:
             yield rgb
 
 

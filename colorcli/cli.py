@@ -134,25 +134,13 @@ FilesFrom = Annotated[
 Nul = Annotated[bool, typer.Option("--null", "-0", help="Those names end in NUL.")]
 
 
-def _listed(files_from: Optional[str], nul: bool) -> list[str]:
+def _listed(files_from: Optional[str], nul: bool) -> Iterable[str]:
+    """Names of ``--files-from``, as they come."""
     if files_from is None:
-        return []
-    try:
-        if files_from != "-":
-            data = Path(files_from).read_bytes()
-        elif sys.stdin is not None:
-            data = sys.stdin.buffer.read()
-        else:
-            raise UsageError("stdin is closed; --files-from needs a list")
-    except OSError as error:
-        raise UsageError(f"{files_from}: {error.strerror}; --files-from needs a list") from None
-    if nul:
-        names = data.split(b"\0")
-    else:  # an editor's list: perhaps a byte order mark, perhaps Windows line ends
-        names = [
-            name.removesuffix(b"\r") for name in data.removeprefix(b"\xef\xbb\xbf").split(b"\n")
-        ]
-    return [os.fsdecode(name) for name in names if name]
+        return ()
+    from colorcli.listing import read_names
+
+    return read_names(files_from, nul)
 
 
 @app.command()
@@ -174,10 +162,8 @@ def predict(
         ),
     ] = None,
     recursive: Recursive = False,
-    files_from: Annotated[
-        Optional[str], typer.Option(help="Read names from this file, or - for stdin.")
-    ] = None,
-    nul: Annotated[bool, typer.Option("--null", "-0", help="Those names end in NUL.")] = False,
+    files_from: FilesFrom = None,
+    nul: Nul = False,
     model: Model = "default",
     temperature: Temperature = Knobs.temperature,
     vividness: Vividness = Knobs.vividness,
@@ -227,14 +213,13 @@ def predict(
         raise UsageError("--quiet and --verbose contradict each other")
     if files_from == "-" and "-" in (inputs or []):
         raise UsageError("stdin cannot be both a photograph and the list of --files-from")
-    listed = _listed(files_from, nul)
     from colorcli import images
     from colorcli.files import STREAM, find, is_special, output_folder, plan
     from colorcli.predict import Output, Result, suffix_for
     from colorcli.predict import predict as run
 
     found = find(
-        inputs or [], images.READABLE, listed=listed, recursive=recursive,
+        inputs or [], images.READABLE, listed=_listed(files_from, nul), recursive=recursive,
         leave_out=output_folder(output),
     )  # fmt: skip
     jobs = plan(
@@ -388,10 +373,8 @@ def prepare_folder(
         typer.Argument(help="Photographs, folders or globs.", show_default=False),
     ] = None,
     recursive: Recursive = False,
-    files_from: Annotated[
-        Optional[str], typer.Option(help="Read names from this file, or - for stdin.")
-    ] = None,
-    nul: Annotated[bool, typer.Option("--null", "-0", help="Those names end in NUL.")] = False,
+    files_from: FilesFrom = None,
+    nul: Nul = False,
     size: Size = PrepareConfig.size,
     min_side: MinSide = PrepareConfig.min_side,
     min_chroma: MinChroma = PrepareConfig.min_chroma,
@@ -409,13 +392,12 @@ def prepare_folder(
         raise UsageError("no photographs given; name files, folders or globs, or --files-from")
     from colorcli import images
     from colorcli.files import stream
-    from colorcli.listing import read_names
 
     failures = 0
 
     def names() -> Iterable[str]:
         nonlocal failures
-        listed = read_names(files_from, nul) if files_from is not None else ()
+        listed = _listed(files_from, nul)
         for source in stream(inputs or [], images.READABLE, listed=listed, recursive=recursive):
             if source.error:
                 failures += 1
@@ -585,9 +567,10 @@ def train(
     """Train a model on a prepared data set; the same command resumes."""
     base = PRESETS[preset]
     config = _overridden(
-        base, init=init, init_sha256=init_sha256, release_from=release_from, train_size=train_size, batch=batch, epochs=epochs, steps=steps,
-        minutes=minutes, rate=rate, released_rate=released_rate, backbone_rate=backbone_rate,
-        frozen=frozen, augment=augment, seed=seed,
+        base, init=init, init_sha256=init_sha256, train_size=train_size, batch=batch,
+        epochs=epochs, steps=steps, minutes=minutes, rate=rate, released_rate=released_rate,
+        backbone_rate=backbone_rate, release_from=release_from, frozen=frozen, augment=augment,
+        seed=seed,
         model=_overridden(base.model, backbone=backbone, loss=loss, size=size),
         weights=_overridden(
             base.weights, regression=regression, log_regression=log_regression, rebalance=rebalance
@@ -727,7 +710,7 @@ def evaluate(
         records.check(per_image)
     chosen, coloured = _chosen(
         inputs or [],
-        _listed(files_from, nul),
+        list(_listed(files_from, nul)),
         recursive,
         coco,
         split,
@@ -801,9 +784,8 @@ def _chosen(
     if split and not (coco or prepared):
         raise UsageError("--split belongs to --coco or a prepared data set")
     if coco:
-        categories = [name.strip() for name in category.split(",") if name.strip()]
         chosen = sources.from_coco(
-            coco, split or "val2017", annotations=annotations, categories=categories, **draw
+            coco, split or "val2017", annotations=annotations, categories=_items(category), **draw
         )
         return chosen, None
     if pairs:
@@ -918,7 +900,6 @@ def export(
     quiet: Quiet = False,
 ) -> None:
     """Write the model in another format, checked against the network on photographs."""
-
     native.tensorflow()
     from colorcli import formats
     from colorcli.export import export as run

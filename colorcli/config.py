@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,7 +80,7 @@ class LossWeights:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One training run. ``init`` names what the weights start from (see ``train.initialise``)."""
+    """One training run. ``init`` names what the weights start from (see ``initial.initialise``)."""
 
     model: ModelConfig = field(default_factory=ModelConfig)
     weights: LossWeights = field(default_factory=LossWeights)
@@ -162,13 +161,8 @@ class ExportConfig:
     max_loss: float | None = None
 
 
-def as_dict(config: Any) -> dict[str, Any]:
-    """A frozen config as plain JSON values."""
-    return dataclasses.asdict(config)
-
-
 # Keys of the plug-point tables, for a command line that must not load what the tables hold.
-# tests/test_tables.py keeps them equal to the tables.
+# tests/test_structure.py keeps them equal to the tables.
 BACKBONE_NAMES = ("plain", "efficientnet-lite0", "efficientnet-lite2")
 LOSS_NAMES = ("mse", "smooth-l1", "classification")
 IMAGE_FORMATS = (

@@ -116,20 +116,6 @@ def verify(
             write_atomic(note, json.dumps(now).encode())
 
 
-def _parse(record: Any) -> Any:
-    import tensorflow as tf
-
-    return tf.io.parse_single_example(record, {"image": tf.io.FixedLenFeature((), tf.string)})[
-        "image"
-    ]
-
-
-def _picture(jpeg: Any) -> Any:
-    import tensorflow as tf
-
-    return tf.io.decode_jpeg(jpeg, channels=3, dct_method="INTEGER_ACCURATE")
-
-
 def photographs(data: Dataset, split: str, limit: int | None = None) -> Iterator[np.ndarray]:
     """The split's pictures as sRGB (H, W, 3) uint8, in order, without TensorFlow.
 

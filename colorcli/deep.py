@@ -202,11 +202,6 @@ def _tifffile() -> Any:
     return tifffile
 
 
-def is_tiff(data: bytes) -> bool:
-    """Whether ``data`` begins like a TIFF or BigTIFF file."""
-    return data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-
-
 def tiff_size(data: bytes) -> tuple[int, int, int]:
     """Width and height of the first page and the number of pages, for what Pillow cannot open."""
     with _tifffile().TiffFile(io.BytesIO(data)) as file:

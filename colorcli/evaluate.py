@@ -22,7 +22,7 @@ from colorcli.config import EVAL_SCHEMA, EvalConfig
 from colorcli.errors import DataError, ImageError, UsageError
 from colorcli.files import write_atomic
 from colorcli.lab import join
-from colorcli.metrics import METRICS, TRUTH_METRICS, Case, Metric, View, lab_of
+from colorcli.metrics import METRICS, TRUTH_METRICS, Case, Metric, View, mean_chroma
 from colorcli.perceptual import Moments, frechet
 from colorcli.pipeline import cores, in_order
 from colorcli.sources import Item, Source, read_rgb
@@ -175,10 +175,6 @@ class _Verdict:
 GRAY = "gray"
 
 
-def _mean_chroma(rgb: np.ndarray) -> float:
-    return float(cv2.magnitude(*cv2.split(lab_of(rgb))[1:]).mean(dtype=np.float64))
-
-
 def scene(
     item: Item, contenders: Sequence[Contender], protocol: protocols.Protocol, config: EvalConfig
 ) -> Scene | None:
@@ -187,7 +183,7 @@ def scene(
     truth = protocol(original)
     if min(truth.shape[:2]) < 11:
         raise ImageError(f"{item.name}: under 11 pixels, too small to judge")
-    if _mean_chroma(truth) < config.min_chroma:
+    if mean_chroma(truth) < config.min_chroma:
         return None
     gray = protocols.GRAYS[config.gray](truth)
     shown = {c.name: c.show(item, original, gray, protocol) for c in contenders}

@@ -2,7 +2,7 @@
 
 The processor also runs the network, so this is written to be cheap: the JPEG decoder reads only
 the crop, and everything on floats is done once for a whole batch, without the slow ``pow`` and
-``select``. About a millisecond of one core for a picture (benchmarks/feed.py).
+``select``.
 """
 
 from __future__ import annotations

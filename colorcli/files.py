@@ -242,7 +242,7 @@ def find(
     inputs: Sequence[str],
     suffixes: Iterable[str],
     *,
-    listed: Sequence[str] = (),
+    listed: Iterable[str] = (),
     recursive: bool = False,
     leave_out: str | None = None,
 ) -> Found:

@@ -17,24 +17,36 @@ import numpy as np
 from colorcli.errors import UsageError, reason
 
 BLOCK = 1 << 20
+BOM = b"\xef\xbb\xbf"
 
 
 def read_names(path: str, nul: bool = False) -> Iterator[str]:
     """Names in the list ``path`` (``-``: stdin), one to a line or ended by NUL, as they come.
 
-    Empty ones are skipped. Raises ``UsageError`` when there is no such list.
+    Empty ones are skipped; lines may end as Windows ends them and begin with a byte order mark.
+    Raises ``UsageError`` when there is no such list.
     """
-    separator, rest = b"\0" if nul else b"\n", b""
+    for name in _pieces(path, b"\0" if nul else b"\n"):
+        name = name if nul else name.removesuffix(b"\r")
+        if name:
+            yield os.fsdecode(name)
+
+
+def _pieces(path: str, separator: bytes) -> Iterator[bytes]:
+    if path == "-" and sys.stdin is None:
+        raise UsageError("stdin is closed; --files-from needs a list")
     try:
         with contextlib.ExitStack() as stack:
             file = sys.stdin.buffer if path == "-" else stack.enter_context(open(path, "rb"))
+            rest = file.read(len(BOM))
+            if separator == b"\n":
+                rest = rest.removeprefix(BOM)
             while block := file.read(BLOCK):
                 *names, rest = (rest + block).split(separator)
-                yield from (os.fsdecode(name) for name in names if name)
+                yield from names
     except OSError as error:
         raise UsageError(f"{path}: {reason(error)}; --files-from needs a list") from None
-    if rest:
-        yield os.fsdecode(rest)
+    yield from rest.split(separator)
 
 
 class Listing(Sequence[str]):

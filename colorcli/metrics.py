@@ -25,7 +25,7 @@ AUC_REACH = 150  # largest threshold of AuC, in ab units
 PSNR_CAP = 100.0  # dB given to an identical picture, so that a mean stays finite
 PRIOR = Path(__file__).parent / "assets" / "prior.json"
 
-_F_FROM_RGB = (lab.XYZ_FROM_RGB / lab.WHITE[:, None]).astype(np.float32)
+_F_FROM_RGB = lab.F_FROM_RGB.astype(np.float32)
 _LAB_FROM_F = np.array(
     [[0, 116, 0, -16], [500, -500, 0, 0], [0, 200, -200, 0]], np.float32
 )  # with the constant in the fourth column
@@ -42,6 +42,11 @@ def lab_of(rgb: np.ndarray) -> np.ndarray:
     dark = t <= lab._EPSILON
     f[dark] = lab._KAPPA * t[dark] + lab._OFFSET
     return cv2.transform(f, _LAB_FROM_F)
+
+
+def mean_chroma(rgb: np.ndarray) -> float:
+    """Mean √(a²+b²) of sRGB (H, W, 3) uint8: how far from gray a picture is."""
+    return float(cv2.magnitude(*cv2.split(lab_of(rgb))[1:]).mean(dtype=np.float64))
 
 
 def _blur(planes: np.ndarray) -> np.ndarray:

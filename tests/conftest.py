@@ -1,5 +1,6 @@
 """Small seeded photographs and one small model folder, made once."""
 
+import io
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 REPO = Path(__file__).parents[1]
@@ -21,6 +23,21 @@ def scene(seed: int, width: int = 96, height: int = 80) -> np.ndarray:
     inside = (x - random.uniform(0.3, 0.7)) ** 2 + (y - 0.5) ** 2 < 0.06
     image[inside] = disc
     return np.clip(image + random.normal(0, 6, image.shape[:2])[..., None], 0, 255).astype(np.uint8)
+
+
+def saved(image: Image.Image, format: str, **options) -> bytes:
+    """The file that Pillow writes of an image."""
+    buffer = io.BytesIO()
+    image.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+def tiff(pixels: np.ndarray, **options) -> bytes:
+    """The TIFF that tifffile writes of an array."""
+    buffer = io.BytesIO()
+    with tifffile.TiffWriter(buffer, byteorder=options.pop("byteorder", "<")) as writer:
+        writer.write(pixels, metadata=None, **options)
+    return buffer.getvalue()
 
 
 @pytest.fixture(scope="session")

@@ -1,14 +1,12 @@
 """Some 500 damaged, odd and hostile files: each is one line with its name, or a whole picture."""
 
-import io
 import struct
 import time
 import zlib
 
 import numpy as np
 import pytest
-import tifffile
-from conftest import scene
+from conftest import saved, scene, tiff
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -17,19 +15,6 @@ from colorcli import images
 from colorcli.errors import ImageError
 
 LIMIT = 10**7  # pixels; far under what the hostile headers claim
-
-
-def saved(image: Image.Image, format: str, **options) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, format, **options)
-    return buffer.getvalue()
-
-
-def tiff(pixels: np.ndarray, **options) -> bytes:
-    buffer = io.BytesIO()
-    with tifffile.TiffWriter(buffer) as writer:
-        writer.write(pixels, metadata=None, **options)
-    return buffer.getvalue()
 
 
 def _whole() -> dict[str, bytes]:

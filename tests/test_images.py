@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import tifffile
-from conftest import scene
+from conftest import saved, scene, tiff
 from PIL import ExifTags, Image, ImageOps
 from PIL.TiffImagePlugin import IFDRational
 
@@ -25,19 +25,6 @@ def format(request):
     if request.param in needs_heif:
         pytest.importorskip(needs_heif[request.param])
     return request.param
-
-
-def saved(image: Image.Image, format: str, **options) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, format, **options)
-    return buffer.getvalue()
-
-
-def tiff(pixels: np.ndarray, **options) -> bytes:
-    buffer = io.BytesIO()
-    with tifffile.TiffWriter(buffer, byteorder=options.pop("byteorder", "<")) as writer:
-        writer.write(pixels, metadata=None, **options)
-    return buffer.getvalue()
 
 
 def encoded(rgb: np.ndarray, format: str, alpha=None, **options) -> bytes:

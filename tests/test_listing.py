@@ -44,3 +44,18 @@ def test_lists_are_read_in_pieces(tmp_path, monkeypatch, block, nul):
 def test_no_such_list(tmp_path):
     with pytest.raises(UsageError, match=r"none: .*--files-from"):
         list(read_names(str(tmp_path / "none")))
+
+
+@pytest.mark.parametrize("block", [1, 1000])
+def test_lists_of_windows_editors(tmp_path, monkeypatch, block):
+    monkeypatch.setattr(listing, "BLOCK", block)
+    (tmp_path / "list").write_bytes(b"\xef\xbb\xbfa.jpg\r\n\r\nb c.jpg\r\nlast\r\n")
+    assert list(read_names(str(tmp_path / "list"))) == ["a.jpg", "b c.jpg", "last"]
+    (tmp_path / "list").write_bytes(b"a\r\0b")  # a name may hold anything but NUL
+    assert list(read_names(str(tmp_path / "list"), nul=True)) == ["a\r", "b"]
+
+
+def test_closed_stdin(monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(UsageError, match="stdin is closed"):
+        list(read_names("-"))
