@@ -102,10 +102,14 @@ def _ab(
         name: Port(tuple(tensor.shape), "float32", notes[name])
         for name, tensor in decoded.input.items()
     }
-    return Graph(
-        "ab", inputs, lambda feed: decoded(dict(feed)), lambda feed: portable(dict(feed)),
-        network, flexible,
-    )  # fmt: skip
+    return Graph("ab", inputs, _by_name(decoded), _by_name(portable), network, flexible)
+
+
+def _by_name(model: keras.Model) -> Callable[[Any], Any]:
+    def call(feed: Any) -> Any:
+        return model(dict(feed))
+
+    return call
 
 
 def _taps(inside: Any, outside: Any) -> tuple[Any, Any]:

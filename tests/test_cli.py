@@ -52,7 +52,7 @@ def test_the_whole_pipeline(colorize, photos, tmp_path):
     assert json.loads(judged.stdout)["judged"] >= 1
     out = tmp_path / "baseline.tflite"
     exported = colorize("export", "-m", run, "-o", out, "--json")
-    assert exported.returncode == 0, exported.stderr
+    assert exported.returncode == 0 and exported.stderr == b"", exported.stderr
     assert json.loads(exported.stdout)["path"] == str(out) and out.stat().st_size > 1e6
     refused = colorize(
         "predict", photos / "photo00.png", "-o", tmp_path, "-m", run, "--vividness", "1"
