@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from pathlib import Path
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from colorcli.errors import DataError, reason
@@ -30,13 +32,8 @@ class Checkpoints:
 
     def require_room(self) -> None:
         """Raise ``DataError`` at once when the disk cannot hold what the run will keep."""
-        size = sum(
-            variable.shape.num_elements() * variable.dtype.size
-            for part in self._parts.values()
-            for variable in (part if isinstance(part, tf.Variable) else _variables(part))
-            for variable in [getattr(variable, "value", variable)]
-            if isinstance(variable, tf.Variable)
-        )
+        variables = [v for part in self._parts.values() for v in _variables(part)]
+        size = sum(math.prod(v.shape) * tf.as_dtype(v.dtype).size for v in variables)
         present = sum(f.stat().st_size for f in self.folder.glob("*") if f.is_file())
         needed = (KEPT + 1) * size - present
         free = shutil.disk_usage(self.folder.parent).free
@@ -45,6 +42,11 @@ class Checkpoints:
                 f"{self.folder.parent}: {free / 1e6:.0f} MB free, but checkpoints need "
                 f"{needed / 1e6:.0f} MB; make room or choose another -o"
             )
+
+    @property
+    def present(self) -> bool:
+        """Whether there is any checkpoint."""
+        return bool(self._manager.checkpoints)
 
     def restore(self) -> bool:
         """Go back to the newest readable checkpoint; whether there was one.
@@ -89,5 +91,7 @@ class Checkpoints:
 
 
 def _variables(part: Any) -> list[Any]:
-    """Of a network or an optimizer."""
-    return list(getattr(part, "weights", None) or part.variables)
+    """Of a network or an optimizer; or the variable itself."""
+    if isinstance(part, keras.Model):
+        return part.weights
+    return part.variables if isinstance(part, keras.optimizers.Optimizer) else [part]

@@ -64,15 +64,25 @@ class Knobs:
 
 @dataclass(frozen=True)
 class PrepareConfig:
-    """How photographs become training shards."""
+    """Which photographs are kept and how they become training shards.
+
+    Colours are judged on the picture reduced to about 64 pixels, in CIE Lab. ``min_chroma``: a
+    mean √(a²+b²) below it is near-gray. ``min_spread``: a picture of one hue (the mean (a, b) at
+    least 0.95 of the mean chroma long) whose colours lie closer than this, as root mean square,
+    to the mean colour of their lightness is toned: sepia, cyanotype, a faded print.
+    """
 
     size: int = 256  # short side in pixels; larger pictures are shrunk to it, smaller ones kept
     min_side: int = 64
-    min_chroma: float = 3.0  # mean √(a²+b²) below which a photograph counts as near-gray
+    min_chroma: float = 3.0
+    min_spread: float = 2.0
+    duplicate_distance: int = 4  # bits of 64 in which near copies differ; −1: only equal files
     val_fraction: float = 0.02
     shard_images: int = 1024
-    quality: int = 95
-    workers: int = 0  # 0: one for each core
+    quality: int = 95  # of the stored JPEG, without chroma subsampling
+    limit: int = 0  # at most this many, drawn by ``seed``; 0: all
+    seed: int = 0
+    workers: int = 0  # 0: one for each core; no influence on the result
 
 
 @dataclass(frozen=True)

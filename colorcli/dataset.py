@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from colorcli import tfrecord
 from colorcli.config import DATASET_SCHEMA
-from colorcli.errors import DataError
+from colorcli.download import digest
+from colorcli.errors import DataError, reason
+from colorcli.files import write_atomic
 
 INDEX = "dataset.json"
+WORK = ".work"  # what a preparation keeps until it is finished
+VERIFIED = ".verified.json"  # sizes and times of shards whose checksums were compared
 
 
 @dataclass(frozen=True)
@@ -31,11 +39,19 @@ class Dataset:
         return [str(self.folder / shard["file"]) for shard in self.shards[split]]
 
 
-def load(folder: Path | str) -> Dataset:
-    """Read a prepared folder; raises ``DataError`` when it is none or not whole."""
+def load(folder: Path | str, *, progress: Callable[..., None] | None = None) -> Dataset:
+    """Read a prepared folder and make sure of its shards.
+
+    Their sizes are compared each time, their checksums where size or time of change are not those
+    of the last comparison. Raises ``DataError`` when it is no data set or not whole.
+    """
     folder = Path(folder)
     index = folder / INDEX
     if not index.is_file():
+        if (folder / WORK).is_dir():
+            raise DataError(
+                f"{folder}: its preparation is not finished; repeat the prepare command to finish"
+            )
         raise DataError(
             f"{folder}: no {INDEX}; make it with: colorize prepare folder PHOTOS -o {folder}"
         )
@@ -47,33 +63,77 @@ def load(folder: Path | str) -> Dataset:
             )
         shards, counts = info["shards"], info["counts"]
         prior = np.asarray(info["prior"], np.float32)
-    except (ValueError, KeyError, TypeError) as error:
+        listed = [
+            (str(s["file"]), int(s["bytes"]), str(s["sha256"])) for s in chain(*shards.values())
+        ]
+    except OSError as error:
+        raise DataError(f"{index}: cannot be read: {reason(error)}; check the disk") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{index}: damaged ({error}); prepare the data again") from None
-    for shard in (shard for split in shards.values() for shard in split):
-        path = folder / shard["file"]
-        if not path.is_file() or path.stat().st_size != shard["bytes"]:
-            raise DataError(f"{path}: missing or of the wrong size; prepare the data again")
+    verify(folder, listed, progress=progress)
     return Dataset(folder, counts, shards, prior, info)
 
 
-def _parse(record: Any) -> Any:
-    import tensorflow as tf
+def verify(
+    folder: Path,
+    shards: Sequence[tuple[str, int, str]],
+    *,
+    known: bool = True,
+    progress: Callable[..., None] | None = None,
+) -> None:
+    """Compare shards (file, bytes, sha256) with the disk; raises ``DataError`` naming a bad one.
 
-    return tf.io.parse_single_example(record, {"image": tf.io.FixedLenFeature((), tf.string)})[
-        "image"
-    ]
-
-
-def _picture(jpeg: Any) -> Any:
-    import tensorflow as tf
-
-    return tf.io.decode_jpeg(jpeg, channels=3, dct_method="INTEGER_ACCURATE")
+    ``known``: trust what a former call found for files not touched since. A disk that loses bits
+    by itself does not touch them: ``known=False`` reads everything.
+    """
+    note = folder / VERIFIED
+    try:
+        before = json.loads(note.read_text("utf-8")) if known else {}
+    except (OSError, ValueError):
+        before = {}
+    now: dict[str, list[Any]] = {}
+    for done, (name, size, sha256) in enumerate(shards, 1):
+        path = folder / name
+        if not path.is_file() or path.stat().st_size != size:
+            raise DataError(f"{path}: missing or of the wrong size; prepare the data again")
+        now[name] = [size, path.stat().st_mtime_ns, sha256]
+        if before.get(name) != now[name]:
+            try:
+                found = digest(path, "sha256")
+            except OSError as error:
+                raise DataError(
+                    f"{path}: cannot be read: {reason(error)}; check the disk"
+                ) from None
+            if found != sha256:
+                raise DataError(
+                    f"{path}: damaged, its checksum is not the one it was written with; "
+                    "prepare the data again"
+                )
+        if progress:
+            progress(done, len(shards))
+    if now != before:
+        with contextlib.suppress(DataError):  # a folder that cannot be written is checked each time
+            write_atomic(note, json.dumps(now).encode())
 
 
 def photographs(data: Dataset, split: str, limit: int | None = None) -> Iterator[np.ndarray]:
-    """The split's pictures as sRGB (H, W, 3) uint8, in order."""
-    import tensorflow as tf
+    """The split's pictures as sRGB (H, W, 3) uint8, in order, without TensorFlow.
 
-    records = tf.data.TFRecordDataset(data.files(split))
-    for record in records if limit is None else records.take(limit):
-        yield _picture(_parse(record)).numpy()
+    Raises ``DataError`` naming the shard at the first record that is damaged.
+    """
+    from PIL import Image
+
+    left = limit
+    for path in data.files(split):
+        for record in tfrecord.records(path):
+            if left == 0:
+                return
+            try:
+                picture = Image.open(io.BytesIO(tfrecord.features(record)["image"])).convert("RGB")
+            except (ValueError, KeyError, OSError) as error:
+                raise DataError(
+                    f"{path}: holds something else than pictures ({reason(error)}); "
+                    "prepare the data again"
+                ) from None
+            yield np.asarray(picture)
+            left = None if left is None else left - 1

@@ -94,6 +94,38 @@ def find(inputs: Sequence[str], suffixes: Iterable[str], *, recursive: bool = Fa
     return Found(tuple(sources.values()), tuple(failures))
 
 
+def stream(
+    inputs: Iterable[str], suffixes: Iterable[str], *, recursive: bool = False
+) -> Iterator[tuple[str, str]]:
+    """Like ``find`` for a million photographs: (path, "") for each as it is met.
+
+    An input that names none comes as (input, message). A file that two inputs name comes twice.
+    """
+    known = frozenset(suffixes)
+    for text in inputs:
+        path, found = Path(text), False
+        try:
+            if path.is_dir():
+                for file in _walk(path, known, recursive):
+                    found = True
+                    yield str(file), ""
+                hint = "" if recursive else "; -r looks into folders below it"
+                message = f"no photographs in this folder{hint}"
+            elif path.exists():
+                found = True
+                yield text, ""
+            else:
+                for hit in sorted(glob.iglob(text, recursive=True)) if glob.has_magic(text) else ():
+                    if os.path.isfile(hit):
+                        found = True
+                        yield hit, ""
+                message = "no such file or folder, and no file matches it; check the path"
+        except OSError as error:
+            message = reason(error)
+        if not found:
+            yield text, message
+
+
 def _target(source: Source, output: str | None, suffix: str | None, single: bool) -> Path:
     if output is None:
         path = source.path

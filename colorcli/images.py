@@ -109,6 +109,11 @@ def _to_srgb(image: Image.Image, mode: str) -> Image.Image:
     return image if image.mode == mode else image.convert(mode)
 
 
+def srgb(image: Image.Image) -> Image.Image:
+    """``image`` as RGB in sRGB, through its embedded profile where there is a usable one."""
+    return _to_srgb(image, "RGB")
+
+
 # EXIF orientation to what turns rows and columns upright, for planes Pillow does not hold.
 _TURNS = {
     2: np.fliplr,

@@ -45,14 +45,16 @@ class Journal:
         """Points of TensorBoard curves."""
         with self._board.as_default():
             for name, value in values.items():
-                tf.summary.scalar(name, value, step)
+                tf.summary.write(name, np.float32(value), step, _plugin("scalars"))
 
     def panel(self, step: int, image: np.ndarray) -> None:
         """The validation panel, sRGB (H, W, 3) uint8, as PNG and in TensorBoard."""
         png = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
         write_atomic(self.folder / PANELS / f"step-{step:07d}.png", png)
+        height, width = image.shape[:2]
         with self._board.as_default():
-            tf.summary.image("gray, predicted, truth", image[None], step)
+            strings = tf.constant([str(width).encode(), str(height).encode(), png])
+            tf.summary.write("gray, predicted, truth", strings, step, _plugin("images"))
         self._board.flush()
 
     def history(self) -> str:
@@ -81,6 +83,13 @@ class Silence(Journal):
 
     def close(self) -> None:
         """Nothing."""
+
+
+def _plugin(name: str) -> Any:
+    """What tells TensorBoard how to show a value; tf.summary's own helpers need it installed."""
+    metadata = tf.compat.v1.SummaryMetadata()
+    metadata.plugin_data.plugin_name = name
+    return metadata
 
 
 def _lines(path: Path) -> list[str]:

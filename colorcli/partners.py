@@ -117,7 +117,9 @@ class Critic(Partner):
             for i, (width, stride) in enumerate(((64, 2), (128, 2), (128, 1))):
                 x = layers.Conv2D(width, 4, stride, "same", name=f"critic_conv{i}")(x)
                 x = layers.LeakyReLU(0.2)(x)
-            self.network = keras.Model(entry, layers.Conv2D(1, 3, padding="same", name="patches")(x))
+            self.network = keras.Model(
+                entry, layers.Conv2D(1, 3, padding="same", name="patches")(x)
+            )
             # No momentum: the critic's opponent moves (Mescheder et al.).
             self.optimizer = keras.optimizers.Adam(weights.critic_rate, beta_1=0.0, beta_2=0.99)
             self.optimizer.build(self.network.trainable_variables)
@@ -156,4 +158,3 @@ class Critic(Partner):
 
 PARTNERS: dict[str, Callable[[LossWeights], Partner]] = {"features": Features, "critic": Critic}
 """Names that ``Loss.partner`` may have."""
-

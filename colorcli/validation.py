@@ -50,7 +50,9 @@ class Validation:
             reduce_retracing=True,
         )
 
-    def predicted(self, predict: Callable[[Any], Any], count: int | None = None) -> list[np.ndarray]:
+    def predicted(
+        self, predict: Callable[[Any], Any], count: int | None = None
+    ) -> list[np.ndarray]:
         """ab (s, s, 2) of each picture, or of the first ``count``."""
         inputs = self.lightness[:count]
         parts = (inputs[i : i + BATCH] for i in range(0, len(inputs), BATCH))

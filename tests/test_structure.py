@@ -9,9 +9,10 @@ from conftest import REPO
 
 PACKAGE = REPO / "colorcli"
 LAYERS = (
-    "errors", "native", "config", "lab", "bins", "losses", "backbones", "files", "images",
-    "metrics", "coco", "aging", "model", "fused", "packing", "model_dir", "engine", "colorizer", "dataset",
-    "feed", "prepare",
+    "errors", "native", "config", "settings", "lab", "bins", "losses", "backbones", "files", "download",
+    "listing", "tfrecord", "images", "metrics", "coco", "aging", "model", "packing", "model_dir",
+    "engine", "colorizer", "dataset", "duplicates", "samples", "prepare", "feed", "fused", "devices",
+    "partners", "schedule", "initial", "validation", "journal", "checkpoints", "step",
     "train", "predict", "evaluate", "export", "report", "cli", "__main__",
 )  # fmt: skip
 
