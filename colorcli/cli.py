@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
+import inspect
 import os
+import signal
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -16,16 +19,15 @@ from typing import Annotated, Any, Literal, Optional
 import typer
 from typer.core import TyperGroup
 
-from colorcli import __version__, report
+from colorcli import __version__, report, settings
 from colorcli.config import (
-    BACKBONE_NAMES,
     EXPORT_FORMATS,
     IMAGE_FORMATS,
-    LOSS_NAMES,
     PRESETS,
     EvalConfig,
     Knobs,
     PrepareConfig,
+    TrainConfig,
 )
 from colorcli.errors import ColorizeError, DataError, ExitCode, UsageError
 
@@ -445,88 +447,139 @@ def _items(text: str) -> tuple[str, ...]:
     return tuple(item.strip() for item in text.split(",") if item.strip())
 
 
-def _overridden(config: Any, **values: Any) -> Any:
-    return dataclasses.replace(config, **{k: v for k, v in values.items() if v is not None})
+def _configurable(config: type) -> Any:
+    """Decorator: a command with an option for each setting of ``config``, given as ``values``.
+
+    ``values`` holds what the user gave, by name, as text or number for ``settings.parse``.
+    """
+
+    def option(setting: settings.Setting) -> inspect.Parameter:
+        limits, kind = setting.limits, setting.type if setting.type in (int, float) else str
+        bounds = {"min": limits.get("least"), "max": limits.get("most")} if kind is not str else {}
+        if "choices" in limits:
+            kind = Literal[tuple(limits["choices"])]
+        about = typer.Option(help=limits["help"], show_default=False, **bounds)
+        return inspect.Parameter(
+            setting.name, inspect.Parameter.KEYWORD_ONLY, default=None,
+            annotation=Annotated[Optional[kind], about],
+        )  # fmt: skip
+
+    def decorate(command: Any) -> Any:
+        known = settings.settings(config)
+
+        @functools.wraps(command)
+        def run(**arguments: Any) -> None:
+            given = {name: arguments.pop(name) for name in known}
+            command(**arguments, values={k: v for k, v in given.items() if v is not None})
+
+        own = [
+            parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            for name, parameter in inspect.signature(command, eval_str=True).parameters.items()
+            if name != "values"
+        ]
+        options = [option(setting) for setting in known.values()]
+        run.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in (*own, *options)}
+        return run
+
+    return decorate
+
+
+@contextlib.contextmanager
+def _stop_signals() -> Iterator[list[int]]:
+    """The signals that came meanwhile; the first SIGINT or SIGTERM asks, the second kills."""
+    came: list[int] = []
+
+    def note(number: int, frame: Any) -> None:
+        came.append(number)
+        signal.signal(number, before[number])
+        report.say("colorize: stopping after this step; once more to stop at once")
+
+    before = {s: signal.signal(s, note) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @app.command()
+@_configurable(TrainConfig)
 def train(
-    data: Annotated[str, typer.Argument(help="Prepared folder.")],
+    data: Annotated[
+        Optional[str], typer.Argument(help="Prepared folder.", show_default=False)
+    ] = None,
     output: Annotated[
-        str, typer.Option("--output", "-o", help="Run folder; resumes what it holds.")
-    ],
+        Optional[str],
+        typer.Option("--output", "-o", help="Run folder; resumes what it holds."),
+    ] = None,
     preset: Annotated[
         Literal[tuple(PRESETS)],  # type: ignore[valid-type]
-        typer.Option(help="Where the values not given come from."),
+        typer.Option(help="Where values not given come from."),
     ] = "default",
+    config: Annotated[
+        Optional[str], typer.Option(help="TOML file of values; flags come before it.")
+    ] = None,
     validation: Annotated[
         Optional[str], typer.Option("--val", help="Prepared folder whose val split judges.")
     ] = None,
-    init: Annotated[
-        Optional[str],
-        typer.Option(help="Start from: model name or folder, backbone weights .npz, or none."),
-    ] = None,
-    backbone: Annotated[Optional[Literal[BACKBONE_NAMES]], typer.Option()] = None,  # type: ignore[valid-type]
-    loss: Annotated[Optional[Literal[LOSS_NAMES]], typer.Option()] = None,  # type: ignore[valid-type]
-    size: Annotated[Optional[int], typer.Option(help="Side the finished model sees.")] = None,
-    train_size: Annotated[Optional[int], typer.Option(help="Side of the training crops.")] = None,
-    batch: Annotated[Optional[int], typer.Option(min=1)] = None,
-    epochs: Annotated[Optional[int], typer.Option(min=1)] = None,
-    steps: Annotated[Optional[int], typer.Option(min=1, help="Instead of epochs.")] = None,
-    minutes: Annotated[Optional[float], typer.Option(min=0.01, help="Instead of epochs.")] = None,
-    rate: Annotated[Optional[float], typer.Option(help="Learning rate, backbone frozen.")] = None,
-    released_rate: Annotated[
-        Optional[float], typer.Option(help="Of the decoder afterwards.")
-    ] = None,
-    backbone_rate: Annotated[
-        Optional[float], typer.Option(help="Of the backbone, released.")
-    ] = None,
-    frozen: Annotated[
-        Optional[float], typer.Option(min=0, max=1, help="Share of the run, backbone frozen.")
-    ] = None,
-    augment: Annotated[
-        Optional[float], typer.Option(min=0, max=1, help="Share of pictures aged.")
-    ] = None,
-    regression: Annotated[Optional[float], typer.Option(help="Weight of the ab error.")] = None,
-    rebalance: Annotated[
-        Optional[float], typer.Option(min=0, max=1, help="λ of rebalancing: 1 none, 0 full.")
-    ] = None,
-    seed: Annotated[Optional[int], typer.Option(min=0)] = None,
     print_config: Annotated[
-        bool, typer.Option("--print-config", help="Show the values and stop.")
+        bool, typer.Option("--print-config", help="Print all values as TOML and stop.")
     ] = False,
     json: Json = False,
     quiet: Quiet = False,
+    *,
+    values: dict[str, Any],
 ) -> None:
     """Train a model on a prepared data set; the same command resumes."""
-    base = PRESETS[preset]
-    config = _overridden(
-        base, init=init, train_size=train_size, batch=batch, epochs=epochs, steps=steps,
-        minutes=minutes, rate=rate, released_rate=released_rate, backbone_rate=backbone_rate,
-        frozen=frozen, augment=augment, seed=seed,
-        model=_overridden(base.model, backbone=backbone, loss=loss, size=size),
-        weights=_overridden(base.weights, regression=regression, rebalance=rebalance),
-    )  # fmt: skip
+    known, chosen = settings.settings(TrainConfig), PRESETS[preset]
+    if config is not None:
+        chosen = settings.read(config, chosen)
+    for name, text in values.items():
+        value = settings.parse(known[name], text) if isinstance(text, str) else text
+        flag = f"--{name.replace('_', '-')}"
+        chosen = settings.overridden(chosen, {name: value}, flag)
     if print_config:
-        report.emit(config)
+        typer.echo(settings.write(chosen), nl=False)
         return
+    if data is None or output is None:
+        raise UsageError("train needs a prepared folder and -o RUN; see colorize train --help")
     from colorcli import dataset, native
 
-    native.tensorflow()
+    loaded = dataset.load(data)
+    judges = dataset.load(validation) if validation else None
+    with native.quiet():
+        from colorcli import devices
+
+        strategy = devices.strategy()
     from colorcli.train import train as run
 
-    with report.progress("training", quiet) as bar:
+    with _stop_signals() as came, report.progress("training", quiet) as bar:
         result = run(
-            dataset.load(data), output, config,
-            validation=dataset.load(validation) if validation else None, progress=bar,
+            loaded, output, chosen, validation=judges, strategy=strategy,
+            stop=lambda: bool(came), progress=bar or (None if quiet else _judged),
         )  # fmt: skip
     if json:
         report.emit(result)
-    elif not quiet:
+    elif not quiet and not came:
         report.say(
             f"colorize: {result.folder}: {result.steps} steps, {result.minutes:.1f} minutes, "
-            f"{result.gain:+.2f} dB over gray on validation"
+            f"{result.images_per_second:.0f} images/s, {result.gain:+.2f} dB over gray on validation"
         )
+    if result.stopped == "interrupted":
+        report.say(
+            f"colorize: {output}: stopped at step {result.steps}, saved; "
+            "repeat the command to go on"
+        )
+        raise typer.Exit(128 + (came[0] if came else signal.SIGINT))
+
+
+def _judged(done: int, total: int, **values: Any) -> None:
+    """Where no live display is possible, a line for each judgement."""
+    if values.get("judged"):
+        shown = {k: values[k] for k in ("loss", "val_psnr", "gain") if k in values}
+        text = "".join(f", {k} {v:.4g}" for k, v in shown.items())
+        report.say(f"colorize: step {done} of {total}{text}")
 
 
 @app.command("eval")
