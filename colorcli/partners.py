@@ -142,13 +142,12 @@ class Critic(Partner):
             with tf.GradientTape(watch_accessed_variables=False) as inner:
                 inner.watch(truth)
                 real = self._patches(lightness, truth)
-                total = tf.reduce_sum(real)
-            slope = inner.gradient(total, truth) * AB_MAX  # per unit of the critic's own scale
+                score = tf.reduce_sum(tf.reduce_mean(real, (1, 2, 3)))
+            slope = inner.gradient(score, truth) * AB_MAX  # per unit of the critic's own scale
             fake = self._patches(lightness, predicted)
             loss = tf.reduce_mean(tf.nn.softplus(-real)) + tf.reduce_mean(tf.nn.softplus(fake))
             steep = tf.reduce_mean(tf.reduce_sum(slope**2, (1, 2, 3)))
-            patches = tf.cast(tf.shape(real)[1] * tf.shape(real)[2], tf.float32)
-            value = (loss + 0.5 * self.penalty * steep / patches) / replicas
+            value = (loss + 0.5 * self.penalty * steep) / replicas
         gradients = tape.gradient(value, variables)
         self.optimizer.apply_gradients(
             zip(gradients, self.network.trainable_variables, strict=True)

@@ -158,6 +158,7 @@ class _Run:
             self.started = f"resumed at step {int(self.state.step)}"
         else:
             with strategy.scope():
+                initial.start_from_prior(self.state.network, config, data.prior)
                 self.started = initial.initialise(self.state.network, config)
                 self.state.average.set_weights(self.state.network.get_weights())
         self.journal: Journal = Silence()
