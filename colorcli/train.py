@@ -161,6 +161,11 @@ class _Run:
                 initial.start_from_prior(self.state.network, config, data.prior)
                 self.started = initial.initialise(self.state.network, config)
                 self.state.average.set_weights(self.state.network.get_weights())
+        if not self._agreed(int(self.state.step)):
+            raise DataError(
+                f"{folder}: the workers are at different steps; -o must be one folder that all "
+                "machines see"
+            )
         self.journal: Journal = Silence()
         if self.chief:
             write_atomic(folder / RUN, json.dumps(_identity(config, data), indent=1).encode())
@@ -172,6 +177,18 @@ class _Run:
         self.recent: list[dict[str, float]] = []
         self.paced, self.pace_seconds, self.pace_clock = 0, 0.0, math.nan
         self.model_seconds, self.model_written, self.model_step = 0.0, 0.0, -1
+
+    def _agreed(self, number: int) -> bool:
+        """Whether all workers, who must ask together, say the same."""
+        if self.workers == 1:
+            return True
+        mine = tf.constant(float(number), tf.float64)
+        reduce = tf.function(
+            lambda x: self.strategy.reduce(
+                tf.distribute.ReduceOp.MEAN, self.strategy.run(lambda y: y, args=(x,)), axis=None
+            )
+        )
+        return abs(float(reduce(mine)) - number) < 1e-6
 
     @property
     def fraction(self) -> float:
@@ -231,6 +248,15 @@ class _Run:
             self._checkpoint()
             if reason != "interrupted":
                 self._finish()
+            self._agreed(0)  # the others wait for the chief, without whom they are cut off
+        except tf.errors.OpError as error:
+            if self.workers == 1:
+                raise
+            line = error.message.splitlines()[0][:160] if error.message else ""
+            raise DataError(
+                f"worker {self.worker}: lost the others ({line}); the last checkpoint is intact: "
+                "start all of them again"
+            ) from None
         finally:
             self.journal.close()
         return self._result(reason)
