@@ -58,7 +58,8 @@ class Checkpoints:
             try:
                 self._checkpoint.restore(path).assert_existing_objects_matched()
                 return True
-            except (tf.errors.OpError, AssertionError, ValueError):
+            # What TensorFlow's reader raises on damaged bytes includes IndexError.
+            except (tf.errors.OpError, AssertionError, ValueError, LookupError):
                 continue
         if known:
             raise DataError(

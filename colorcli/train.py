@@ -202,6 +202,8 @@ class _Run:
         self.journal.note(event=self.started, step=int(state.step), total=self.total)
         steps = {r: compiled(state, self.strategy, r) for r in (False, True)}
         judged, halt = int(state.step), self._out_of_patience()
+        if self.fraction >= 1 and (self.folder / BEST / model_dir.CONFIG).is_file():
+            return self._result("done")  # nothing is left to do
         clock = saved = time.monotonic()
         reason = "patience" if halt else "done"
         try:
