@@ -557,7 +557,7 @@ def train(
     with _stop_signals() as came, report.progress("training", quiet) as bar:
         result = run(
             loaded, output, chosen, validation=judges, strategy=strategy,
-            stop=lambda: bool(came), progress=bar or (None if quiet else _judged),
+            stop=lambda: bool(came), progress=None if quiet else _shown(bar),
         )  # fmt: skip
     if json:
         report.emit(result)
@@ -574,12 +574,21 @@ def train(
         raise typer.Exit(128 + (came[0] if came else signal.SIGINT))
 
 
-def _judged(done: int, total: int, **values: Any) -> None:
-    """Where no live display is possible, a line for each judgement."""
-    if values.get("judged"):
-        shown = {k: values[k] for k in ("loss", "val_psnr", "gain") if k in values}
-        text = "".join(f", {k} {v:.4g}" for k, v in shown.items())
-        report.say(f"colorize: step {done} of {total}{text}")
+def _shown(bar: Optional[report.Progress]) -> report.Progress:
+    """How a run reports: into the live display, or, where there is none, a line a judgement."""
+
+    def tell(done: int, total: int, step: int = 0, judged: bool = False, **values: float) -> None:
+        if bar:
+            bar(
+                done,
+                total,
+                **{k.replace("images_per_second", "images/s"): v for k, v in values.items()},
+            )
+        elif judged:
+            text = "".join(f", {name} {value:.4g}" for name, value in values.items())
+            report.say(f"colorize: step {step} ({done} of {total}){text}")
+
+    return tell
 
 
 @app.command("eval")
