@@ -23,6 +23,7 @@ def value(default: Any, help: str, **limits: Any) -> Any:
 BACKBONE_NAMES = ("plain", "efficientnet-lite0", "efficientnet-lite2")
 LOSS_NAMES = ("mse", "smooth-l1", "classification", "perceptual", "adversarial")
 OPTIMIZER_NAMES = ("adam", "adamw")
+NORM_NAMES = ("batch", "frozen")
 PRECISION_NAMES = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
 IMAGE_FORMATS = ("jpeg", "png", "tiff", "webp", "avif", "bmp", "ppm")
 EXPORT_FORMATS = ("keras", "saved-model", "litert")
@@ -124,6 +125,10 @@ class TrainConfig:
     released_rate: float = value(1e-3, "Of decoder and head afterwards.", least=0)
     backbone_rate: float = value(2e-4, "Of the backbone, released.", least=0)
     frozen: float = value(0.25, "Share of the run with the backbone frozen.", least=0, most=1)
+    norms: str = value(
+        "batch", "Statistics of the decoder's norms: of each batch, or as they were.",
+        choices=NORM_NAMES,
+    )  # fmt: skip
     release_from: int = value(
         0, "First backbone block to release; the early ones cost most.", least=0
     )
@@ -157,14 +162,15 @@ PRESETS: dict[str, TrainConfig] = {
         weight_decay=0.0,
         augment=0.0,
     ),
-    # From a finished model to one kind of photograph: all released at once, low rates, small
-    # batches so that a few hundred photographs make many steps, a short average.
+    # From a finished model to one kind of photograph. A few alike photographs have statistics of
+    # their own: norms that followed them would undo what the model knows, so they stay.
     "finetune": TrainConfig(
         batch=16,
         epochs=20,
+        norms="frozen",
         frozen=0.0,
-        released_rate=3e-4,
-        backbone_rate=1e-4,
+        released_rate=1e-4,
+        backbone_rate=3e-5,
         warmup=20,
         ema=0.99,
         augment=0.2,

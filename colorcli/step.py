@@ -107,7 +107,7 @@ def compiled(
     what the partner logs.
     """
     config, loss = state.config, LOSSES[state.config.model.loss]
-    twin = fused(state.network)
+    twin = fused(state.network, "" if config.norms == "frozen" else "backbone_")
     pairs = zip(_groups(state.network, config), state.optimizers, strict=True)
     pairs = [(group, optimizer) for group, optimizer in pairs if group][: 2 if released else 1]
     groups = [group for group, _ in pairs]
