@@ -68,3 +68,13 @@ def test_training_leaves_the_backbones_statistics_and_moves_the_decoders(network
     _, _, after = gradients(network, lambda x: fused(network)(x, training=True))
     for path, average in before.items():
         assert np.array_equal(average, after[path]) == path.startswith("backbone_"), path
+
+
+def test_all_norms_can_stay_as_they_were(network):
+    before = {w.path: np.asarray(w) for w in network.weights if "moving" in w.path}
+    twin = fused(network, "")
+    output, _, after = gradients(network, lambda x: twin(x, training=True))
+    assert all(np.array_equal(average, after[path]) for path, average in before.items())
+    lightness = tf.random.stateless_uniform((4, 64, 64, 1), [1, 2], 0, 100)
+    exact = np.asarray(network(lightness, training=False))
+    assert np.allclose(output, exact, rtol=1e-3, atol=1e-5)
