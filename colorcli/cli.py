@@ -6,8 +6,9 @@ A command imports its core function late, builds the config, calls it and report
 from __future__ import annotations
 
 import contextlib
-import dataclasses
+import functools
 import gc
+import inspect
 import os
 import sys
 import time
@@ -18,22 +19,21 @@ from typing import Annotated, Any, Literal, Optional
 import typer
 from typer.core import TyperGroup
 
-from colorcli import __version__, interrupt, native, report
+from colorcli import __version__, interrupt, native, report, settings
 from colorcli.config import (
-    BACKBONE_NAMES,
     DEVICES,
     EXPORT_FORMATS,
     EXPORT_PRECISIONS,
     EXPORT_SIGNATURES,
     GRAYS,
     IMAGE_FORMATS,
-    LOSS_NAMES,
     PERCEPTUAL_METRICS,
     PRESETS,
     EvalConfig,
     ExportConfig,
     Knobs,
     PrepareConfig,
+    TrainConfig,
 )
 from colorcli.errors import ColorizeError, ExitCode, UsageError
 
@@ -500,102 +500,134 @@ def _items(text: str) -> tuple[str, ...]:
     return tuple(item.strip() for item in text.split(",") if item.strip())
 
 
-def _overridden(config: Any, **values: Any) -> Any:
-    return dataclasses.replace(config, **{k: v for k, v in values.items() if v is not None})
+def _configurable(config: type) -> Any:
+    """Decorator: a command with an option for each setting of ``config``, given as ``values``.
+
+    ``values`` holds what the user gave, by name, as text or number for ``settings.parse``.
+    """
+
+    def option(setting: settings.Setting) -> inspect.Parameter:
+        limits, kind = setting.limits, setting.type if setting.type in (int, float) else str
+        bounds = {"min": limits.get("least"), "max": limits.get("most")} if kind is not str else {}
+        if "choices" in limits:
+            kind = Literal[tuple(limits["choices"])]
+        about = typer.Option(help=limits["help"], show_default=False, **bounds)
+        return inspect.Parameter(
+            setting.name, inspect.Parameter.KEYWORD_ONLY, default=None,
+            annotation=Annotated[Optional[kind], about],
+        )  # fmt: skip
+
+    def decorate(command: Any) -> Any:
+        known = settings.settings(config)
+
+        @functools.wraps(command)
+        def run(**arguments: Any) -> None:
+            given = {name: arguments.pop(name) for name in known}
+            command(**arguments, values={k: v for k, v in given.items() if v is not None})
+
+        own = [
+            parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+            for name, parameter in inspect.signature(command, eval_str=True).parameters.items()
+            if name != "values"
+        ]
+        options = [option(setting) for setting in known.values()]
+        run.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in (*own, *options)}
+        return run
+
+    return decorate
 
 
 @app.command()
+@_configurable(TrainConfig)
 def train(
-    data: Annotated[str, typer.Argument(help="Prepared folder.")],
+    context: typer.Context,
+    data: Annotated[
+        Optional[str], typer.Argument(help="Prepared folder.", show_default=False)
+    ] = None,
     output: Annotated[
-        str, typer.Option("--output", "-o", help="Run folder; resumes what it holds.")
-    ],
+        Optional[str],
+        typer.Option("--output", "-o", help="Run folder; resumes what it holds."),
+    ] = None,
     preset: Annotated[
         Literal[tuple(PRESETS)],  # type: ignore[valid-type]
-        typer.Option(help="Where the values not given come from."),
+        typer.Option(help="Where values not given come from."),
     ] = "default",
+    config: Annotated[
+        Optional[str], typer.Option(help="TOML file of values; flags come before it.")
+    ] = None,
     validation: Annotated[
         Optional[str], typer.Option("--val", help="Prepared folder whose val split judges.")
     ] = None,
-    init: Annotated[
-        Optional[str],
-        typer.Option(
-            help="Start from: model name or folder, backbone weights .npz, its URL, or none."
-        ),
-    ] = None,
-    init_sha256: Annotated[
-        Optional[str], typer.Option(help="Checksum of a URL's file; or write URL#sha256=HEX.")
-    ] = None,
-    backbone: Annotated[Optional[Literal[BACKBONE_NAMES]], typer.Option()] = None,  # type: ignore[valid-type]
-    loss: Annotated[Optional[Literal[LOSS_NAMES]], typer.Option()] = None,  # type: ignore[valid-type]
-    size: Annotated[Optional[int], typer.Option(help="Side the finished model sees.")] = None,
-    train_size: Annotated[Optional[int], typer.Option(help="Side of the training crops.")] = None,
-    batch: Annotated[Optional[int], typer.Option(min=1)] = None,
-    epochs: Annotated[Optional[int], typer.Option(min=1)] = None,
-    steps: Annotated[Optional[int], typer.Option(min=1, help="Instead of epochs.")] = None,
-    minutes: Annotated[Optional[float], typer.Option(min=0.01, help="Instead of epochs.")] = None,
-    rate: Annotated[Optional[float], typer.Option(help="Learning rate, backbone frozen.")] = None,
-    released_rate: Annotated[
-        Optional[float], typer.Option(help="Of the decoder afterwards.")
-    ] = None,
-    backbone_rate: Annotated[
-        Optional[float], typer.Option(help="Of the backbone, released.")
-    ] = None,
-    release_from: Annotated[
-        Optional[int], typer.Option(min=0, help="First backbone block that learns; 0: all.")
-    ] = None,
-    frozen: Annotated[
-        Optional[float], typer.Option(min=0, max=1, help="Share of the run, backbone frozen.")
-    ] = None,
-    augment: Annotated[
-        Optional[float], typer.Option(min=0, max=1, help="Share of pictures aged.")
-    ] = None,
-    regression: Annotated[Optional[float], typer.Option(help="Weight of the ab error.")] = None,
-    log_regression: Annotated[
-        Optional[float], typer.Option(min=0, help="Weight of the log of each picture's error.")
-    ] = None,
-    rebalance: Annotated[
-        Optional[float], typer.Option(min=0, max=1, help="λ of rebalancing: 1 none, 0 full.")
-    ] = None,
-    seed: Annotated[Optional[int], typer.Option(min=0)] = None,
     print_config: Annotated[
-        bool, typer.Option("--print-config", help="Show the values and stop.")
+        bool, typer.Option("--print-config", help="Print all values as TOML and stop.")
     ] = False,
     json: Json = False,
     quiet: Quiet = False,
+    *,
+    values: dict[str, Any],
 ) -> None:
     """Train a model on a prepared data set; the same command resumes."""
-    base = PRESETS[preset]
-    config = _overridden(
-        base, init=init, init_sha256=init_sha256, train_size=train_size, batch=batch,
-        epochs=epochs, steps=steps, minutes=minutes, rate=rate, released_rate=released_rate,
-        backbone_rate=backbone_rate, release_from=release_from, frozen=frozen, augment=augment,
-        seed=seed,
-        model=_overridden(base.model, backbone=backbone, loss=loss, size=size),
-        weights=_overridden(
-            base.weights, regression=regression, log_regression=log_regression, rebalance=rebalance
-        ),
-    )  # fmt: skip
+    known, chosen = settings.settings(TrainConfig), PRESETS[preset]
+    if config is not None:
+        chosen = settings.read(config, chosen)
+    for name, text in values.items():
+        value = settings.parse(known[name], text) if isinstance(text, str) else text
+        flag = f"--{name.replace('_', '-')}"
+        chosen = settings.overridden(chosen, {name: value}, flag)
     if print_config:
-        report.emit(config)
+        typer.echo(settings.write(chosen), nl=False)
         return
+    if data is None or output is None:
+        raise UsageError("train needs a prepared folder and -o RUN; see colorize train --help")
     from colorcli import dataset
 
+    loaded = dataset.load(data)
+    judges = dataset.load(validation) if validation else None
     native.tensorflow()
+    from colorcli import devices
+
+    strategy = devices.strategy()
     from colorcli.train import train as run
 
-    with report.progress("training", quiet) as bar:
-        result = run(
-            dataset.load(data), output, config,
-            validation=dataset.load(validation) if validation else None, progress=bar,
-        )  # fmt: skip
+    try:
+        with context.obj.deferred() as stop, report.progress("training", quiet) as bar:
+            result = run(
+                loaded, output, chosen, validation=judges, strategy=strategy,
+                stop=stop.is_set, progress=None if quiet else _shown(bar),
+            )  # fmt: skip
+    except KeyboardInterrupt as error:
+        if json:
+            report.emit(result)
+        report.say(
+            f"colorize: {output}: stopped at step {result.steps}, saved; "
+            "repeat the command to go on"
+        )
+        raise typer.Exit(getattr(error, "exit_code", ExitCode.INTERRUPTED)) from None
     if json:
         report.emit(result)
     elif not quiet:
         report.say(
             f"colorize: {result.folder}: {result.steps} steps, {result.minutes:.1f} minutes, "
-            f"{result.gain:+.2f} dB over gray on validation"
+            f"{result.images_per_second:.0f} images/s, {result.gain:+.2f} dB over gray on validation"
         )
+
+
+def _shown(bar: Optional[report.Progress]) -> report.Progress:
+    """How a run reports: into the live display, or, where there is none, a line a judgement."""
+
+    def tell(done: int, total: int, step: int = 0, judged: bool = False, **values: float) -> None:
+        if bar:
+            bar(
+                done,
+                total,
+                **{k.replace("images_per_second", "images/s"): v for k, v in values.items()},
+            )
+        elif judged:
+            text = "".join(f", {name} {value:.4g}" for name, value in values.items())
+            report.say(f"colorize: step {step} ({done} of {total}){text}")
+
+    return tell
 
 
 @app.command("eval")

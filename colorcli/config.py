@@ -10,6 +10,32 @@ DATASET_SCHEMA = 1
 EVAL_SCHEMA = 1
 
 
+def value(default: Any, help: str, **limits: Any) -> Any:
+    """A field of a config that flags and files can set: its help and what it may be.
+
+    ``limits``: ``least``, ``most`` (both included) and ``choices``; ``settings`` checks them.
+    """
+    return field(default=default, metadata={"help": help, **limits})
+
+
+# Keys of the plug-point tables, for a command line that must not load what the tables hold.
+# tests/test_structure.py keeps them equal to the tables.
+BACKBONE_NAMES = ("plain", "efficientnet-lite0", "efficientnet-lite2")
+LOSS_NAMES = ("mse", "smooth-l1", "classification", "perceptual", "adversarial")
+OPTIMIZER_NAMES = ("adam", "adamw")
+NORM_NAMES = ("batch", "frozen")
+PRECISION_NAMES = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
+IMAGE_FORMATS = (
+    "jpeg", "png", "tiff", "webp", "avif", "gif", "bmp", "jp2", "ppm", "heic",
+)  # fmt: skip
+GRAYS = ("lab", "bt601")
+PERCEPTUAL_METRICS = ("lpips", "fid")
+EXPORT_FORMATS = ("keras", "saved-model", "litert", "onnx")
+EXPORT_SIGNATURES = ("ab", "image")
+EXPORT_PRECISIONS = ("float32", "float16", "int8")
+DEVICES = ("auto", "cpu", "gpu")
+
+
 @dataclass(frozen=True)
 class ModelConfig:
     """What rebuilds a network, and nothing that training may change.
@@ -19,10 +45,10 @@ class ModelConfig:
     deepest feature map.
     """
 
-    backbone: str = "efficientnet-lite0"
-    loss: str = "classification"
-    size: int = 192
-    decoder: tuple[int, ...] = (128, 96, 64)
+    backbone: str = value("efficientnet-lite0", "Encoder.", choices=BACKBONE_NAMES)
+    loss: str = value("classification", "Head and loss.", choices=LOSS_NAMES)
+    size: int = value(192, "Side in pixels that the finished model sees.", least=32)
+    decoder: tuple[int, ...] = value((128, 96, 64), "Widths of the decoder's stages.", least=1)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
@@ -71,43 +97,67 @@ class PrepareConfig:
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Weights inside the losses; each loss reads only its own."""
+    """Numbers inside the losses; each loss reads only its own."""
 
-    regression: float = 10.0  # of the expected-ab term beside the cross-entropy
-    log_regression: float = 0.3  # of the mean log of each picture's error: what PSNR averages
-    rebalance: float = 1.0  # λ of class rebalancing: 1 none, 1/2 the paper's, 0 full
+    regression: float = value(10.0, "classification: weight of the expected ab's error.", least=0)
+    log_regression: float = value(
+        0.3, "classification: weight of the log of each picture's error, as in PSNR.", least=0
+    )
+    rebalance: float = value(
+        1.0, "classification: λ of rebalancing; 1 none, 0.5 the paper's, 0 full.", least=0, most=1
+    )
+    perceptual: float = value(0.1, "perceptual: weight of the feature error.", least=0)
+    features: str = value(
+        "default", "perceptual: frozen network, a model or ImageNet weights .npz."
+    )
+    adversarial: float = value(0.003, "adversarial: weight of fooling the critic.", least=0)
+    penalty: float = value(1.0, "adversarial: γ of the critic's R1 gradient penalty.", least=0)
+    critic_rate: float = value(2e-4, "adversarial: the critic's learning rate.", least=0)
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One training run. ``init`` names what the weights start from (see ``initial.initialise``)."""
+    """One training run. Shares are of the run's steps, or of its minutes."""
 
     model: ModelConfig = field(default_factory=ModelConfig)
     weights: LossWeights = field(default_factory=LossWeights)
-    init: str = "default"
-    init_sha256: str = ""  # of the file, where init is a URL without its own #sha256=
-    train_size: int = 192
-    batch: int = 32
-    epochs: int = 12
-    steps: int = 0  # overrides epochs when positive
-    minutes: float = 0.0  # when positive, the run is this long instead, and not reproducible
-    optimizer: str = "adamw"
-    rate: float = 2e-3
-    backbone_rate: float = 3e-4
-    # First backbone block that ever learns; 0: all do. The early ones work at high resolution, cost
-    # half of the backward pass and know edges already.
-    release_from: int = 5
-    frozen: float = 0.0  # share of the run during which the backbone keeps its weights
-    released_rate: float = 1e-3  # of the decoder, once the backbone is released
-    warmup: int = 200
-    weight_decay: float = 1e-4
-    clip: float = 1.0
-    ema: float = 0.999
-    augment: float = 0.4  # share of pictures whose L is aged (emulsion, fading, grain, blur)
-    crop: float = 0.6  # smallest share of the picture's area that a random crop keeps
-    val_images: int = 256
-    checkpoint_minutes: float = 3.0
-    seed: int = 0
+    init: str = value(
+        "default", "Start: model name, folder or weights.npz, backbone .npz, URL, or none."
+    )
+    init_sha256: str = value("", "Checksum of a URL's file; URL#sha256=HEX says the same.")
+    stages: tuple[tuple[int, float], ...] = value(
+        ((192, 1.0),), "Sides of the training crops with their shares: 128:0.7,192:0.3.", least=32
+    )
+    batch: int = value(32, "Photographs in a step, over all devices.", least=1)
+    epochs: int = value(12, "Times to see every photograph.", least=1)
+    steps: int = value(0, "Instead of epochs, when positive.", least=0)
+    minutes: float = value(0.0, "Instead of both, when positive; not reproducible.", least=0)
+    optimizer: str = value("adamw", "Update rule.", choices=OPTIMIZER_NAMES)
+    rate: float = value(2e-3, "Learning rate while the backbone is frozen.", least=0)
+    released_rate: float = value(1e-3, "Of decoder and head afterwards.", least=0)
+    backbone_rate: float = value(3e-4, "Of the backbone, released.", least=0)
+    frozen: float = value(0.0, "Share of the run with the backbone frozen.", least=0, most=1)
+    norms: str = value(
+        "batch", "Statistics of the decoder's norms: of each batch, or as they were.",
+        choices=NORM_NAMES,
+    )  # fmt: skip
+    # The early blocks work at high resolution, cost half of the backward pass and know edges already.
+    release_from: int = value(5, "First backbone block to release; 0: all.", least=0)
+    warmup: int = value(200, "Steps over which the rates rise.", least=0)
+    weight_decay: float = value(1e-4, "AdamW's, on kernels.", least=0)
+    clip: float = value(1.0, "Largest global norm of the gradients; 0: any.", least=0)
+    ema: float = value(0.999, "Decay of the averaged weights that are kept.", least=0, most=1)
+    augment: float = value(0.4, "Share of pictures whose L is aged.", least=0, most=1)
+    crop: float = value(0.6, "Smallest share of a picture's area in a crop.", least=0.01, most=1)
+    val_images: int = value(256, "Validation pictures that judge.", least=1)
+    val_steps: int = value(0, "Steps between judgements; 0: an epoch.", least=0)
+    panel: int = value(6, "Validation pictures shown after each judgement.", least=0)
+    patience: int = value(0, "Judgements without a new best before stopping; 0: never.", least=0)
+    checkpoint_minutes: float = value(3.0, "Between two checkpoints.", least=0)
+    precision: str = value(
+        "auto", "Of the network's arithmetic; auto: mixed on GPUs.", choices=PRECISION_NAMES
+    )
+    seed: int = value(0, "Same seed, same result.", least=0, most=2**31 - 1)
 
 
 PRESETS: dict[str, TrainConfig] = {
@@ -115,7 +165,7 @@ PRESETS: dict[str, TrainConfig] = {
     "baseline": TrainConfig(
         model=ModelConfig(backbone="plain", loss="mse", size=128, decoder=(128, 64, 32)),
         init="none",
-        train_size=128,
+        stages=((128, 1.0),),
         release_from=0,
         optimizer="adam",
         rate=1e-3,
@@ -124,6 +174,19 @@ PRESETS: dict[str, TrainConfig] = {
         released_rate=1e-3,
         weight_decay=0.0,
         augment=0.0,
+    ),
+    # From a finished model to one kind of photograph. A few alike photographs have statistics of
+    # their own: norms that followed them would undo what the model knows, so they stay.
+    "finetune": TrainConfig(
+        batch=16,
+        epochs=20,
+        norms="frozen",
+        frozen=0.0,
+        released_rate=1e-4,
+        backbone_rate=3e-5,
+        warmup=20,
+        ema=0.99,
+        augment=0.2,
     ),
 }
 
@@ -159,18 +222,3 @@ class ExportConfig:
     size: int | None = None
     knobs: Knobs = field(default_factory=Knobs)
     max_loss: float | None = None
-
-
-# Keys of the plug-point tables, for a command line that must not load what the tables hold.
-# tests/test_structure.py keeps them equal to the tables.
-BACKBONE_NAMES = ("plain", "efficientnet-lite0", "efficientnet-lite2")
-LOSS_NAMES = ("mse", "smooth-l1", "classification")
-IMAGE_FORMATS = (
-    "jpeg", "png", "tiff", "webp", "avif", "gif", "bmp", "jp2", "ppm", "heic",
-)  # fmt: skip
-GRAYS = ("lab", "bt601")
-PERCEPTUAL_METRICS = ("lpips", "fid")
-EXPORT_FORMATS = ("keras", "saved-model", "litert", "onnx")
-EXPORT_SIGNATURES = ("ab", "image")
-EXPORT_PRECISIONS = ("float32", "float16", "int8")
-DEVICES = ("auto", "cpu", "gpu")

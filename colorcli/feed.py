@@ -99,20 +99,23 @@ def batches(
     crop: float = 0.6,
     augment: float = 0.0,
     part: tuple[int, int] = (0, 1),
+    share: int = 0,
 ) -> tf.data.Dataset:
     """Training batches from step ``start`` on, without end, as (L, ab).
 
     L (B, size, size, 1) float32 in 0…100, aged for a share ``augment`` of the pictures; ab
     (B, size/stride, size/stride, 2), true colours. A function of its arguments alone: what step
     ``n`` gives does not depend on ``start``. ``part`` (i, n): the i-th of n workers' even share
-    of each batch, the same pictures that one worker alone would have there.
+    of each batch, the same pictures that one worker alone would have there; it comes in pieces of
+    ``share``, one for each of its devices (0: in one).
     """
     worker, workers = part
-    share = batch // workers
+    portion = batch // workers
+    share = share or portion
 
     def mine(index: Any, record: Any) -> Any:
         del record
-        return (index % batch) // share == worker
+        return (index % batch) // portion == worker
 
     def picture(index: Any, record: Any) -> tuple[Any, Any, Any]:
         jpeg = tf.io.parse_single_example(record, {"image": tf.io.FixedLenFeature((), tf.string)})
@@ -140,6 +143,7 @@ def batches(
         stream.map(picture, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         .batch(share, drop_remainder=True)
         .map(colours, num_parallel_calls=1)
+        .apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
         .prefetch(2)
     )
     options = tf.data.Options()

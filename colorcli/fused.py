@@ -72,17 +72,17 @@ class _FusedNorm(keras.layers.Layer):
         return y
 
 
-def fused(network: keras.Model) -> keras.Model:
+def fused(network: keras.Model, frozen_prefix: str = "backbone_") -> keras.Model:
     """A twin of ``network`` that shares its variables, for the training step.
 
-    Layers named ``backbone_*_bn`` are frozen norms: they use their moving averages, which stay.
+    Batch norms whose names begin with ``frozen_prefix`` use their moving averages, which stay.
     """
     norms = {
         layer.name: layer
         for layer in network.layers
         if isinstance(layer, keras.layers.BatchNormalization)
     }
-    frozen = {name: layer for name, layer in norms.items() if name.startswith("backbone_")}
+    frozen = {name: layer for name, layer in norms.items() if name.startswith(frozen_prefix)}
 
     def twin(layer: keras.layers.Layer) -> keras.layers.Layer:
         if layer.name in frozen:

@@ -8,12 +8,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import keras
+import numpy as np
 
 from colorcli import model_dir
 from colorcli.backbones import BACKBONES
 from colorcli.config import TrainConfig
 from colorcli.download import fetch
 from colorcli.errors import ModelError
+from colorcli.losses import LOSSES
 
 _URL = re.compile(r"(https?|file)://", re.IGNORECASE)
 
@@ -44,6 +46,12 @@ def fetched(init: str, sha256: str) -> str:
     # Unchecked files are kept by address, so that two servers' weights.npz do not meet.
     place = sha256 or re.sub(r"[^\w.-]+", "_", url)[-150:]
     return str(fetch(url, cache() / place / name, sha256=sha256 or None))
+
+
+def start_from_prior(network: keras.Model, config: TrainConfig, prior: np.ndarray) -> None:
+    """Let a head of bin logits begin at the colour prior (Q,) of its data."""
+    if LOSSES[config.model.loss].distribution:
+        network.get_layer("head").bias.assign(np.log(prior))
 
 
 def initialise(network: keras.Model, config: TrainConfig) -> str:

@@ -20,7 +20,8 @@ class Loss:
     ``channels`` is the head's width. ``encode(ab)`` turns true ab (B, h, w, 2) into the target;
     ``loss(target, output, weights, prior)`` is a scalar; ``decode(output, temperature, vividness,
     log_prior)`` gives ab (B, h, w, 2). ``distribution`` says that the output is bin logits, which
-    temperature and vividness act on.
+    temperature and vividness act on. ``partner`` names a network in ``partners.PARTNERS`` that
+    adds a term of its own while training.
     """
 
     channels: int
@@ -28,6 +29,7 @@ class Loss:
     loss: Callable[[Any, Any, LossWeights, Any], Any]
     decode: Callable[[Any, Any, Any, Any], Any]
     distribution: bool = False
+    partner: str = ""
 
 
 def _scaled(ab: Any) -> Any:
@@ -102,4 +104,6 @@ LOSSES: dict[str, Loss] = {
     "classification": Loss(
         len(bins.centres()), _soft_bins, _cross_entropy, _annealed, distribution=True
     ),
+    "perceptual": Loss(2, _scaled, _smooth_l1, _tanh_ab, partner="features"),
+    "adversarial": Loss(2, _scaled, _smooth_l1, _tanh_ab, partner="critic"),
 }

@@ -63,7 +63,11 @@ def build_model(config: ModelConfig) -> keras.Model:
     check(config)
     lightness = keras.Input((None, None, 1), name="lightness")
     x = _decoder(BACKBONES[config.backbone].build(lightness), config.decoder)
-    head = layers.Conv2D(LOSSES[config.loss].channels, 1, name="head", dtype="float32")
+    loss = LOSSES[config.loss]
+    # Regression starts from gray, the best guess without knowledge; wide random ab would take a
+    # tanh head far off at first.
+    start = "glorot_uniform" if loss.distribution else keras.initializers.RandomNormal(stddev=1e-3)
+    head = layers.Conv2D(loss.channels, 1, kernel_initializer=start, name="head", dtype="float32")
     return keras.Model(lightness, head(x), name="colorizer")
 
 

@@ -2,45 +2,46 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
-import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
-from colorcli import dataset, feed, model_dir
+from colorcli import dataset, devices, feed, initial, model_dir, schedule
+from colorcli.checkpoints import Checkpoints
 from colorcli.config import TrainConfig
 from colorcli.dataset import Dataset
 from colorcli.errors import DataError, UsageError
 from colorcli.files import write_atomic
-from colorcli.fused import fused
-from colorcli.initial import display_name, initialise
-from colorcli.lab import join, plane
-from colorcli.losses import LOSSES
-from colorcli.metrics import psnr
-from colorcli.model import build_model, output_stride
+from colorcli.journal import Journal, Silence
+from colorcli.model import build_model, check, output_stride
+from colorcli.step import compiled, new_state
+from colorcli.validation import Validation
 
 Progress = Callable[..., None]
+RUN, BEST, LAST = "run.json", "model-best", "model-last"
+BEST_WEIGHTS = "best.npz"  # of the run so far, before a model folder is made of them
 LOG_EVERY = 20  # steps between two log lines
+PATIENT = 20  # times longer than it takes to write model-last, until it is written again
 
-OPTIMIZERS: dict[str, Callable[[TrainConfig], keras.optimizers.Optimizer]] = {
-    "adam": lambda c: keras.optimizers.Adam(0.0, global_clipnorm=c.clip or None),
-    "adamw": lambda c: keras.optimizers.AdamW(
-        0.0, weight_decay=c.weight_decay, global_clipnorm=c.clip or None
-    ),
-}
+# What may change between a run's start and its going on; the rest would make it another run.
+FREE = {"epochs", "steps", "minutes", "patience", "checkpoint_minutes", "panel", "precision"}
 
 
 @dataclass(frozen=True)
 class Trained:
-    """What a run came to. ``gain`` is validation PSNR minus that of gray, in dB."""
+    """What a run came to. ``gain`` is validation PSNR minus that of gray, in dB.
+
+    ``stopped``: why it ended: ``done``, ``patience`` or ``interrupted``. ``folder`` is the best
+    model's; of an interrupted run, the run's.
+    """
 
     folder: str
     steps: int
@@ -49,129 +50,8 @@ class Trained:
     gray_psnr: float
     gain: float
     minutes: float
-
-
-def rates(config: TrainConfig, step: int, fraction: float) -> tuple[float, float]:
-    """Learning rates (decoder, backbone) at ``step``, ``fraction`` in 0…1 of the run done.
-
-    Warm-up, then one cosine to zero for each stage: backbone frozen, backbone released.
-    """
-    warm = min(1.0, (step + 1) / max(1, config.warmup))
-    if fraction < config.frozen:
-        # The first stage falls to the rate at which the second goes on.
-        part = 0.5 * (1 + math.cos(math.pi * fraction / config.frozen))
-        return warm * (config.released_rate + (config.rate - config.released_rate) * part), 0.0
-    part = (fraction - config.frozen) / (1 - config.frozen)
-    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, part)))
-    thaw = min(1.0, part / 0.05)
-    return warm * config.released_rate * cosine, warm * thaw * config.backbone_rate * cosine
-
-
-@dataclass
-class _Run:
-    """Everything a checkpoint holds, and the two functions that use it."""
-
-    config: TrainConfig
-    network: keras.Model
-    average: keras.Model  # EMA of the network's weights: what is judged and saved
-    optimizers: tuple[keras.optimizers.Optimizer, keras.optimizers.Optimizer]
-    step: tf.Variable
-    seconds: tf.Variable
-    best: tf.Variable
-    prior: np.ndarray
-
-
-def _start(config: TrainConfig, data: Dataset) -> _Run:
-    keras.utils.set_random_seed(config.seed)
-    network, average = build_model(config.model), build_model(config.model)
-    optimizers = (OPTIMIZERS[config.optimizer](config), OPTIMIZERS[config.optimizer](config))
-    for optimizer, variables in zip(optimizers, _groups(network, config.release_from), strict=True):
-        optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-        optimizer.build(variables)
-    return _Run(
-        config, network, average, optimizers,
-        tf.Variable(0, dtype=tf.int64), tf.Variable(0.0, dtype=tf.float64),
-        tf.Variable(-1e9, dtype=tf.float64), data.prior,
-    )  # fmt: skip
-
-
-_BLOCK = re.compile(r"backbone_block(\d+)_")
-
-
-def _groups(network: keras.Model, release_from: int) -> tuple[list[Any], list[Any]]:
-    """Trainable variables (decoder and head, backbone): each group has its own rate.
-
-    Of the backbone only blocks from number ``release_from`` on; 0 is all of it.
-    """
-    head = [v for v in network.trainable_variables if not v.path.startswith("backbone_")]
-
-    def released(path: str) -> bool:
-        block = _BLOCK.match(path)
-        return path.startswith("backbone_") and (
-            not release_from or (block is not None and int(block[1]) >= release_from)
-        )
-
-    return head, [v for v in network.trainable_variables if released(v.path)]
-
-
-def _compiled_step(
-    run: _Run, strategy: tf.distribute.Strategy, released: bool
-) -> Callable[..., Any]:
-    loss = LOSSES[run.config.model.loss]
-    head, backbone = _groups(run.network, run.config.release_from)
-    groups = [head, backbone] if released else [head]
-    replicas, twin = strategy.num_replicas_in_sync, fused(run.network)
-
-    def replica(lightness: Any, ab: Any, keep: Any) -> Any:
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch([v.value for group in groups for v in group])
-            output = twin(lightness, training=True)
-            value = loss.loss(loss.encode(ab), output, run.config.weights, run.prior)
-            scaled = value / replicas
-        gradients = tape.gradient(scaled, [v.value for group in groups for v in group])
-        for group, optimizer in zip(groups, run.optimizers, strict=False):
-            optimizer.apply_gradients(zip(gradients[: len(group)], group, strict=True))
-            gradients = gradients[len(group) :]
-        for slow, fast in zip(run.average.weights, run.network.weights, strict=True):
-            slow.assign(keep * slow + (1.0 - keep) * fast)
-        return scaled
-
-    @tf.function
-    def step(lightness: Any, ab: Any, keep: Any) -> Any:
-        values = strategy.run(replica, args=(lightness, ab, keep))
-        return strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None)
-
-    return step
-
-
-class _Validation:
-    """A fixed set of validation pictures, judged by PSNR beside doing nothing."""
-
-    def __init__(self, data: Dataset, config: TrainConfig) -> None:
-        import cv2
-
-        from colorcli.lab import neutral
-
-        size = config.model.size
-        pictures = list(dataset.photographs(data, "val", config.val_images))
-        self.truth = [cv2.resize(p, (size, size), interpolation=cv2.INTER_AREA) for p in pictures]
-        self.gray = [neutral(t) for t in self.truth]
-        none = np.zeros((1, 1, 2), np.float32)
-        self.gray_psnr = self._mean([none] * len(self.truth))
-        self.decode = LOSSES[config.model.loss].decode
-
-    def _mean(self, predicted: list[np.ndarray]) -> float:
-        if not self.truth:
-            return float("nan")
-        shown = (join(g, ab, np.uint8) for g, ab in zip(self.gray, predicted, strict=True))
-        return float(np.mean([psnr(t, s) for t, s in zip(self.truth, shown, strict=True)]))
-
-    def psnr(self, network: keras.Model, infer: Callable[..., Any]) -> float:
-        predicted: list[np.ndarray] = []
-        for start in range(0, len(self.gray), 16):
-            lightness = np.stack([plane(g) for g in self.gray[start : start + 16]])[..., None]
-            predicted.extend(infer(lightness).numpy())
-        return self._mean(predicted)
+    images_per_second: float
+    stopped: str
 
 
 def train(
@@ -180,177 +60,374 @@ def train(
     config: TrainConfig,
     *,
     validation: Dataset | None = None,
+    strategy: tf.distribute.Strategy | None = None,
+    stop: Callable[[], bool] = lambda: False,
     progress: Progress | None = None,
 ) -> Trained:
     """Train a network on ``data`` in the run folder ``folder``; resume what is there.
 
-    Writes ``run.json`` (the config), ``log.jsonl``, ``checkpoints/``, and the model folders
-    ``model-best`` and ``model-last``. Raises ``DataError`` for data too small or a loss that is
-    not finite, ``UsageError`` when ``folder`` holds a run with another config.
+    Writes ``run.json`` (the config), ``log.jsonl``, ``tensorboard/``, ``panels/``,
+    ``checkpoints/``, and the model folders ``model-best`` and ``model-last``, the latter also
+    meanwhile. ``stop`` is asked after each step: true saves a checkpoint and returns. Raises
+    ``DataError`` for data that is damaged or too small, a folder that cannot be written or a loss
+    that is not finite, ``UsageError`` when ``folder`` holds another run, and ``ModelError``.
     """
     folder = Path(folder)
+    strategy = strategy or devices.strategy()
+    schedule.check(config)
+    check(config.model)
+    replicas = strategy.num_replicas_in_sync
+    if config.batch % replicas:
+        raise UsageError(
+            f"batch {config.batch} cannot be shared evenly by {replicas} devices; "
+            f"take a multiple of {replicas}"
+        )
     if data.counts["train"] < config.batch:
         raise DataError(
             f"{data.folder}: {data.counts['train']} training photographs are fewer than one batch "
             f"of {config.batch}; add photographs or lower --batch"
         )
-    _claim(folder, config)
-    strategy = (
-        tf.distribute.MirroredStrategy()
-        if len(tf.config.list_logical_devices("GPU")) > 1
-        else tf.distribute.get_strategy()
-    )
-    with strategy.scope():
-        run = _start(config, data)
-    checkpoint = tf.train.Checkpoint(
-        network=run.network, average=run.average, head=run.optimizers[0],
-        backbone=run.optimizers[1], step=run.step, seconds=run.seconds, best=run.best,
-    )  # fmt: skip
-    manager = tf.train.CheckpointManager(checkpoint, str(folder / "checkpoints"), max_to_keep=2)
-    if manager.latest_checkpoint:
-        checkpoint.restore(manager.latest_checkpoint).assert_consumed()
-        started = f"resumed at step {int(run.step)}"
-    else:
-        started = initialise(run.network, config)
-        run.average.set_weights(run.network.get_weights())
-    return _loop(run, data, validation or data, folder, manager, strategy, started, progress)
+    return _Run(data, folder, config, validation or data, strategy).go(stop, progress)
 
 
-def _claim(folder: Path, config: TrainConfig) -> None:
-    path, mine = folder / "run.json", json.loads(json.dumps(asdict(config)))
+def _fingerprint(data: Dataset) -> str:
+    """Tells data sets apart by what is in them, wherever they lie."""
+    text = json.dumps([shard["sha256"] for shard in data.shards["train"]])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _flat(config: dict[str, Any]) -> dict[str, Any]:
+    flat = {}
+    for key, value in config.items():
+        flat |= (
+            {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value}
+        )
+    return flat
+
+
+def _identity(config: TrainConfig, data: Dataset) -> dict[str, Any]:
+    return json.loads(json.dumps({**asdict(config), "data": _fingerprint(data)}))
+
+
+def _check_same(folder: Path, config: TrainConfig, data: Dataset) -> None:
+    """Raise ``UsageError`` where ``folder`` holds another run."""
+    path, mine = folder / RUN, _identity(config, data)
     if path.is_file():
-        theirs = json.loads(path.read_text("utf-8"))
-        changed = [key for key in mine if theirs.get(key) != mine[key]]
+        try:
+            before = _flat(json.loads(path.read_text("utf-8")))
+        except (ValueError, OSError) as error:
+            raise DataError(f"{path}: damaged ({error}); choose another -o") from None
+        now = _flat(mine)
+        changed = [k for k in now if k not in FREE and before.get(k) != now[k]]
+        architecture = [k for k in changed if k.startswith("model.")]
+        if architecture:
+            was = ", ".join(
+                f"{k.removeprefix('model.')} {before.get(k)}, not {now[k]}" for k in architecture
+            )
+            raise UsageError(
+                f"{folder}: holds a run of another architecture ({was}); choose another -o"
+            )
+        if "data" in changed:
+            raise UsageError(
+                f"{folder}: holds a run on other data than {data.folder}; choose another -o, or "
+                "go on from its model with --init"
+            )
         if changed:
             raise UsageError(
                 f"{folder}: holds a run with other settings ({', '.join(changed)}); "
                 "repeat its command to resume it, or choose another -o"
             )
-        return
-    write_atomic(path, json.dumps(mine, indent=1).encode())
 
 
-def _loop(
-    run: _Run,
-    data: Dataset,
-    validation: Dataset,
-    folder: Path,
-    manager: tf.train.CheckpointManager,
-    strategy: tf.distribute.Strategy,
-    started: str,
-    progress: Progress | None,
-) -> Trained:
-    config = run.config
-    per_epoch = data.counts["train"] // config.batch
-    total = config.steps or config.epochs * per_epoch
-    judge = _Validation(validation, config)
-    decode, log_prior = LOSSES[config.model.loss].decode, np.log(run.prior)
-    infer = tf.function(
-        lambda x: decode(run.average(x, training=False), 1.0, 0.0, log_prior), reduce_retracing=True
-    )
-    steps = {released: _compiled_step(run, strategy, released) for released in (False, True)}
-    log = folder / "log.jsonl"
-    values: dict[str, float] = {}
-    losses: list[float] = []
-    clock = saved = time.monotonic()
-    budget = config.minutes * 60
+class _Run:
+    """One process's part of a run: its state, its records, its clocks."""
 
-    def fraction() -> float:
-        return float(run.seconds) / budget if budget else int(run.step) / total
-
-    def note(**entry: Any) -> None:
-        with log.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
-
-    def assess() -> None:
-        if losses:
-            values["loss"] = float(np.mean(losses))
-        score = judge.psnr(run.average, infer)
-        values.update(val_psnr=score, gain=score - judge.gray_psnr)
-        note(step=int(run.step), val_psnr=round(score, 4), gray_psnr=round(judge.gray_psnr, 4),
-             gain=round(score - judge.gray_psnr, 4), minutes=round(float(run.seconds) / 60, 2))  # fmt: skip
-        if score > float(run.best) or math.isnan(score):
-            run.best.assign(score)
-            # Arrays only: the LiteRT file is made once, at the end.
-            _write_arrays(folder / "best.npz", run.average)
-        manager.save()
-
-    note(event=started, step=int(run.step), total=total)
-    stream = feed.batches(
-        data, size=config.train_size, stride=output_stride(config.model), batch=config.batch,
-        seed=config.seed, start=int(run.step), crop=config.crop, augment=config.augment,
-    )  # fmt: skip
-    for lightness, ab in strategy.experimental_distribute_dataset(stream):
-        done = fraction()
-        if done >= 1:
-            break
-        at = int(run.step)
-        head_rate, backbone_rate = rates(config, at, done)
-        run.optimizers[0].learning_rate.assign(head_rate)
-        run.optimizers[1].learning_rate.assign(backbone_rate)
-        keep = min(config.ema, (1 + at) / (10 + at))
-        value = steps[backbone_rate > 0](lightness, ab, tf.constant(keep, tf.float32))
-        run.step.assign_add(1)
-        now = time.monotonic()
-        run.seconds.assign_add(now - clock)
-        clock = now
-        losses.append(float(value))
-        if not math.isfinite(losses[-1]):
+    def __init__(self, data: Dataset, folder: Path, config: TrainConfig, validation: Dataset,
+                 strategy: tf.distribute.Strategy) -> None:  # fmt: skip
+        self.data, self.folder, self.config, self.strategy = data, folder, config, strategy
+        self.worker, self.workers = devices.place(strategy)
+        self.chief = self.worker == 0
+        self.per_epoch = data.counts["train"] // config.batch
+        self.total = config.steps or config.epochs * self.per_epoch
+        precision = devices.precision(config.precision)
+        self.state = new_state(config, data.prior, precision, strategy)
+        self.checkpoints = Checkpoints(folder, self.state.parts())
+        if self.checkpoints.present:
+            _check_same(folder, config, data)
+        if self.checkpoints.restore():
+            self.started = f"resumed at step {int(self.state.step)}"
+        else:
+            with strategy.scope():
+                initial.start_from_prior(self.state.network, config, data.prior)
+                self.started = initial.initialise(self.state.network, config)
+                self.state.average.set_weights(self.state.network.get_weights())
+        if not self._agreed(int(self.state.step)):
             raise DataError(
-                f"{folder}: the loss is no longer finite at step {at}; the checkpoint before "
-                "it is intact: lower --rate and start another run from it"
+                f"{folder}: the workers are at different steps; -o must be one folder that all "
+                "machines see"
             )
-        if (at + 1) % LOG_EVERY == 0:
-            values["loss"] = float(np.mean(losses))
-            note(step=at + 1, loss=round(values["loss"], 5), rate=head_rate,
-                 backbone_rate=backbone_rate, minutes=round(float(run.seconds) / 60, 2))  # fmt: skip
-            losses.clear()
+        self.journal: Journal = Silence()
+        if self.chief:
+            write_atomic(folder / RUN, json.dumps(_identity(config, data), indent=1).encode())
+            self.checkpoints.require_room()
+            self.judge = Validation(validation, config, data.prior)
+            self.predict = self.judge.predictor(self.state.average)
+            self.journal = Journal(folder, int(self.state.step))
+        self.values: dict[str, float] = {}
+        self.recent: list[dict[str, float]] = []
+        self.paced, self.pace_seconds, self.pace_clock = 0, 0.0, math.nan
+        self.model_seconds, self.model_written, self.model_step = 0.0, 0.0, -1
+
+    def _agreed(self, number: int) -> bool:
+        """Whether all workers, who must ask together, say the same."""
+        if self.workers == 1:
+            return True
+        mine = tf.constant(float(number), tf.float64)
+        reduce = tf.function(
+            lambda x: self.strategy.reduce(
+                tf.distribute.ReduceOp.MEAN, self.strategy.run(lambda y: y, args=(x,)), axis=None
+            )
+        )
+        return abs(float(reduce(mine)) - number) < 1e-6
+
+    @property
+    def fraction(self) -> float:
+        """How much of the run is done, in 0…1."""
+        budget = self.config.minutes * 60
+        return float(self.state.seconds) / budget if budget else int(self.state.step) / self.total
+
+    def go(self, stop: Callable[[], bool], progress: Progress | None) -> Trained:
+        """Train until done, out of patience, or told to stop."""
+        state, config = self.state, self.config
+        self.journal.note(event=self.started, step=int(state.step), total=self.total)
+        steps = {r: compiled(state, self.strategy, r) for r in (False, True)}
+        judged, halt = int(state.step), self._out_of_patience()
+        if self.fraction >= 1 and (self.folder / BEST / model_dir.CONFIG).is_file():
+            return self._result("done")  # nothing is left to do
+        clock = saved = time.monotonic()
+        reason = "patience" if halt else "done"
+        try:
+            for lightness, ab in self._batches() if not halt else ():
+                at, done = int(state.step), self.fraction
+                head_rate, backbone_rate = schedule.rates(config, at, done)
+                state.optimizers[0].learning_rate.assign(head_rate)
+                state.optimizers[1].learning_rate.assign(backbone_rate)
+                keep = tf.constant(min(config.ema, (1 + at) / (10 + at)), tf.float32)
+                now = time.monotonic()
+                # Every worker passes on how long it took and whether it was told to stop.
+                told = 2.0 if stop() else 1.0 if halt else 0.0
+                shared = tf.constant([now - clock, told], tf.float32)
+                logs = steps[backbone_rate > 0](lightness, ab, keep, shared)
+                seconds, told = (float(x) for x in logs.pop("shared"))
+                logs = {name: float(value) for name, value in logs.items()}
+                state.step.assign_add(1)
+                state.seconds.assign_add(seconds)
+                clock = now
+                self._learnt(at, logs, head_rate, backbone_rate)
+                if progress:
+                    budget = config.minutes > 0
+                    shown = min(self.total, round(self.fraction * self.total))
+                    progress(
+                        shown if budget else at + 1, self.total, step=at + 1,
+                        images_per_second=self.images_per_second, **self.values,
+                    )  # fmt: skip
+                judge = (at + 1) % (config.val_steps or self.per_epoch) == 0
+                if judge or time.monotonic() - saved > config.checkpoint_minutes * 60:
+                    if judge:
+                        self._assess(progress)
+                        judged, halt = at + 1, self._out_of_patience()
+                    self._checkpoint()
+                    self._refresh()
+                    clock = saved = time.monotonic()
+                    self.pace_clock = math.nan
+                if told > 0 or (halt and self.workers == 1):
+                    reason = "interrupted" if told * self.workers >= 2 else "patience"
+                    break
+            if reason != "interrupted" and (
+                int(state.step) > judged or not (self.folder / BEST_WEIGHTS).is_file()
+            ):
+                self._assess(progress)
+            self._checkpoint()
+            if reason != "interrupted":
+                self._finish()
+            self._agreed(0)  # the others wait for the chief, without whom they are cut off
+        except tf.errors.OpError as error:
+            if self.workers == 1:
+                raise
+            line = error.message.splitlines()[0][:160] if error.message else ""
+            raise DataError(
+                f"worker {self.worker}: lost the others ({line}); the last checkpoint is intact: "
+                "start all of them again"
+            ) from None
+        finally:
+            self.journal.close()
+        return self._result(reason)
+
+    def _batches(self) -> Iterator[tuple[Any, Any]]:
+        """Batches from where the run is to its end, at the size of each stage."""
+        config, per_replica = self.config, self.config.batch // self.strategy.num_replicas_in_sync
+        while self.fraction < 1:
+            size = schedule.size_at(config, self.fraction)
+
+            def stream(context: tf.distribute.InputContext, size: int = size) -> tf.data.Dataset:
+                return feed.batches(
+                    self.data, size=size, stride=output_stride(config.model), batch=config.batch,
+                    seed=config.seed, start=int(self.state.step), crop=config.crop,
+                    augment=config.augment, part=(self.worker, self.workers), share=per_replica,
+                )  # fmt: skip
+
+            batches = iter(self.strategy.distribute_datasets_from_function(stream))
+            while self.fraction < 1 and schedule.size_at(config, self.fraction) == size:
+                try:
+                    batch = next(batches)
+                except (tf.errors.DataLossError, tf.errors.InvalidArgumentError,
+                        tf.errors.NotFoundError, tf.errors.OutOfRangeError) as error:  # fmt: skip
+                    raise self._blamed(error) from None
+                yield batch
+
+    def _blamed(self, error: tf.errors.OpError) -> DataError:
+        """The shard that is to blame for a batch that could not be read."""
+        shards = [(s["file"], s["bytes"], s["sha256"]) for s in self.data.shards["train"]]
+        try:
+            dataset.verify(self.data.folder, shards, known=False)
+        except DataError as named:
+            return named
+        line = error.message.splitlines()[0][:160] if error.message else type(error).__name__
+        return DataError(f"{self.data.folder}: a batch cannot be read ({line}); prepare again")
+
+    def _learnt(
+        self, at: int, logs: dict[str, float], head_rate: float, backbone_rate: float
+    ) -> None:
+        """Look at what a step gave; raises ``DataError`` where that is not finite."""
+        state, scale = self.state, float(self.state.scale)
+        finite = math.isfinite(logs["loss"]) and math.isfinite(logs["norm"])
+        if scale > 1 and not finite:
+            state.scale.assign(scale / 2)  # float16 ran over; the step changed nothing
+        elif scale > 1 and (at + 1) % 1000 == 0:
+            state.scale.assign(min(2 * scale, 2.0**15))
+        elif not finite:
+            self.journal.note(event="not finite", step=at, loss=str(logs["loss"]))
+            raise DataError(
+                f"{self.folder}: loss or gradient are no longer finite at step {at}; the last "
+                "checkpoint is intact: start another run from its model with a lower --rate"
+            )
+        self.recent.append(logs)
+        done = at + 1
+        if done % LOG_EVERY == 0:
+            self._note_recent(done, rate=head_rate, backbone_rate=backbone_rate)
+        now = time.monotonic()
+        if not math.isnan(self.pace_clock):
+            self.paced += 1
+            self.pace_seconds += now - self.pace_clock
+        self.pace_clock = now
+
+    @property
+    def images_per_second(self) -> float:
+        """Of training alone: without judging, saving, and the first step's compilation."""
+        return self.paced * self.config.batch / self.pace_seconds if self.paced else math.nan
+
+    def _note_recent(self, step: int, **rates: float) -> None:
+        means = {
+            name: float(np.mean([logs[name] for logs in self.recent])) for name in self.recent[0]
+        }
+        self.recent.clear()
+        self.values["loss"] = means["loss"]
+        rounded = {name: float(f"{value:.6g}") for name, value in means.items()}
+        minutes = round(float(self.state.seconds) / 60, 3)
+        self.journal.note(step=step, **rounded, **rates, minutes=minutes)
+        self.journal.scalars(step, **means, **rates)
+
+    def _out_of_patience(self) -> bool:
+        return 0 < self.config.patience <= int(self.state.stale)
+
+    def _assess(self, progress: Progress | None) -> None:
+        """Judge the averaged weights; keep them where they are the best so far."""
+        if not self.chief:
+            return
+        state, step = self.state, int(self.state.step)
+        if self.recent:
+            self._note_recent(step)
+        score, gray = self.judge.score(self.predict), self.judge.gray_psnr
+        self.values |= {"val_psnr": score, "gain": score - gray}
+        if score > float(state.best) or math.isnan(score):
+            state.best.assign(score)
+            state.stale.assign(0)
+            self._keep_best()
+        else:
+            state.stale.assign_add(1)
+        shown = {"val_psnr": score, "gray_psnr": gray, "gain": score - gray}
+        self.journal.note(
+            step=step, epoch=round(step / self.per_epoch, 3),
+            **{k: None if math.isnan(v) else round(v, 4) for k, v in shown.items()},
+            minutes=round(float(state.seconds) / 60, 3),
+        )  # fmt: skip
+        if not math.isnan(score):
+            self.journal.scalars(step, **shown)
+        panel = self.judge.panel(self.predict, self.config.panel)
+        if panel is not None:
+            self.journal.panel(step, panel)
         if progress:
-            progress(
-                min(total, round(fraction() * total)) if budget else at + 1, total,
-                **values, images=(at + 1) * config.batch,
+            progress(min(step, self.total), self.total, step=step, judged=True, **self.values)
+
+    def _checkpoint(self) -> None:
+        if self.chief:
+            self.checkpoints.save()
+
+    def _keep_best(self) -> None:
+        import io
+
+        buffer = io.BytesIO()
+        np.savez(buffer, **model_dir.arrays_of(self.state.average))
+        write_atomic(self.folder / BEST_WEIGHTS, buffer.getvalue())
+
+    def _save_model(self, name: str, arrays: dict[str, np.ndarray] | None = None) -> None:
+        config, state = self.config, self.state
+        metadata = {
+            "trained": {
+                "photographs": self.data.counts["train"],
+                "steps": int(state.step),
+                "minutes": round(float(state.seconds) / 60, 1),
+                # Names alone: where files lay on this machine is nobody's business.
+                "config": {
+                    **asdict(config),
+                    "init": initial.display_name(config.init),
+                    "weights": {
+                        **asdict(config.weights),
+                        "features": initial.display_name(config.weights.features),
+                    },
+                },
+            },
+        }
+        with devices.policy("float32"):
+            network = build_model(config.model)
+            model_dir.set_weights(network, arrays or model_dir.arrays_of(state.average))
+            model_dir.save(
+                network, config.model, state.prior, self.folder / name, metadata,
+                self.journal.history(),
             )  # fmt: skip
-        if now - saved > config.checkpoint_minutes * 60:
-            manager.save()
-            saved = time.monotonic()
-        if (at + 1) % per_epoch == 0:
-            assess()
-            clock = saved = time.monotonic()
-    if int(run.step) % per_epoch:
-        assess()
-    return _finish(run, data, judge, folder, values)
 
+    def _refresh(self) -> None:
+        """Bring model-last up to date, so that one can predict meanwhile; seldom, if it is slow."""
+        start = time.monotonic()
+        if self.chief and start - self.model_written >= PATIENT * self.model_seconds:
+            self._save_model(LAST)
+            self.model_step, self.model_written = int(self.state.step), time.monotonic()
+            self.model_seconds = self.model_written - start
 
-def _write_arrays(path: Path, network: keras.Model) -> None:
-    import io
+    def _finish(self) -> None:
+        if not self.chief:
+            return
+        if self.model_step != int(self.state.step):
+            self._save_model(LAST)
+        self._save_model(BEST, model_dir.read_arrays(self.folder / BEST_WEIGHTS))
 
-    buffer = io.BytesIO()
-    np.savez(buffer, **{w.path: np.asarray(w) for w in network.weights})
-    write_atomic(path, buffer.getvalue())
-
-
-def _finish(
-    run: _Run, data: Dataset, judge: _Validation, folder: Path, values: dict[str, float]
-) -> Trained:
-    config, log = run.config, folder / "log.jsonl"
-    history = log.read_text("utf-8")
-    metadata = {
-        "trained": {
-            "photographs": data.counts["train"],
-            "steps": int(run.step),
-            "minutes": round(float(run.seconds) / 60, 1),
-            # The name alone: where the weights lay on this machine is nobody's business.
-            "config": {**asdict(config), "init": display_name(config.init)},
-        },
-    }
-    model_dir.save(run.average, config.model, run.prior, folder / "model-last", metadata, history)
-    best = folder / "best.npz"
-    if best.is_file():
-        model_dir.set_weights(run.average, model_dir.read_arrays(best))
-    model_dir.save(run.average, config.model, run.prior, folder / "model-best", metadata, history)
-    score = float(run.best)
-    return Trained(
-        str(folder / "model-best"), int(run.step), round(values.get("loss", math.nan), 5),
-        round(score, 4), round(judge.gray_psnr, 4), round(score - judge.gray_psnr, 4),
-        round(float(run.seconds) / 60, 2),
-    )  # fmt: skip
+    def _result(self, stopped: str) -> Trained:
+        score = float(self.state.best)
+        gray = self.judge.gray_psnr if self.chief else math.nan
+        score = score if score > -1e8 else math.nan
+        return Trained(
+            str(self.folder if stopped == "interrupted" else self.folder / BEST),
+            int(self.state.step), round(self.values.get("loss", math.nan), 5), round(score, 4),
+            round(gray, 4), round(score - gray, 4), round(float(self.state.seconds) / 60, 2),
+            round(self.images_per_second, 1), stopped,
+        )  # fmt: skip

@@ -1,74 +1,95 @@
-"""What a network starts from: arrays by name, folders, URLs."""
-
 import dataclasses
 import hashlib
-import io
+import shutil
 
 import numpy as np
 import pytest
-from loopback import Server
+from test_model import published
 
-from colorcli import model_dir
-from colorcli.config import PRESETS
+from colorcli import initial, model_dir
+from colorcli.config import ModelConfig, TrainConfig
 from colorcli.errors import DataError, ModelError
-from colorcli.initial import display_name, initialise
 from colorcli.model import build_model
+
+SMALL = ModelConfig(size=64, decoder=(16, 16, 16))
+
+
+def start(model: ModelConfig, init, sha256=""):
+    network = build_model(model)
+    config = TrainConfig(model=model, init=str(init), init_sha256=sha256)
+    return network, initial.initialise(network, config)
 
 
 @pytest.fixture(scope="module")
-def config(small_model):
-    return dataclasses.replace(PRESETS["default"], model=model_dir.load(small_model).config)
+def theirs(small_model):
+    return model_dir.weights_of(
+        model_dir.load(small_model, needs=(model_dir.WEIGHTS, model_dir.LITERT))
+    )
 
 
-@pytest.fixture
-def served(small_model):
-    network, _ = model_dir.load_network(small_model)
-    arrays = model_dir.arrays_of(network)
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    server = Server({"/weights/w.npz": buffer.getvalue()})
-    yield server, arrays, hashlib.sha256(buffer.getvalue()).hexdigest()
-    server.close()
+def same(network, arrays, prefix=""):
+    return all(
+        np.array_equal(np.asarray(w), arrays[w.path])
+        for w in network.weights if w.path.startswith(prefix)
+    )  # fmt: skip
 
 
-@pytest.mark.parametrize("where", ["fragment", "option"])
-def test_a_url_is_fetched_once_checked_and_loaded(served, config, tmp_path, monkeypatch, where):
-    server, arrays, digest = served
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    url = f"{server.url}/weights/w.npz"
-    if where == "fragment":
-        config = dataclasses.replace(config, init=f"{url}#sha256={digest}")
-    else:
-        config = dataclasses.replace(config, init=url, init_sha256=digest)
-    for _ in range(2):
-        network = build_model(config.model)
-        assert initialise(network, config) == "all weights from w.npz"
-        for weight in network.weights:
-            assert np.array_equal(np.asarray(weight), arrays[weight.path])
-    assert len(server.seen) == 1
+def test_a_model_folder_gives_all_its_weights(small_model, theirs):
+    network, words = start(SMALL, small_model)
+    assert words.startswith("all weights") and same(network, theirs)
 
 
-def test_a_wrong_checksum_or_no_server_is_one_line(served, config, tmp_path, monkeypatch):
-    server, _, digest = served
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    network, url = build_model(config.model), f"{server.url}/weights/w.npz"
-    wrong = digest.translate(str.maketrans("0123456789", "1234567890"))
-    with pytest.raises(DataError, match=r"w\.npz"):
-        initialise(network, dataclasses.replace(config, init=url, init_sha256=wrong))
-    with pytest.raises(ModelError, match="no sha256"):
-        initialise(network, dataclasses.replace(config, init=url, init_sha256="abc"))
+def test_its_weights_file_means_the_folder(small_model, theirs):
+    network, _ = start(SMALL, small_model / "weights.npz")
+    assert same(network, theirs)
 
 
-def test_a_folder_gives_all_that_fits(small_model, config):
-    whole = dataclasses.replace(config, init=str(small_model))
-    assert initialise(build_model(config.model), whole) == "all weights from small"
-    other = dataclasses.replace(whole, model=dataclasses.replace(config.model, loss="smooth-l1"))
-    assert initialise(build_model(other.model), other).startswith("backbone and ")
-    plain = dataclasses.replace(whole, model=dataclasses.replace(config.model, backbone="plain"))
+@pytest.mark.parametrize("changes", [{"loss": "mse"}, {"decoder": (8, 8)}])
+def test_another_head_or_decoder_still_takes_the_backbone(changes, small_model, theirs):
+    network, words = start(dataclasses.replace(SMALL, **changes), small_model)
+    assert words.startswith("backbone") and same(network, theirs, "backbone_")
+
+
+def test_another_backbone_is_refused(small_model):
     with pytest.raises(ModelError, match="its backbone is efficientnet-lite0, not plain"):
-        initialise(build_model(plain.model), plain)
+        start(dataclasses.replace(SMALL, backbone="plain"), small_model)
 
 
-def test_no_place_is_told():
-    assert display_name("https://example.org/a/b.npz#sha256=00") == "b.npz"
-    assert display_name("/home/me/b.npz") == "b.npz" and display_name("default") == "default"
+def test_arrays_of_a_whole_network_and_published_backbones(tmp_path, theirs):
+    np.savez(tmp_path / "whole.npz", **theirs)
+    network, words = start(SMALL, tmp_path / "whole.npz")
+    assert words == "all weights from whole.npz" and same(network, theirs)
+    np.savez(tmp_path / "port.npz", **published(network))
+    assert start(SMALL, tmp_path / "port.npz")[1] == "backbone from port.npz"
+    np.savez(tmp_path / "foreign.npz", x=np.zeros(3))
+    with pytest.raises(ModelError, match="foreign.npz"):
+        start(SMALL, tmp_path / "foreign.npz")
+    with pytest.raises(ModelError, match="no published ones"):
+        start(dataclasses.replace(SMALL, backbone="plain"), tmp_path / "foreign.npz")
+
+
+def test_an_address_is_fetched_once_checked_and_kept(tmp_path, theirs, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    np.savez(tmp_path / "whole.npz", **theirs)
+    right = hashlib.sha256((tmp_path / "whole.npz").read_bytes()).hexdigest()
+    url = (tmp_path / "whole.npz").as_uri()
+    with pytest.raises(DataError):
+        start(SMALL, f"{url}#sha256={'0' * 64}")
+    with pytest.raises(ModelError, match="no sha256"):
+        start(SMALL, f"{url}#sha256=123")
+    network, words = start(SMALL, f"{url}#sha256={right}")
+    assert words == "all weights from whole.npz" and same(network, theirs)
+    shutil.move(tmp_path / "whole.npz", tmp_path / "away.npz")
+    assert same(start(SMALL, url, right)[0], theirs)  # from the cache
+
+
+@pytest.mark.parametrize(
+    ("init", "name"),
+    [
+        ("/home/me/private/weights.npz", "weights.npz"),
+        ("https://example.org/a/b.npz#sha256=00", "b.npz"),
+        ("default", "default"),
+    ],
+)
+def test_names_tell_no_places(init, name):
+    assert initial.display_name(init) == name

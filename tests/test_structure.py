@@ -9,10 +9,11 @@ from conftest import REPO
 
 PACKAGE = REPO / "colorcli"
 LAYERS = (
-    "errors", "native", "config", "lab", "bins", "losses", "backbones", "files", "download",
+    "errors", "native", "config", "settings", "lab", "bins", "losses", "backbones", "files", "download",
     "listing", "tfrecord", "interrupt", "pipeline", "icc", "metadata", "whole", "deep", "images", "metrics", "coco", "aging", "model",
     "packing", "model_dir", "engine", "colorizer", "dataset", "duplicates", "samples",
-    "prepare", "feed", "fused", "initial", "train", "predict",
+    "prepare", "feed", "fused", "devices", "partners", "schedule", "initial", "validation", "journal",
+    "checkpoints", "step", "train", "predict",
     "bootstrap", "protocols", "perceptual", "sources", "evaluate", "records", "page",
     "photographs", "graphs", "formats", "cards", "export", "report", "cli", "__main__",
 )  # fmt: skip

@@ -1,0 +1,98 @@
+"""Checkpoints of a run: everything that makes it go on as if nothing had happened."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from colorcli.errors import DataError, reason
+
+KEPT = 2
+
+
+class Checkpoints:
+    """The newest ``KEPT`` checkpoints of a run folder, each whole or not there."""
+
+    def __init__(self, folder: Path, parts: dict[str, Any]) -> None:
+        """``parts``: what a checkpoint holds, by name (networks, optimizers, variables)."""
+        self.folder = folder / "checkpoints"
+        self._parts = {name: part for name, part in parts.items() if part is not None}
+        self._checkpoint = tf.train.Checkpoint(**self._parts)
+        try:
+            self._manager = tf.train.CheckpointManager(
+                self._checkpoint, str(self.folder), max_to_keep=KEPT
+            )
+        except (OSError, tf.errors.OpError) as error:
+            raise DataError(f"{self.folder}: cannot be used: {reason(error)}") from None
+
+    def require_room(self) -> None:
+        """Raise ``DataError`` at once when the disk cannot hold what the run will keep."""
+        variables = [v for part in self._parts.values() for v in _variables(part)]
+        size = sum(math.prod(v.shape) * tf.as_dtype(v.dtype).size for v in variables)
+        present = sum(f.stat().st_size for f in self.folder.glob("*") if f.is_file())
+        needed = (KEPT + 1) * size - present
+        free = shutil.disk_usage(self.folder.parent).free
+        if free < needed:
+            raise DataError(
+                f"{self.folder.parent}: {free / 1e6:.0f} MB free, but checkpoints need "
+                f"{needed / 1e6:.0f} MB; make room or choose another -o"
+            )
+
+    @property
+    def present(self) -> bool:
+        """Whether there is any checkpoint."""
+        return bool(self._manager.checkpoints)
+
+    def restore(self) -> bool:
+        """Go back to the newest readable checkpoint; whether there was one.
+
+        Raises ``DataError`` when there are some and none fits.
+        """
+        known = self._manager.checkpoints
+        for path in reversed(known):
+            try:
+                self._checkpoint.restore(path).assert_existing_objects_matched()
+                return True
+            # What TensorFlow's reader raises on damaged bytes includes IndexError.
+            except (tf.errors.OpError, AssertionError, ValueError, LookupError):
+                continue
+        if known:
+            raise DataError(
+                f"{self.folder}: no checkpoint there fits this run; choose another -o, or remove "
+                "the folder to start anew"
+            )
+        return False
+
+    def save(self) -> None:
+        """Write one now. Raises ``DataError``; the one before stays."""
+        try:
+            self._manager.save()
+        except (OSError, tf.errors.OpError) as error:
+            self._sweep()
+            text = reason(error).split("[Op:")[0]
+            raise DataError(
+                f"{self.folder}: cannot be written ({text.strip()[:160]}); the last checkpoint is "
+                "intact: make room and repeat the command"
+            ) from None
+
+    def _sweep(self) -> None:
+        """Remove what a failed save left, to give its room back."""
+        kept = {Path(path).name for path in self._manager.checkpoints}
+        for path in self.folder.glob("ckpt-*"):
+            if path.name.split(".")[0] not in kept:
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
+
+
+def _variables(part: Any) -> list[Any]:
+    """Of a network or an optimizer; or the variable itself."""
+    if isinstance(part, keras.Model):
+        return part.weights
+    return part.variables if isinstance(part, keras.optimizers.Optimizer) else [part]

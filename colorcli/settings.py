@@ -1,0 +1,207 @@
+"""A frozen config by name: read from TOML, set by flags, checked, written back.
+
+Nested configs are flat here, because their fields' names differ: ``loss`` is ``model.loss``. In a
+file they are tables, ``[model]`` and ``[weights]``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import sys
+import typing
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from colorcli.errors import UsageError, reason
+
+Config = TypeVar("Config")
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """One field: where it sits (``table`` "" is the top), its type and its limits."""
+
+    name: str
+    table: str
+    type: Any
+    default: Any
+    limits: Mapping[str, Any]
+
+    @property
+    def path(self) -> str:
+        """The name as a TOML file spells it."""
+        return f"{self.table}.{self.name}" if self.table else self.name
+
+
+def settings(config: type) -> dict[str, Setting]:
+    """Every field of a config class and of the configs in it, by name."""
+    found: dict[str, Setting] = {}
+
+    def walk(cls: type, table: str) -> Iterator[Setting]:
+        hints = typing.get_type_hints(cls)
+        for f in dataclasses.fields(cls):
+            if dataclasses.is_dataclass(hints[f.name]):
+                yield from walk(hints[f.name], f.name)
+            else:
+                yield Setting(f.name, table, hints[f.name], f.default, f.metadata)
+
+    for setting in walk(config, ""):
+        found[setting.name] = setting
+    return found
+
+
+def _number(text: str, kind: type) -> Any:
+    try:
+        return kind(text)
+    except ValueError:
+        return text  # of the wrong type: ``checked`` says so
+
+
+def parse(setting: Setting, text: str) -> Any:
+    """The value of a flag's ``text``: ``128,96,64`` for widths, ``128:0.7,192:0.3`` for stages."""
+    if setting.type in (int, float):
+        return _number(text, setting.type)
+    if setting.type is str:
+        return text
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if setting.type == tuple[int, ...]:
+        return tuple(_number(part, int) for part in parts)
+    pairs = [part.partition(":")[::2] for part in parts]
+    return tuple((_number(size, int), _number(share or "1", float)) for size, share in pairs)
+
+
+_WORDS = {
+    int: "a whole number",
+    float: "a number",
+    str: "a text",
+    tuple[int, ...]: "a list of whole numbers",
+}
+
+
+def _typed(setting: Setting, value: Any) -> Any:
+    """``value`` as the setting's type, or None where it is of another."""
+
+    def whole(x: Any) -> bool:
+        return isinstance(x, int) and not isinstance(x, bool)
+
+    def real(x: Any) -> bool:
+        return (whole(x) or isinstance(x, float)) and math.isfinite(x)
+
+    many = isinstance(value, list | tuple) and len(value) > 0
+    if setting.type is int and whole(value):
+        return value
+    if setting.type is float and real(value):
+        return float(value)
+    if setting.type is str and isinstance(value, str):
+        return value
+    if setting.type == tuple[int, ...] and many and all(map(whole, value)):
+        return tuple(value)
+    if setting.type == tuple[tuple[int, float], ...] and many:
+        pairs = [tuple(p) if isinstance(p, list | tuple) else () for p in value]
+        if all(len(p) == 2 and whole(p[0]) and real(p[1]) for p in pairs):
+            return tuple((p[0], float(p[1])) for p in pairs)
+    return None
+
+
+def checked(setting: Setting, value: Any, origin: str) -> Any:
+    """``value`` as the setting's type; raises ``UsageError`` naming ``origin`` otherwise."""
+    typed = _typed(setting, value)
+    if typed is None:
+        kind = _WORDS.get(setting.type, "pairs of side and share")
+        raise UsageError(f"{origin}: {setting.path} must be {kind}, not {value!r}")
+    choices, least, most = (setting.limits.get(key) for key in ("choices", "least", "most"))
+    if choices and typed not in choices:
+        near = difflib.get_close_matches(str(typed), choices, 1)
+        hint = f"; did you mean {near[0]}?" if near else f"; known: {', '.join(choices)}"
+        raise UsageError(f"{origin}: {setting.path} {typed!r} is unknown{hint}")
+    numbers = [typed] if setting.type in (int, float) else []
+    if isinstance(typed, tuple):
+        numbers = [item[0] if isinstance(item, tuple) else item for item in typed]
+    for number in numbers:
+        if (least is not None and number < least) or (most is not None and number > most):
+            limits = " and ".join(
+                f"{word} {limit}"
+                for word, limit in (("at least", least), ("at most", most))
+                if limit is not None
+            )
+            raise UsageError(f"{origin}: {setting.path} must be {limits}, not {number}")
+    return typed
+
+
+def overridden(config: Config, values: Mapping[str, Any], origin: str) -> Config:
+    """``config`` with ``values`` by name put in; raises ``UsageError`` for one that cannot be."""
+    known = settings(type(config))
+    top: dict[str, Any] = {}
+    nested: dict[str, dict[str, Any]] = {}
+    for name, value in values.items():
+        setting = known[name]
+        place = nested.setdefault(setting.table, {}) if setting.table else top
+        place[name] = checked(setting, value, origin)
+    for table, inner in nested.items():
+        top[table] = dataclasses.replace(getattr(config, table), **inner)
+    return dataclasses.replace(config, **top)
+
+
+def read(path: str | Path, config: Config) -> Config:
+    """``config`` with the values of a TOML file put in.
+
+    Raises ``UsageError`` for a file that cannot be read, a key that is none (with the nearest
+    that is) and a value of the wrong type.
+    """
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        tables = tomllib.loads(Path(path).read_text("utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: {reason(error)}; --config needs a TOML file") from None
+    except ValueError as error:
+        raise UsageError(f"{path}: not TOML ({reason(error)})") from None
+    known = {setting.path: setting for setting in settings(type(config)).values()}
+    names = {setting.table for setting in known.values() if setting.table}
+    flat: dict[str, Any] = {}
+    for key, value in tables.items():
+        if key in names and isinstance(value, dict):
+            flat |= {f"{key}.{inner}": item for inner, item in value.items()}
+        else:
+            flat[key] = value
+    for key in flat:
+        if key in known:
+            continue
+        # A nested name at the top, too, is a near miss: loss for model.loss.
+        leaves = {p.rpartition(".")[2]: p for p in known}
+        leaf = key.rpartition(".")[2]
+        near = [leaves[leaf]] if leaf in leaves else difflib.get_close_matches(key, known, 1, 0.5)
+        near = near or [leaves[n] for n in difflib.get_close_matches(leaf, leaves, 1, 0.5)]
+        hint = f"; did you mean {near[0]}?" if near else "; --print-config shows them all"
+        raise UsageError(f"{path}: unknown key {key}{hint}")
+    return overridden(config, {known[key].name: v for key, v in flat.items()}, str(path))
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, str):
+        # TOML's basic strings take the escapes of JSON, but surrogates only as the real thing.
+        import json
+
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return repr(value)
+
+
+def write(config: Any) -> str:
+    """The config as TOML, each value with its help: what ``read`` reads back."""
+    tables: dict[str, list[str]] = {}
+    for setting in settings(type(config)).values():
+        holder = getattr(config, setting.table) if setting.table else config
+        line = f"{setting.name} = {_toml(getattr(holder, setting.name))}"
+        choices = setting.limits.get("choices")
+        note = f"{setting.limits['help']}{' ' + ' | '.join(choices) if choices else ''}"
+        tables.setdefault(setting.table, []).append(f"{line}  # {note}")
+    parts = ["\n".join(tables.pop("", []))]
+    parts += [f"[{table}]\n" + "\n".join(lines) for table, lines in tables.items()]
+    return "\n\n".join(parts) + "\n"

@@ -1,0 +1,73 @@
+"""The pictures that judge a run: a fixed set, scored beside doing nothing, and a panel to look at."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import keras
+import numpy as np
+import tensorflow as tf
+
+from colorcli import dataset
+from colorcli.config import TrainConfig
+from colorcli.dataset import Dataset
+from colorcli.lab import join, neutral, plane
+from colorcli.losses import LOSSES
+from colorcli.metrics import psnr
+
+BATCH = 16
+LINE = 4  # white pixels between the pictures of a panel
+
+
+class Validation:
+    """``config.val_images`` pictures of the validation split at the model's own size.
+
+    ``gray_psnr`` is the score of doing nothing in dB; NaN where there are no pictures.
+    """
+
+    def __init__(self, data: Dataset, config: TrainConfig, prior: np.ndarray) -> None:
+        size = config.model.size
+        pictures = itertools.islice(dataset.photographs(data, "val"), config.val_images)
+        self.truth = [cv2.resize(p, (size, size), interpolation=cv2.INTER_AREA) for p in pictures]
+        self.gray = [neutral(t) for t in self.truth]
+        self.lightness = [plane(g)[..., None] for g in self.gray]
+        self.gray_psnr = self._score([np.zeros((1, 1, 2), np.float32)] * len(self.truth))
+        self._decode, self._log_prior = LOSSES[config.model.loss].decode, np.log(prior)
+
+    def _score(self, predicted: list[np.ndarray]) -> float:
+        if not self.truth:
+            return float("nan")
+        shown = (join(g, ab, np.uint8) for g, ab in zip(self.gray, predicted, strict=True))
+        return float(np.mean([psnr(t, s) for t, s in zip(self.truth, shown, strict=True)]))
+
+    def predictor(self, network: keras.Model) -> Callable[[Any], Any]:
+        """ab of a batch of L by ``network``, compiled."""
+        return tf.function(
+            lambda x: self._decode(network(x, training=False), 1.0, 0.0, self._log_prior),
+            reduce_retracing=True,
+        )
+
+    def predicted(
+        self, predict: Callable[[Any], Any], count: int | None = None
+    ) -> list[np.ndarray]:
+        """ab (s, s, 2) of each picture, or of the first ``count``."""
+        inputs = self.lightness[:count]
+        parts = (inputs[i : i + BATCH] for i in range(0, len(inputs), BATCH))
+        return [ab for part in parts for ab in predict(np.stack(part)).numpy()]
+
+    def score(self, predict: Callable[[Any], Any]) -> float:
+        """Mean PSNR in dB of the coloured pictures."""
+        return self._score(self.predicted(predict))
+
+    def panel(self, predict: Callable[[Any], Any], count: int) -> np.ndarray | None:
+        """sRGB (H, W, 3) uint8 of the first pictures, a row each: gray, predicted, truth."""
+        none, rows = np.zeros((1, 1, 2), np.float32), []
+        shown = self.predicted(predict, count)
+        for gray, ab, truth in zip(self.gray, shown, self.truth, strict=False):
+            line = np.full((len(gray), LINE, 3), 255, np.uint8)
+            row = [join(gray, none, np.uint8), line, join(gray, ab, np.uint8), line, truth]
+            rows += [np.hstack(row), np.full((LINE, 3 * len(gray) + 2 * LINE, 3), 255, np.uint8)]
+        return np.vstack(rows[:-1]) if rows else None

@@ -1,0 +1,74 @@
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from colorcli.config import LossWeights
+from colorcli.errors import ModelError
+from colorcli.losses import LOSSES
+from colorcli.partners import PARTNERS, Critic, Features
+
+
+@pytest.fixture(scope="module")
+def scene():
+    lightness = tf.random.stateless_uniform((4, 64, 64, 1), [1, 2], 20, 80)
+    ab = tf.random.stateless_uniform((4, 16, 16, 2), [3, 4], -30, 30)
+    return lightness, ab
+
+
+def test_losses_name_partners_that_exist():
+    assert {loss.partner for loss in LOSSES.values() if loss.partner} == set(PARTNERS)
+
+
+def test_features_see_colour(scene, small_model):
+    features = Features(LossWeights(features=str(small_model), perceptual=2.0))
+    lightness, ab = scene
+    same, logs = features.judge(lightness, ab, ab)
+    assert float(same) == 0 == float(logs["features"])
+    predicted = tf.Variable(0.5 * ab)
+    with tf.GradientTape() as tape:
+        value, logs = features.judge(lightness, ab, predicted)
+    gray, _ = features.judge(lightness, ab, 0 * ab)
+    assert 0 < float(value) < float(gray)
+    assert float(value) == pytest.approx(2 * float(logs["features"]), rel=1e-5)
+    slope = tape.gradient(value, predicted)
+    assert np.isfinite(slope).all() and float(tf.norm(slope)) > 0
+    assert not features.learn(lightness, ab, predicted, 1) and features.network is None
+
+
+def test_features_need_the_right_backbone(tmp_path):
+    np.savez(tmp_path / "other.npz", x=np.zeros(3))
+    with pytest.raises(ModelError, match="no array named"):
+        Features(LossWeights(features=str(tmp_path / "other.npz")))
+
+
+def test_the_critic_learns_what_is_true_and_stays_finite(scene):
+    keras.utils.set_random_seed(0)
+    critic = Critic(LossWeights(critic_rate=1e-3))
+    lightness, ab = scene
+    step = tf.function(lambda: critic.learn(lightness, ab, 0.2 * ab, 1)["critic"])
+    losses = [float(step()) for _ in range(60)]
+    assert np.isfinite(losses).all() and losses[-1] < 0.8 * losses[0]
+    fooled, logs = critic.judge(lightness, ab, ab)
+    caught, _ = critic.judge(lightness, ab, 0.2 * ab)
+    assert float(fooled) < float(caught)
+    assert float(fooled) == pytest.approx(0.003 * float(logs["fooling"]), rel=1e-5)
+
+
+def test_the_penalty_flattens_the_critic(scene):
+    lightness, ab = scene
+
+    def steepness(penalty):
+        keras.utils.set_random_seed(0)
+        critic = Critic(dataclasses.replace(LossWeights(critic_rate=1e-3), penalty=penalty))
+        step = tf.function(lambda: critic.learn(lightness, ab, 0.2 * ab, 1))
+        for _ in range(40):
+            step()
+        with tf.GradientTape() as tape:
+            tape.watch(ab)
+            score = tf.reduce_sum(tf.reduce_mean(critic._patches(lightness, ab), (1, 2, 3)))
+        return float(tf.norm(tape.gradient(score, ab)))
+
+    assert steepness(100.0) < 0.7 * steepness(0.0)
