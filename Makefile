@@ -21,7 +21,10 @@ demo: setup  ## colour a few photographs and say where they are
 	@echo "gray: demo/gray   coloured: demo/colour"
 
 test: setup  ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not slow"
+
+slow: setup  ## run the long tests: exports in every format, killed and resumed runs
+	$(BIN)/python -m pytest -m slow
 
 lint: setup  ## check style
 	$(BIN)/ruff check .
@@ -41,4 +44,4 @@ docs: setup  ## write the help of every command into docs/commands.md
 bench: setup  ## measure speed and memory
 	$(BIN)/python benchmarks/speed.py
 
-.PHONY: help setup demo test lint format completions docs bench
+.PHONY: help setup demo test slow lint format completions docs bench

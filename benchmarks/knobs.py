@@ -19,16 +19,15 @@ import numpy as np
 from colorcli import images
 from colorcli.colorizer import Colorizer
 from colorcli.config import EvalConfig, Knobs
-from colorcli.evaluate import _is_gray, from_files, squash
 from colorcli.files import find
 from colorcli.lab import join, neutral
-from colorcli.metrics import METRICS
-
-METRIC_NAMES = ("psnr", "cf", "cf_abs")
+from colorcli.metrics import View, psnr
+from colorcli.protocols import squash
 
 
 def scores(truth: np.ndarray, shown: np.ndarray) -> list[float]:
-    return [METRICS[name](truth, shown) for name in METRIC_NAMES]
+    view = View(shown)
+    return [psnr(truth, shown), view.cf, view.cf_abs]
 
 
 def main() -> None:
@@ -50,9 +49,13 @@ def main() -> None:
     paths = [s.path for s in find(options.photos, images.READABLE, recursive=True).sources]
     random.Random(0).shuffle(paths)
     truths: list[np.ndarray] = []
-    for _, rgb in from_files(paths, []):
-        truth = squash(rgb, EvalConfig.size)
-        if not _is_gray(truth, EvalConfig.min_chroma):
+    for path in paths:
+        picture = images.read(path)
+        if picture.rgb is None:
+            continue
+        truth = squash(picture.rgb, EvalConfig.size)
+        ab = View(truth).lab[..., 1:]
+        if np.hypot(ab[..., 0], ab[..., 1]).mean() >= EvalConfig.min_chroma:
             truths.append(truth)
         if len(truths) == options.limit:
             break

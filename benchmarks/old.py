@@ -21,10 +21,10 @@ import numpy as np
 from colorcli import images
 from colorcli.colorizer import Colorizer
 from colorcli.config import EvalConfig, Knobs
-from colorcli.evaluate import squash
 from colorcli.files import find
 from colorcli.lab import join, neutral, rgb_to_lab
 from colorcli.metrics import psnr
+from colorcli.protocols import squash
 
 Random = np.random.Generator
 NONE = np.zeros((1, 1, 2), np.float32)

@@ -11,7 +11,7 @@ import gc
 import os
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Optional
 
@@ -331,103 +331,191 @@ def _summary(counts: dict[str, int], finished: list[str], results: int, seconds:
     report.say(f"colorize: {', '.join(parts)} in {seconds:.1f} s{rate}")
 
 
-def _prepare(paths: list[str], output: str, config: PrepareConfig, source: dict[str, Any],
-             seed: int, json: bool, quiet: bool) -> None:  # fmt: skip
+def _prepare(
+    paths: Iterable[str],
+    output: str,
+    config: PrepareConfig,
+    source: dict[str, Any],
+    json: bool,
+    quiet: bool,
+    missing: tuple[str, ...] = (),
+) -> None:
     from colorcli.prepare import prepare
 
-    native.tensorflow()
     with report.progress("preparing", quiet) as bar:
-        result = prepare(paths, output, config, source=source, seed=seed, progress=bar)
+        result = prepare(paths, output, config, source=source, missing=missing, progress=bar)
     for entry in result.broken:
         report.say(f"colorize: {entry['path']}: left out: {entry['reason']}")
     if json:
         report.emit(result)
     elif not quiet:
+        if config.val_fraction and not result.counts["val"]:
+            report.say(f"colorize: {output}: no photograph fell to validation; try --val-fraction")
         dropped = "".join(f", {count} {why}" for why, count in result.dropped.items())
+        resumed = f" ({result.resumed} of them done before)" if result.resumed else ""
         report.say(
-            f"colorize: {output}: {result.counts['train']} to train, {result.counts['val']} to validate{dropped}"
+            f"colorize: {output}: {result.counts['train']} to train, {result.counts['val']} to "
+            f"validate{dropped}{resumed}; {result.bytes / 1e6:.0f} MB; left out: {result.report}"
         )
 
 
 Output = Annotated[str, typer.Option("--output", "-o", help="Folder to make.", show_default=False)]
 Size = Annotated[int, typer.Option(min=32, help="Short side of the stored pictures, in pixels.")]
-ValFraction = Annotated[float, typer.Option(min=0, max=1, help="Share kept for validation.")]
+MinSide = Annotated[int, typer.Option(min=1, help="Leave out pictures with a shorter side.")]
 MinChroma = Annotated[float, typer.Option(min=0, help="Mean chroma below which one is gray.")]
+MinSpread = Annotated[
+    float,
+    typer.Option(min=0, help="Spread of colours below which one of a single hue is toned (sepia)."),
+]
+Distance = Annotated[
+    int,
+    typer.Option(
+        "--duplicate-distance", min=-1, max=16,
+        help="Bits of 64 in which copies may differ; -1: only equal files are copies.",
+    ),
+]  # fmt: skip
+ValFraction = Annotated[float, typer.Option(min=0, max=1, help="Share kept for validation.")]
 Limit = Annotated[int, typer.Option(min=0, help="At most this many, by chance; 0: all.")]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same result.")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes; 0: one for each core.")]
 
 
-def _drawn(paths: list[str], limit: int, seed: int) -> list[str]:
-    import random
-
-    return paths if not limit or limit >= len(paths) else random.Random(seed).sample(paths, limit)
-
-
 @prepare_app.command("folder")
 def prepare_folder(
-    inputs: Annotated[list[str], typer.Argument(help="Photographs, folders or globs.")],
     output: Output,
+    inputs: Annotated[
+        Optional[list[str]],
+        typer.Argument(help="Photographs, folders or globs.", show_default=False),
+    ] = None,
     recursive: Recursive = False,
+    files_from: Annotated[
+        Optional[str], typer.Option(help="Read names from this file, or - for stdin.")
+    ] = None,
+    nul: Annotated[bool, typer.Option("--null", "-0", help="Those names end in NUL.")] = False,
     size: Size = PrepareConfig.size,
-    val_fraction: ValFraction = PrepareConfig.val_fraction,
+    min_side: MinSide = PrepareConfig.min_side,
     min_chroma: MinChroma = PrepareConfig.min_chroma,
-    limit: Limit = 0,
-    seed: Seed = 0,
+    min_spread: MinSpread = PrepareConfig.min_spread,
+    duplicate_distance: Distance = PrepareConfig.duplicate_distance,
+    val_fraction: ValFraction = PrepareConfig.val_fraction,
+    limit: Limit = PrepareConfig.limit,
+    seed: Seed = PrepareConfig.seed,
     workers: Workers = PrepareConfig.workers,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Any photographs: files, folders, globs."""
+    """Any photographs: files, folders, globs. The same command resumes."""
+    if not inputs and files_from is None:
+        raise UsageError("no photographs given; name files, folders or globs, or --files-from")
     from colorcli import images
-    from colorcli.files import find
+    from colorcli.files import stream
+    from colorcli.listing import read_names
 
-    found = find(inputs, images.READABLE, recursive=recursive)
-    for name, message in found.failures:
-        report.say(f"colorize: {name}: {message}")
-    paths = _drawn([str(source.path) for source in found.sources], limit, seed)
+    failures = 0
+
+    def names() -> Iterable[str]:
+        nonlocal failures
+        listed = read_names(files_from, nul) if files_from is not None else ()
+        for source in stream(inputs or [], images.READABLE, listed=listed, recursive=recursive):
+            if source.error:
+                failures += 1
+                report.say(f"colorize: {source.path}: {source.error}")
+            else:
+                yield source.path
+
     config = PrepareConfig(
-        size=size, val_fraction=val_fraction, min_chroma=min_chroma, workers=workers
-    )
-    _prepare(paths, output, config, {"kind": "folder", "inputs": inputs}, seed, json, quiet)
-    if found.failures:
+        size=size, min_side=min_side, min_chroma=min_chroma, min_spread=min_spread,
+        duplicate_distance=duplicate_distance, val_fraction=val_fraction, limit=limit, seed=seed,
+        workers=workers,
+    )  # fmt: skip
+    source = {"kind": "folder", "inputs": inputs or [], "files_from": files_from}
+    _prepare(names(), output, config, source, json, quiet)
+    if failures:
         raise typer.Exit(ExitCode.PARTIAL)
+
+
+@contextlib.contextmanager
+def _bytes_bar(label: str, quiet: bool) -> Iterator[Any]:
+    """A progress bar in megabytes for a core function that counts bytes."""
+    with report.progress(f"{label} (MB)", quiet) as bar:
+        yield bar and (lambda done, total: bar(round(done / 1e6), round(total / 1e6)))
 
 
 @prepare_app.command("coco")
 def prepare_coco(
     output: Output,
     root: Annotated[str, typer.Option(help="Holds SPLIT/ and annotations/.")] = ".",
-    split: Annotated[str, typer.Option(help="Folder of photographs below the root.")] = "train2017",
+    split: Annotated[
+        str, typer.Option(help="Folder of photographs below the root: train2017, val2017, yours.")
+    ] = "train2017",
     annotations: Annotated[
         Optional[str], typer.Option(help="[default: ROOT/annotations/instances_SPLIT.json]")
     ] = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch and unpack what the root lacks; resumes.")
+    ] = False,
+    remove_archives: Annotated[
+        bool, typer.Option("--remove-archives", help="Delete each archive once it is unpacked.")
+    ] = False,
+    base_url: Annotated[
+        Optional[str],
+        typer.Option(envvar="COLORIZE_COCO_URL", help="Mirror with zips/ and annotations/."),
+    ] = None,
     category: Annotated[str, typer.Option(help="Only these, by name or id: person,dog")] = "",
+    match: Annotated[
+        Literal["any", "all"], typer.Option(help="Show any, or all, of those categories.")
+    ] = "any",
+    ignore_crowds: Annotated[
+        bool, typer.Option("--ignore-crowds", help="A crowd (iscrowd) shows no category.")
+    ] = False,
+    license: Annotated[
+        str, typer.Option(help="Only photographs under these licence ids: 4,5")
+    ] = "",
     size: Size = PrepareConfig.size,
-    val_fraction: ValFraction = PrepareConfig.val_fraction,
+    min_side: MinSide = PrepareConfig.min_side,
     min_chroma: MinChroma = PrepareConfig.min_chroma,
-    limit: Limit = 0,
-    seed: Seed = 0,
+    min_spread: MinSpread = PrepareConfig.min_spread,
+    duplicate_distance: Distance = PrepareConfig.duplicate_distance,
+    val_fraction: ValFraction = PrepareConfig.val_fraction,
+    limit: Limit = PrepareConfig.limit,
+    seed: Seed = PrepareConfig.seed,
     workers: Workers = PrepareConfig.workers,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """COCO: photographs that an annotation file names."""
-    from colorcli.coco import select
+    """COCO: photographs that an annotation file names. The same command resumes."""
+    licenses = _items(license)
+    if not all(item.isdecimal() for item in licenses):
+        raise UsageError(f"--license {license}: licences are named by their ids, such as 4,5")
+    from colorcli import coco
 
-    chosen = select(
+    if download:
+        coco.obtain(
+            root, split, base_url=base_url or coco.BASE_URL, keep=not remove_archives,
+            progress=lambda label: _bytes_bar(label, quiet),
+        )  # fmt: skip
+    chosen = coco.select(
         annotations or f"{root}/annotations/instances_{split}.json", Path(root) / split,
-        [name.strip() for name in category.split(",") if name.strip()],
+        coco.Filter(_items(category), match, not ignore_crowds, tuple(map(int, licenses))),
     )  # fmt: skip
     if chosen.missing:
         report.say(
             f"colorize: {len(chosen.missing)} photographs are not on disk, e.g. {chosen.missing[0]}"
         )
     config = PrepareConfig(
-        size=size, val_fraction=val_fraction, min_chroma=min_chroma, workers=workers
-    )
-    source = {"kind": "coco", "split": split, "category": category, "missing": len(chosen.missing)}
-    _prepare(_drawn(list(chosen.paths), limit, seed), output, config, source, seed, json, quiet)
+        size=size, min_side=min_side, min_chroma=min_chroma, min_spread=min_spread,
+        duplicate_distance=duplicate_distance, val_fraction=val_fraction, limit=limit, seed=seed,
+        workers=workers,
+    )  # fmt: skip
+    source = {
+        "kind": "coco", "split": split, "category": category, "match": match,
+        "ignore_crowds": ignore_crowds, "license": license,
+    }  # fmt: skip
+    _prepare(chosen.paths, output, config, source, json, quiet, chosen.missing)
+
+
+def _items(text: str) -> tuple[str, ...]:
+    return tuple(item.strip() for item in text.split(",") if item.strip())
 
 
 def _overridden(config: Any, **values: Any) -> Any:
@@ -449,7 +537,12 @@ def train(
     ] = None,
     init: Annotated[
         Optional[str],
-        typer.Option(help="Start from: model name or folder, backbone weights .npz, or none."),
+        typer.Option(
+            help="Start from: model name or folder, backbone weights .npz, its URL, or none."
+        ),
+    ] = None,
+    init_sha256: Annotated[
+        Optional[str], typer.Option(help="Checksum of a URL's file; or write URL#sha256=HEX.")
     ] = None,
     backbone: Annotated[Optional[Literal[BACKBONE_NAMES]], typer.Option()] = None,  # type: ignore[valid-type]
     loss: Annotated[Optional[Literal[LOSS_NAMES]], typer.Option()] = None,  # type: ignore[valid-type]
@@ -466,6 +559,9 @@ def train(
     backbone_rate: Annotated[
         Optional[float], typer.Option(help="Of the backbone, released.")
     ] = None,
+    release_from: Annotated[
+        Optional[int], typer.Option(min=0, help="First backbone block that learns; 0: all.")
+    ] = None,
     frozen: Annotated[
         Optional[float], typer.Option(min=0, max=1, help="Share of the run, backbone frozen.")
     ] = None,
@@ -473,6 +569,9 @@ def train(
         Optional[float], typer.Option(min=0, max=1, help="Share of pictures aged.")
     ] = None,
     regression: Annotated[Optional[float], typer.Option(help="Weight of the ab error.")] = None,
+    log_regression: Annotated[
+        Optional[float], typer.Option(min=0, help="Weight of the log of each picture's error.")
+    ] = None,
     rebalance: Annotated[
         Optional[float], typer.Option(min=0, max=1, help="λ of rebalancing: 1 none, 0 full.")
     ] = None,
@@ -486,11 +585,13 @@ def train(
     """Train a model on a prepared data set; the same command resumes."""
     base = PRESETS[preset]
     config = _overridden(
-        base, init=init, train_size=train_size, batch=batch, epochs=epochs, steps=steps,
+        base, init=init, init_sha256=init_sha256, release_from=release_from, train_size=train_size, batch=batch, epochs=epochs, steps=steps,
         minutes=minutes, rate=rate, released_rate=released_rate, backbone_rate=backbone_rate,
         frozen=frozen, augment=augment, seed=seed,
         model=_overridden(base.model, backbone=backbone, loss=loss, size=size),
-        weights=_overridden(base.weights, regression=regression, rebalance=rebalance),
+        weights=_overridden(
+            base.weights, regression=regression, log_regression=log_regression, rebalance=rebalance
+        ),
     )  # fmt: skip
     if print_config:
         report.emit(config)

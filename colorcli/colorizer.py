@@ -67,7 +67,7 @@ class Colorizer:
             raise UsageError(f"unknown device {device!r}; known: {', '.join(DEVICES)}")
         # OpenCV makes its Lab tables, 0.1 s of work, at the first conversion: meanwhile.
         nothing = np.zeros((1, 1), np.uint8), np.zeros((1, 1, 2), np.float32)
-        threading.Thread(target=join, args=nothing).start()
+        threading.Thread(target=join, args=nothing).start()  # a daemon would abort an early exit
         self.folder, self._first = open_model(model, device)
         self.knobs = knobs
         self._idle: SimpleQueue[Engine] = SimpleQueue()

@@ -22,7 +22,7 @@ class ModelConfig:
 
     backbone: str = "efficientnet-lite0"
     loss: str = "classification"
-    size: int = 128
+    size: int = 192
     decoder: tuple[int, ...] = (128, 96, 64)
 
     @classmethod
@@ -49,15 +49,25 @@ class Knobs:
 
 @dataclass(frozen=True)
 class PrepareConfig:
-    """How photographs become training shards."""
+    """Which photographs are kept and how they become training shards.
+
+    Colours are judged on the picture reduced to about 64 pixels, in CIE Lab. ``min_chroma``: a
+    mean √(a²+b²) below it is near-gray. ``min_spread``: a picture of one hue (the mean (a, b) at
+    least 0.95 of the mean chroma long) whose colours lie closer than this, as root mean square,
+    to the mean colour of their lightness is toned: sepia, cyanotype, a faded print.
+    """
 
     size: int = 256  # short side in pixels; larger pictures are shrunk to it, smaller ones kept
     min_side: int = 64
-    min_chroma: float = 3.0  # mean √(a²+b²) below which a photograph counts as near-gray
+    min_chroma: float = 3.0
+    min_spread: float = 2.0
+    duplicate_distance: int = 4  # bits of 64 in which near copies differ; −1: only equal files
     val_fraction: float = 0.02
     shard_images: int = 1024
-    quality: int = 95
-    workers: int = 0  # 0: one for each core
+    quality: int = 95  # of the stored JPEG, without chroma subsampling
+    limit: int = 0  # at most this many, drawn by ``seed``; 0: all
+    seed: int = 0
+    workers: int = 0  # 0: one for each core; no influence on the result
 
 
 @dataclass(frozen=True)
@@ -65,6 +75,7 @@ class LossWeights:
     """Weights inside the losses; each loss reads only its own."""
 
     regression: float = 10.0  # of the expected-ab term beside the cross-entropy
+    log_regression: float = 0.3  # of the mean log of each picture's error: what PSNR averages
     rebalance: float = 1.0  # λ of class rebalancing: 1 none, 1/2 the paper's, 0 full
 
 
@@ -75,15 +86,19 @@ class TrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     weights: LossWeights = field(default_factory=LossWeights)
     init: str = "default"
-    train_size: int = 128
+    init_sha256: str = ""  # of the file, where init is a URL without its own #sha256=
+    train_size: int = 192
     batch: int = 32
     epochs: int = 12
     steps: int = 0  # overrides epochs when positive
     minutes: float = 0.0  # when positive, the run is this long instead, and not reproducible
     optimizer: str = "adamw"
     rate: float = 2e-3
-    backbone_rate: float = 2e-4
-    frozen: float = 0.25  # share of the run during which the backbone keeps its weights
+    backbone_rate: float = 3e-4
+    # First backbone block that ever learns; 0: all do. The early ones work at high resolution, cost
+    # half of the backward pass and know edges already.
+    release_from: int = 5
+    frozen: float = 0.0  # share of the run during which the backbone keeps its weights
     released_rate: float = 1e-3  # of the decoder, once the backbone is released
     warmup: int = 200
     weight_decay: float = 1e-4
@@ -101,6 +116,8 @@ PRESETS: dict[str, TrainConfig] = {
     "baseline": TrainConfig(
         model=ModelConfig(backbone="plain", loss="mse", size=128, decoder=(128, 64, 32)),
         init="none",
+        train_size=128,
+        release_from=0,
         optimizer="adam",
         rate=1e-3,
         frozen=0.0,

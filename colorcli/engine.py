@@ -36,7 +36,8 @@ class Engine(Protocol):
         """The same network for another thread."""
 
 
-def _interpreter(path: Path) -> Any:
+def open_interpreter(path: Path) -> Any:
+    """A one-thread LiteRT interpreter of ``path``; what its runtime raises passes through."""
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:  # no wheel for this platform
@@ -66,7 +67,7 @@ class LiteRT:
         self._path = Path(path)
         try:
             with contextlib.nullcontext() if LiteRT._announced else native.quiet():
-                self._run = _interpreter(self._path)
+                self._run = open_interpreter(self._path)
                 self._run.allocate_tensors()
             LiteRT._announced = True
             signature = self._run.get_signature_runner()

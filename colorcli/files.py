@@ -194,6 +194,50 @@ def _without_results(sources: list[Source], identity: _Identity) -> tuple[list[S
     return [s for s in sources if s.path not in results], sorted(results)
 
 
+def stream(
+    inputs: Iterable[str],
+    suffixes: Iterable[str],
+    *,
+    listed: Iterable[str] = (),
+    recursive: bool = False,
+    leave_out: str | None = None,
+) -> Iterator[Source]:
+    """What ``find`` finds, as it is met and as often: for a million photographs.
+
+    An input that names none comes as a source with an error. Never raises.
+    """
+    known = frozenset(suffixes)
+    leave_out = leave_out and os.path.realpath(leave_out)
+
+    def named(text: str, literal: bool) -> Iterator[Source]:
+        if text == STREAM and not literal:
+            yield Source(STREAM, "stdin")
+        elif os.path.isdir(text):
+            empty = True
+            for source in _walk(text, known, recursive, leave_out):
+                empty = False
+                yield source
+            if empty:
+                hint = "" if recursive else "; -r looks into folders below it"
+                yield Source(text, text, f"no photographs in this folder{hint}")
+        elif os.path.exists(text):
+            yield Source(text, os.path.basename(text))
+        elif os.path.islink(text):
+            yield Source(text, text, "a link that leads nowhere; check what it points to")
+        elif not literal and glob.has_magic(text):
+            hits = _matches(text, known)
+            yield from hits or [Source(text, text, "no file matches this pattern")]
+        else:
+            yield Source(text, text, "no such file or folder; check the path")
+
+    for literal, texts in ((False, inputs), (True, listed)):
+        for text in texts:
+            try:
+                yield from named(text, literal)
+            except (OSError, ValueError) as error:
+                yield Source(text, text, f"{reason(error)}; check the path")
+
+
 def find(
     inputs: Sequence[str],
     suffixes: Iterable[str],
@@ -210,40 +254,14 @@ def find(
     below an input folder, and ``NAME-color.*`` is left out when its ``NAME.*`` is an input too.
     Never raises: an input that names nothing becomes an entry with an error.
     """
-    known = frozenset(suffixes)
     identity = _Identity()
     sources: dict[str, Source] = {}
-    leave_out = leave_out and os.path.realpath(leave_out)
-
-    def add(found: Iterable[Source]) -> int:
-        count = 0
-        for source in found:
-            count += 1
-            sources.setdefault(identity(source.path), source)
-        return count
-
-    def fail(text: str, message: str) -> None:
-        sources.setdefault(f"\0{text}", Source(text, text, message))
-
-    for literal, text in [*((False, i) for i in inputs), *((True, i) for i in listed)]:
-        try:
-            if text == STREAM and not literal:
-                sources.setdefault(STREAM, Source(STREAM, "stdin"))
-            elif os.path.isdir(text):
-                if not add(_walk(text, known, recursive, leave_out)):
-                    hint = "" if recursive else "; -r looks into folders below it"
-                    fail(text, f"no photographs in this folder{hint}")
-            elif os.path.exists(text):
-                add([Source(text, os.path.basename(text))])
-            elif os.path.islink(text):
-                fail(text, "a link that leads nowhere; check what it points to")
-            elif not literal and glob.has_magic(text):
-                if not add(_matches(text, known)):
-                    fail(text, "no file matches this pattern")
-            else:
-                fail(text, "no such file or folder; check the path")
-        except (OSError, ValueError) as error:
-            fail(text, f"{reason(error)}; check the path")
+    for source in stream(inputs, suffixes, listed=listed, recursive=recursive, leave_out=leave_out):
+        if source.error is not None:
+            key = f"\0{source.path}"
+        else:
+            key = STREAM if source.path == STREAM else identity(source.path)
+        sources.setdefault(key, source)
     kept, results = _without_results(list(sources.values()), identity)
     return Found(tuple(kept), tuple(results))
 

@@ -182,10 +182,10 @@ def _write_litert(
 
 
 def _open_litert(path: Path) -> Run:
-    from colorcli.engine import _interpreter
+    from colorcli.engine import open_interpreter
 
     with native.quiet():
-        interpreter = _interpreter(path)
+        interpreter = open_interpreter(path)
         interpreter.allocate_tensors()
     runner = interpreter.get_signature_runner()
     return lambda feed: {name: np.array(out) for name, out in runner(**feed).items()}

@@ -190,3 +190,11 @@ def _conversion(profile: bytes) -> Conversion:
         )
     except Exception:  # damaged profiles raise nearly anything, in Little CMS too
         return Conversion()
+
+
+def srgb(image: Image.Image) -> Image.Image:
+    """An RGB or CMYK Pillow image as 8-bit RGB in sRGB, by its own profile where that is usable."""
+    convert = conversion(image.info.get("icc_profile"))
+    if convert.flat and convert.space.strip() == image.mode:
+        return convert.flat(image)
+    return image if image.mode == "RGB" else image.convert("RGB")

@@ -25,8 +25,8 @@ XYZ_FROM_RGB = np.array(
     ]
 )
 # Rows and columns scaled so that white is (1, 1, 1) on both sides.
-_F_FROM_RGB = XYZ_FROM_RGB / WHITE[:, None]
-_RGB_FROM_F = np.linalg.inv(_F_FROM_RGB)
+F_FROM_RGB = XYZ_FROM_RGB / WHITE[:, None]
+_RGB_FROM_F = np.linalg.inv(F_FROM_RGB)
 _EPSILON, _KAPPA, _OFFSET = 0.008856, 7.787, 16.0 / 116.0
 
 # Pixels of one strip in whole-photograph work: its planes fit the caches, and its products are too
@@ -58,7 +58,7 @@ def rgb_to_lab(rgb: Any, xp: Any = np) -> Any:
         rgb = np.asarray(rgb)
         if rgb.dtype.kind != "f":
             raise TypeError(f"rgb_to_lab takes floats in 0…1, not {rgb.dtype}")
-    t = xp.matmul(srgb_linear(rgb, xp), _constant(_F_FROM_RGB, xp, rgb))
+    t = xp.matmul(srgb_linear(rgb, xp), _constant(F_FROM_RGB, xp, rgb))
     f = xp.where(t > _EPSILON, xp.maximum(t, _EPSILON) ** (1 / 3), _KAPPA * t + _OFFSET)
     fx, fy, fz = f[..., 0], f[..., 1], f[..., 2]
     return xp.stack([116.0 * fy - 16.0, 500.0 * (fx - fy), 200.0 * (fy - fz)], axis=-1)

@@ -70,7 +70,11 @@ def _table() -> Any:
 
 
 def _cross_entropy(target: Any, output: Any, weights: LossWeights, prior: Any) -> Any:
-    """Soft-bin cross-entropy plus λ times the squared error of the expected ab (over 110)."""
+    """Soft-bin cross-entropy, plus the squared error of the expected ab (over 110) by its weight.
+
+    ``log_regression`` adds the log of each picture's mean squared error: PSNR is such a log, and
+    its mean over pictures is what models are compared by.
+    """
     ab, soft = target
     soft = ops.cast(soft, output.dtype)
     log_p = ops.log_softmax(output, axis=-1)
@@ -79,9 +83,12 @@ def _cross_entropy(target: Any, output: Any, weights: LossWeights, prior: Any) -
         w = ops.convert_to_tensor(bins.rebalance(prior, weights.rebalance))
         entropy = entropy * ops.matmul(soft, w[:, None])[..., 0]
     loss = ops.mean(entropy)
-    if weights.regression:
+    if weights.regression or weights.log_regression:
         expected = ops.matmul(ops.exp(log_p), bins.centres())
-        loss = loss + weights.regression * ops.mean(ops.square((expected - ab) / AB_MAX))
+        error = ops.mean(ops.square((expected - ab) / AB_MAX), axis=(1, 2, 3))
+        loss = loss + weights.regression * ops.mean(error)
+        # 1e-4 is an error of one ab unit: below it, nothing is left to gain.
+        loss = loss + weights.log_regression * ops.mean(ops.log(error + 1e-4))
     return loss
 
 

@@ -122,9 +122,8 @@ def from_prepared(
     folder: Path | str, split: str = "val", *, limit: int = 0, seed: int = 0
 ) -> Selection:
     """The split of a prepared data set. Raises ``DataError`` when it is damaged or empty."""
-    from colorcli import dataset, native
+    from colorcli import dataset
 
-    native.tensorflow()
     data = dataset.load(folder)
     if split not in data.shards:
         raise UsageError(f"{folder}: no split {split!r}; known: {', '.join(data.shards)}")
@@ -143,10 +142,10 @@ def from_coco(
     seed: int = 0,
 ) -> Selection:
     """Photographs of a COCO split. Raises ``DataError`` when none of them is on disk."""
-    from colorcli.coco import select
+    from colorcli import coco
 
     path = annotations or root / "annotations" / f"instances_{split}.json"
-    chosen = select(path, root / split, categories)
+    chosen = coco.select(path, root / split, coco.Filter(tuple(categories)))
     if not chosen.paths:
         raise DataError(f"{root / split}: none of the photographs of {path} is there")
     files = [File(p, os.path.relpath(p, root / split)) for p in chosen.paths]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -14,12 +15,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from colorcli import dataset, model_dir
-from colorcli.backbones import BACKBONES
+from colorcli import dataset, feed, model_dir
 from colorcli.config import TrainConfig
 from colorcli.dataset import Dataset
-from colorcli.errors import DataError, ModelError, UsageError
+from colorcli.errors import DataError, UsageError
 from colorcli.files import write_atomic
+from colorcli.fused import fused
+from colorcli.initial import display_name, initialise
 from colorcli.lab import join, plane
 from colorcli.losses import LOSSES
 from colorcli.metrics import psnr
@@ -65,40 +67,6 @@ def rates(config: TrainConfig, step: int, fraction: float) -> tuple[float, float
     return warm * config.released_rate * cosine, warm * thaw * config.backbone_rate * cosine
 
 
-def initialise(network: keras.Model, config: TrainConfig) -> str:
-    """Fill the weights that ``config.init`` names; returns what was done, in words.
-
-    ``none``: nothing. A path ending in ``.npz``: published backbone weights. Otherwise a model
-    folder or bundled name: all its weights if the architecture is the same, else its backbone.
-    Raises ``ModelError`` when nothing fits.
-    """
-    if config.init == "none":
-        return "random weights"
-    if config.init.endswith(".npz"):
-        load = BACKBONES[config.model.backbone].load
-        if load is None:
-            raise ModelError(
-                f"{config.init}: backbone {config.model.backbone} has no published weights"
-            )
-        load(network, model_dir.read_arrays(config.init))
-        return f"backbone from {Path(config.init).name}"
-    folder = model_dir.load(config.init, needs=(model_dir.WEIGHTS, model_dir.LITERT))
-    arrays = model_dir.weights_of(folder)
-    ours, theirs = config.model, folder.config
-    if (ours.backbone, ours.loss, ours.decoder) == (theirs.backbone, theirs.loss, theirs.decoder):
-        model_dir.set_weights(network, arrays)
-        return f"all weights from {folder.name}"
-    if ours.backbone != theirs.backbone:
-        raise ModelError(
-            f"{config.init}: its backbone is {theirs.backbone}, not {ours.backbone}; "
-            "use --init none or a model with the same backbone"
-        )
-    model_dir.set_weights(
-        network, {k: v for k, v in arrays.items() if k.startswith("backbone_")}, "backbone_"
-    )
-    return f"backbone from {folder.name}"
-
-
 @dataclass
 class _Run:
     """Everything a checkpoint holds, and the two functions that use it."""
@@ -117,7 +85,7 @@ def _start(config: TrainConfig, data: Dataset) -> _Run:
     keras.utils.set_random_seed(config.seed)
     network, average = build_model(config.model), build_model(config.model)
     optimizers = (OPTIMIZERS[config.optimizer](config), OPTIMIZERS[config.optimizer](config))
-    for optimizer, variables in zip(optimizers, _groups(network), strict=True):
+    for optimizer, variables in zip(optimizers, _groups(network, config.release_from), strict=True):
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         optimizer.build(variables)
     return _Run(
@@ -127,24 +95,37 @@ def _start(config: TrainConfig, data: Dataset) -> _Run:
     )  # fmt: skip
 
 
-def _groups(network: keras.Model) -> tuple[list[Any], list[Any]]:
-    """Trainable variables (decoder and head, backbone): each group has its own rate."""
+_BLOCK = re.compile(r"backbone_block(\d+)_")
+
+
+def _groups(network: keras.Model, release_from: int) -> tuple[list[Any], list[Any]]:
+    """Trainable variables (decoder and head, backbone): each group has its own rate.
+
+    Of the backbone only blocks from number ``release_from`` on; 0 is all of it.
+    """
     head = [v for v in network.trainable_variables if not v.path.startswith("backbone_")]
-    return head, [v for v in network.trainable_variables if v.path.startswith("backbone_")]
+
+    def released(path: str) -> bool:
+        block = _BLOCK.match(path)
+        return path.startswith("backbone_") and (
+            not release_from or (block is not None and int(block[1]) >= release_from)
+        )
+
+    return head, [v for v in network.trainable_variables if released(v.path)]
 
 
 def _compiled_step(
     run: _Run, strategy: tf.distribute.Strategy, released: bool
 ) -> Callable[..., Any]:
     loss = LOSSES[run.config.model.loss]
-    head, backbone = _groups(run.network)
+    head, backbone = _groups(run.network, run.config.release_from)
     groups = [head, backbone] if released else [head]
-    replicas = strategy.num_replicas_in_sync
+    replicas, twin = strategy.num_replicas_in_sync, fused(run.network)
 
     def replica(lightness: Any, ab: Any, keep: Any) -> Any:
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch([v.value for group in groups for v in group])
-            output = run.network(lightness, training=True)
+            output = twin(lightness, training=True)
             value = loss.loss(loss.encode(ab), output, run.config.weights, run.prior)
             scaled = value / replicas
         gradients = tape.gradient(scaled, [v.value for group in groups for v in group])
@@ -295,47 +276,48 @@ def _loop(
         manager.save()
 
     note(event=started, step=int(run.step), total=total)
-    while fraction() < 1:
-        epoch, offset = divmod(int(run.step), per_epoch)
-        stream = dataset.batches(
-            data, size=config.train_size, stride=output_stride(config.model), batch=config.batch,
-            seed=config.seed, epoch=epoch, skip=offset, crop=config.crop, augment=config.augment,
-        )  # fmt: skip
-        for lightness, ab in strategy.experimental_distribute_dataset(stream):
-            done = fraction()
-            if done >= 1:
-                break
-            at = int(run.step)
-            head_rate, backbone_rate = rates(config, at, done)
-            run.optimizers[0].learning_rate.assign(head_rate)
-            run.optimizers[1].learning_rate.assign(backbone_rate)
-            keep = min(config.ema, (1 + at) / (10 + at))
-            value = steps[backbone_rate > 0](lightness, ab, tf.constant(keep, tf.float32))
-            run.step.assign_add(1)
-            now = time.monotonic()
-            run.seconds.assign_add(now - clock)
-            clock = now
-            losses.append(float(value))
-            if not math.isfinite(losses[-1]):
-                raise DataError(
-                    f"{folder}: the loss is no longer finite at step {at}; the checkpoint before "
-                    "it is intact: lower --rate and start another run from it"
-                )
-            if (at + 1) % LOG_EVERY == 0:
-                values["loss"] = float(np.mean(losses))
-                note(step=at + 1, loss=round(values["loss"], 5), rate=head_rate,
-                     backbone_rate=backbone_rate, minutes=round(float(run.seconds) / 60, 2))  # fmt: skip
-                losses.clear()
-            if progress:
-                progress(
-                    min(total, round(fraction() * total)) if budget else at + 1, total,
-                    **values, images=(at + 1) * config.batch,
-                )  # fmt: skip
-            if now - saved > config.checkpoint_minutes * 60:
-                manager.save()
-                saved = time.monotonic()
+    stream = feed.batches(
+        data, size=config.train_size, stride=output_stride(config.model), batch=config.batch,
+        seed=config.seed, start=int(run.step), crop=config.crop, augment=config.augment,
+    )  # fmt: skip
+    for lightness, ab in strategy.experimental_distribute_dataset(stream):
+        done = fraction()
+        if done >= 1:
+            break
+        at = int(run.step)
+        head_rate, backbone_rate = rates(config, at, done)
+        run.optimizers[0].learning_rate.assign(head_rate)
+        run.optimizers[1].learning_rate.assign(backbone_rate)
+        keep = min(config.ema, (1 + at) / (10 + at))
+        value = steps[backbone_rate > 0](lightness, ab, tf.constant(keep, tf.float32))
+        run.step.assign_add(1)
+        now = time.monotonic()
+        run.seconds.assign_add(now - clock)
+        clock = now
+        losses.append(float(value))
+        if not math.isfinite(losses[-1]):
+            raise DataError(
+                f"{folder}: the loss is no longer finite at step {at}; the checkpoint before "
+                "it is intact: lower --rate and start another run from it"
+            )
+        if (at + 1) % LOG_EVERY == 0:
+            values["loss"] = float(np.mean(losses))
+            note(step=at + 1, loss=round(values["loss"], 5), rate=head_rate,
+                 backbone_rate=backbone_rate, minutes=round(float(run.seconds) / 60, 2))  # fmt: skip
+            losses.clear()
+        if progress:
+            progress(
+                min(total, round(fraction() * total)) if budget else at + 1, total,
+                **values, images=(at + 1) * config.batch,
+            )  # fmt: skip
+        if now - saved > config.checkpoint_minutes * 60:
+            manager.save()
+            saved = time.monotonic()
+        if (at + 1) % per_epoch == 0:
+            assess()
+            clock = saved = time.monotonic()
+    if int(run.step) % per_epoch:
         assess()
-        clock = saved = time.monotonic()
     return _finish(run, data, judge, folder, values)
 
 
@@ -358,7 +340,7 @@ def _finish(
             "steps": int(run.step),
             "minutes": round(float(run.seconds) / 60, 1),
             # The name alone: where the weights lay on this machine is nobody's business.
-            "config": {**asdict(config), "init": Path(config.init).name},
+            "config": {**asdict(config), "init": display_name(config.init)},
         },
     }
     model_dir.save(run.average, config.model, run.prior, folder / "model-last", metadata, history)

@@ -25,6 +25,7 @@ def test_eval_and_panels(colorize, photos, small_model, tmp_path):
     assert np.asarray(Image.open(next(tmp_path.glob("*.png")))).shape == (256, 3 * 256 + 8, 3)
 
 
+@pytest.mark.slow
 def test_export_takes_any_name(colorize, small_model, tmp_path):
     """Keras insists on its suffix; the export gives the name asked for."""
     options = ["export", "-m", small_model, "--format", "keras", "-o", tmp_path / "x", "--json"]
@@ -36,6 +37,7 @@ def test_export_takes_any_name(colorize, small_model, tmp_path):
     assert again.returncode == 2 and b"exists already" in again.stderr
 
 
+@pytest.mark.slow
 def test_the_whole_pipeline(colorize, photos, tmp_path):
     data, run = tmp_path / "data", tmp_path / "run"
     made = colorize("prepare", "folder", photos, "-o", data, "--val-fraction", "0.2", "--json")
@@ -48,6 +50,10 @@ def test_the_whole_pipeline(colorize, photos, tmp_path):
     assert json.loads(trained.stdout)["steps"] == 2
     judged = colorize("eval", data, "-m", run, "--json")
     assert json.loads(judged.stdout)["judged"] >= 1
+    out = tmp_path / "baseline.tflite"
+    exported = colorize("export", "-m", run, "-o", out, "--json")
+    assert exported.returncode == 0, exported.stderr
+    assert json.loads(exported.stdout)["path"] == str(out) and out.stat().st_size > 1e6
     refused = colorize(
         "predict", photos / "photo00.png", "-o", tmp_path, "-m", run, "--vividness", "1"
     )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from colorcli import files
 from colorcli.errors import DataError, UsageError
-from colorcli.files import PART, STREAM, Source, find, plan, sweep, write_atomic
+from colorcli.files import PART, STREAM, Source, find, plan, stream, sweep, write_atomic
 
 SUFFIXES = {".jpg": ".jpg", ".png": ".png", ".pgm": ".ppm"}
 
@@ -304,3 +304,12 @@ def test_finding_is_quick_enough_to_be_forgotten(tmp_path):
     finally:
         os.path.realpath = real
     assert calls < 20  # folders are looked up once, not once for each file
+
+
+@pytest.mark.parametrize("recursive", [False, True])
+def test_a_stream_names_what_find_does(tree, recursive):
+    inputs = [str(tree), str(tree / "sub" / "*.jpg"), str(tree / "x.txt"), str(tree / "none")]
+    met = list(stream(iter(inputs), SUFFIXES, recursive=recursive))
+    found = find(inputs, SUFFIXES, recursive=recursive)
+    assert {s.path for s in met if not s.error} == {s.path for s in found.sources}
+    assert [(s.path, s.error) for s in met if s.error] == list(found.failures)

@@ -34,7 +34,9 @@ def start(small_model):
             subprocess.Popen(
                 [sys.executable, "-m", "colorcli", "predict", *map(str, arguments),
                  "-m", small_model, "--workers", "1"],
-                stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                bufsize=0,  # communicate() would not see what readline() had buffered
+                **options,
             )
         )  # fmt: skip
         return running[-1]

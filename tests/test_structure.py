@@ -9,11 +9,12 @@ from conftest import REPO
 
 PACKAGE = REPO / "colorcli"
 LAYERS = (
-    "errors", "native", "config", "lab", "bins", "losses", "backbones", "files", "interrupt",
-    "pipeline", "icc", "metadata", "whole", "deep", "images", "metrics", "coco", "aging", "model",
-    "packing", "model_dir", "engine", "colorizer", "dataset", "prepare", "train", "predict",
-    "bootstrap", "protocols", "perceptual", "sources", "evaluate", "records", "page", "photographs",
-    "graphs", "formats", "cards", "export", "report", "cli", "__main__",
+    "errors", "native", "config", "lab", "bins", "losses", "backbones", "files", "download",
+    "listing", "tfrecord", "interrupt", "pipeline", "icc", "metadata", "whole", "deep", "images", "metrics", "coco", "aging", "model",
+    "packing", "model_dir", "engine", "colorizer", "dataset", "duplicates", "samples",
+    "prepare", "feed", "fused", "initial", "train", "predict",
+    "bootstrap", "protocols", "perceptual", "sources", "evaluate", "records", "page",
+    "photographs", "graphs", "formats", "cards", "export", "report", "cli", "__main__",
 )  # fmt: skip
 
 

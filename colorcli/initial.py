@@ -1,0 +1,107 @@
+"""What a network's weights start from: nothing, a published backbone, or any model."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import keras
+
+from colorcli import model_dir
+from colorcli.backbones import BACKBONES
+from colorcli.config import TrainConfig
+from colorcli.download import fetch
+from colorcli.errors import ModelError
+
+_URL = re.compile(r"(https?|file)://", re.IGNORECASE)
+
+
+def cache() -> Path:
+    """The folder where downloads are kept: ``colorize`` below the user's cache folder."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "colorize"
+
+
+def display_name(init: str) -> str:
+    """``init`` without the places on this machine or the network, for a model's metadata."""
+    return Path(urlsplit(init).path if _URL.match(init) else init).name
+
+
+def fetched(init: str, sha256: str) -> str:
+    """A local path for ``init``; a URL's file is downloaded once and kept.
+
+    ``URL#sha256=HEX`` gives the checksum, or ``sha256`` does. Raises ``DataError`` for a download
+    that fails and ``ModelError`` for an unusable checksum.
+    """
+    if not _URL.match(init):
+        return init
+    url, _, fragment = init.partition("#")
+    sha256 = (sha256 or fragment.removeprefix("sha256=")).lower()
+    if sha256 and not re.fullmatch(r"[0-9a-f]{64}", sha256):
+        raise ModelError(f"{init}: {sha256!r} is no sha256; give 64 hexadecimal digits")
+    name = display_name(url) or "weights.npz"
+    # Unchecked files are kept by address, so that two servers' weights.npz do not meet.
+    place = sha256 or re.sub(r"[^\w.-]+", "_", url)[-150:]
+    return str(fetch(url, cache() / place / name, sha256=sha256 or None))
+
+
+def initialise(network: keras.Model, config: TrainConfig) -> str:
+    """Fill the weights that ``config.init`` names; returns what was done, in words.
+
+    ``none``: nothing. An ``.npz`` (or the URL of one): a whole network's weights by our names, or
+    a published backbone's. Otherwise a model folder, run folder or bundled name: all its weights
+    if the architecture is the same, else its backbone. Raises ``ModelError`` when nothing fits.
+    """
+    if config.init == "none":
+        return "random weights"
+    path = fetched(config.init, config.init_sha256)
+    shown, ours = display_name(config.init), config.model
+    # The weights.npz of a model folder needs the LiteRT file beside it.
+    beside = Path(path).parent if Path(path).name == model_dir.WEIGHTS else None
+    if beside is not None and (beside / model_dir.CONFIG).is_file():
+        path, shown = str(beside), beside.name
+    if path.endswith(".npz"):
+        return _from_arrays(network, config, path, shown)
+    folder = model_dir.load(path, needs=(model_dir.WEIGHTS, model_dir.LITERT))
+    arrays, theirs = model_dir.weights_of(folder), folder.config
+    if ours.backbone != theirs.backbone:
+        raise ModelError(
+            f"{config.init}: its backbone is {theirs.backbone}, not {ours.backbone}; "
+            "use --init none or a model with the same backbone"
+        )
+    if (ours.loss, ours.decoder) == (theirs.loss, theirs.decoder):
+        model_dir.set_weights(network, arrays)
+        return f"all weights from {folder.name}"
+    return _some(network, arrays, folder.name)
+
+
+def _some(network: keras.Model, arrays: dict, name: str) -> str:
+    """Backbone, and of decoder and head what has the same place and shape."""
+    backbone = {k: v for k, v in arrays.items() if k.startswith("backbone_")}
+    model_dir.set_weights(network, backbone, "backbone_")
+    rest = [w for w in network.weights if not w.path.startswith("backbone_")]
+    fitting = [w for w in rest if w.path in arrays and arrays[w.path].shape == tuple(w.shape)]
+    for weight in fitting:
+        weight.assign(arrays[weight.path])
+    if not fitting:
+        return f"backbone from {name}"
+    return f"backbone and {len(fitting)} of {len(rest)} decoder weights from {name}"
+
+
+def _from_arrays(network: keras.Model, config: TrainConfig, path: str, shown: str) -> str:
+    arrays = model_dir.read_arrays(path)
+    if {w.path for w in network.weights} <= set(arrays):
+        model_dir.set_weights(network, arrays)
+        return f"all weights from {shown}"
+    load = BACKBONES[config.model.backbone].load
+    if load is None:
+        raise ModelError(
+            f"{config.init}: does not hold this network's weights, and its backbone "
+            f"{config.model.backbone} has no published ones; use --init none"
+        )
+    try:
+        load(network, arrays)
+    except ModelError as error:
+        raise ModelError(f"{config.init}: {error}") from None
+    return f"backbone from {shown}"
