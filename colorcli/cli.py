@@ -103,7 +103,7 @@ Model = Annotated[
     str,
     typer.Option(
         "--model", "-m", envvar="COLORIZE_MODEL", autocompletion=_models,
-        help="Bundled model name, model folder or training run.",
+        help="Bundled model name, model folder, training run or exported file.",
     ),
 ]  # fmt: skip
 Temperature = Annotated[
@@ -674,6 +674,7 @@ def evaluate(
     temperature: Temperature = Knobs.temperature,
     vividness: Vividness = Knobs.vividness,
     saturation: Saturation = Knobs.saturation,
+    flip_average: FlipAverage = Knobs.flip_average,
     protocol: Annotated[
         Optional[str],
         typer.Option(
@@ -752,7 +753,8 @@ def evaluate(
         limit,
         seed,
     )
-    contenders = _contenders(model, Knobs(temperature, vividness, saturation), coloured, pairs)
+    knobs = Knobs(temperature, vividness, saturation, flip_average)
+    contenders = _contenders(model, knobs, coloured, pairs)
     networks = {name: PERCEPTUAL[name]() for name in perceptual or ()}
     for line in (
         *(entry["reason"] for entry in chosen.broken),
