@@ -9,6 +9,7 @@ from string import Template
 from typing import Any
 
 from colorcli import __version__
+from colorcli.config import VIVID
 from colorcli.formats import Exported
 from colorcli.graphs import OUTPUTS, Graph
 from colorcli.model_dir import ModelFolder
@@ -126,7 +127,7 @@ def _snippet_values(graph: Graph, side: int) -> dict[str, str]:
     for name, port in graph.inputs.items():
         dims = [side if n is None else n for n in port.shape]
         data = {"L": "lightness", "image": "pixels"}.get(name)
-        knob = "1" if name == "temperature" else "0"
+        knob = dict(zip(("temperature", "vividness"), VIVID, strict=True)).get(name)
         value = data or f"{arrays[port.dtype]}.of({knob})"
         litert.append(f"{name}: new Tensor({value}, {dims})")
         onnx.append(f'{name}: new ort.Tensor("{port.dtype}", {value}, {dims})')

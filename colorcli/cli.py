@@ -29,6 +29,7 @@ from colorcli.config import (
     IMAGE_FORMATS,
     PERCEPTUAL_METRICS,
     PRESETS,
+    VIVID,
     EvalConfig,
     ExportConfig,
     Knobs,
@@ -107,13 +108,19 @@ Model = Annotated[
     ),
 ]  # fmt: skip
 Temperature = Annotated[
-    float,
-    typer.Option(envvar="COLORIZE_TEMPERATURE", help="Annealed mean: 1 mean, lower more decided."),
-]
+    Optional[float],
+    typer.Option(
+        envvar="COLORIZE_TEMPERATURE", show_default=False,
+        help=f"Annealed mean: 1 mean, lower more decided. [default: {VIVID[0]}]",
+    ),
+]  # fmt: skip
 Vividness = Annotated[
-    float,
-    typer.Option(envvar="COLORIZE_VIVIDNESS", help="Prior correction: 0 off, about 0.3 vivid."),
-]
+    Optional[float],
+    typer.Option(
+        envvar="COLORIZE_VIVIDNESS", show_default=False,
+        help=f"Prior correction: 0 off, 0.45 very vivid. [default: {VIVID[1]}]",
+    ),
+]  # fmt: skip
 Saturation = Annotated[
     float, typer.Option(envvar="COLORIZE_SATURATION", help="Factor on the predicted chroma.")
 ]
@@ -901,10 +908,12 @@ def export(
     ] = None,
     model: Model = "default",
     temperature: Annotated[
-        float, typer.Option(help="Inside an image export: annealed mean.")
+        Optional[float],
+        typer.Option(help=f"Inside an image export: annealed mean. [default: {VIVID[0]}]"),
     ] = Knobs.temperature,
     vividness: Annotated[
-        float, typer.Option(help="Inside an image export: prior correction.")
+        Optional[float],
+        typer.Option(help=f"Inside an image export: prior correction. [default: {VIVID[1]}]"),
     ] = Knobs.vividness,
     saturation: Annotated[
         float, typer.Option(help="Inside an image export: factor on chroma.")

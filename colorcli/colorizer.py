@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -60,23 +59,15 @@ class Colorizer:
         Raises ``ModelError``, and ``UsageError`` for knobs out of range or that this model lacks,
         for an unknown device and for a GPU that is not there.
         """
-        values = (knobs.temperature, knobs.vividness, knobs.saturation)
-        if not (all(map(math.isfinite, values)) and values[0] > 0 and min(values[1:]) >= 0):
-            raise UsageError("temperature must be above 0, vividness and saturation not below 0")
         if device not in ENGINES:
             raise UsageError(f"unknown device {device!r}; known: {', '.join(DEVICES)}")
         # OpenCV makes its Lab tables, 0.1 s of work, at the first conversion: meanwhile.
         nothing = np.zeros((1, 1), np.uint8), np.zeros((1, 1, 2), np.float32)
         threading.Thread(target=join, args=nothing).start()  # a daemon would abort an early exit
         self.folder, self._first = open_model(model, device)
-        self.knobs = knobs
+        self.knobs = knobs.suiting(self._first.distribution)
         self._idle: SimpleQueue[Engine] = SimpleQueue()
         self._idle.put(self._first)
-        if not self._first.distribution and values[:2] != (1.0, 0.0):
-            raise UsageError(
-                f"{model}: has no colour distribution, so --temperature and --vividness do nothing; "
-                "use --saturation"
-            )
 
     def ab(self, gray: np.ndarray) -> np.ndarray:
         """Predicted ab (s, s, 2) float32 of gray (H, W) uint8 or uint16, stretched to a square."""

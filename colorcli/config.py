@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+from colorcli.errors import UsageError
 
 MODEL_SCHEMA = 1
 DATASET_SCHEMA = 1
@@ -64,12 +67,41 @@ class Knobs:
     ``vividness``: λ of prior-corrected decoding, 0 off; lifts rare, saturated colours.
     ``saturation``: factor on ab after decoding. ``flip_average``: mean with the colours of the
     mirrored picture (test-time augmentation), for twice the network's time.
+
+    None is what suits the model: ``VIVID`` for one with a distribution, ``MEAN`` for others.
     """
 
-    temperature: float = 1.0
-    vividness: float = 0.0
+    temperature: float | None = None
+    vividness: float | None = None
     saturation: float = 1.0
     flip_average: bool = False
+
+    def suiting(self, distribution: bool) -> Knobs:
+        """The same without None, for a model that gives a ``distribution`` or plain ab.
+
+        Raises ``UsageError`` for knobs out of range, or that such a model lacks.
+        """
+        temperature, vividness = (
+            suits if given is None else given
+            for given, suits in zip(
+                (self.temperature, self.vividness), VIVID if distribution else MEAN, strict=True
+            )
+        )
+        values = (temperature, vividness, self.saturation)
+        if not (all(map(math.isfinite, values)) and temperature > 0 and min(values[1:]) >= 0):
+            raise UsageError("temperature must be above 0, vividness and saturation not below 0")
+        if not distribution and (temperature, vividness) != MEAN:
+            raise UsageError(
+                "the model has no colour distribution, so --temperature and --vividness do "
+                "nothing; use --saturation"
+            )
+        return replace(self, temperature=temperature, vividness=vividness)
+
+
+# (temperature, vividness). The plain mean of a distribution is best in PSNR and looks washed out;
+# VIVID gives a little of that for livelier colours (benchmarks/knobs.py shows the choice).
+MEAN = (1.0, 0.0)
+VIVID = (0.7, 0.2)
 
 
 @dataclass(frozen=True)

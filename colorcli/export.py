@@ -20,11 +20,12 @@ import cv2
 import numpy as np
 
 from colorcli import cards, formats, graphs, model_dir, photographs
-from colorcli.config import ExportConfig, Knobs
+from colorcli.config import MEAN, ExportConfig, Knobs, ModelConfig
 from colorcli.errors import DataError, ModelError, UsageError, reason
 from colorcli.files import PART
 from colorcli.formats import FORMATS, Check, Exported, Feed, Run, Tolerance
 from colorcli.lab import join, neutral, plane
+from colorcli.losses import LOSSES
 from colorcli.metrics import lab_of, psnr
 from colorcli.model import with_decode
 from colorcli.protocols import squash
@@ -32,7 +33,7 @@ from colorcli.protocols import squash
 CALIBRATE_AT_MOST, CHECK_AT_MOST = 200, 50  # photographs
 SEEN = 256  # side at which an ``ab`` export's colours are compared
 WIDE = (160, 240)  # height and width with which an export of any size is checked too
-STEERED = Knobs(temperature=0.6, vividness=0.2)  # knobs off their defaults, checked too
+STEERED = Knobs(*MEAN)  # off the defaults: checked too, where knobs are inputs
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class _Plan:
     tolerance: Tolerance
 
 
-def _planned(config: ExportConfig, trained: int) -> _Plan:
+def _planned(config: ExportConfig, model: ModelConfig) -> _Plan:
     """Raises ``UsageError`` for what this format cannot be."""
     name = config.format
     if name not in FORMATS:
@@ -63,7 +64,7 @@ def _planned(config: ExportConfig, trained: int) -> _Plan:
     size = config.size
     if size is None:
         if config.signature == "ab":
-            size = trained
+            size = model.size
         elif flexible:
             size = 0
         else:
@@ -86,7 +87,8 @@ def _planned(config: ExportConfig, trained: int) -> _Plan:
     tolerance = chosen.precisions[precision]
     if config.max_loss is not None:
         tolerance = replace(tolerance, psnr=config.max_loss)
-    return _Plan(config, precision, size, tolerance)
+    knobs = config.knobs.suiting(LOSSES[model.loss].distribution)
+    return _Plan(replace(config, knobs=knobs), precision, size, tolerance)
 
 
 class _Bench:
@@ -132,12 +134,12 @@ class _Bench:
     def calibration(self, pictures: Sequence[np.ndarray]) -> Callable[[], Iterator[Feed]]:
         """What TensorFlow's converter watches the ranges of values on."""
         size = self.sizes()[0]
-        return lambda: (self.feed(rgb, size, Knobs())[2] for rgb in pictures)
+        return lambda: (self.feed(rgb, size, self.plan.config.knobs)[2] for rgb in pictures)
 
     def check(self, run: Run, pictures: Sequence[np.ndarray], photographs: int) -> Check:
         """Run the export on every picture, size and knob, and compare."""
         image = self.plan.config.signature == "image"
-        knobs = [self.plan.config.knobs] if image else [Knobs()]
+        knobs = [self.plan.config.knobs]
         if not image and "temperature" in self.reference.input:
             knobs.append(STEERED)
         ab_largest, rgb_largest, ab_means, rgb_means = 0.0, 0, [], []
@@ -228,7 +230,7 @@ def export(
     """
     target = Path(target)
     known = model_dir.load(model, needs=(model_dir.WEIGHTS, model_dir.LITERT))
-    plan = _planned(config, known.config.size)
+    plan = _planned(config, known.config)
     name, chosen = config.format, FORMATS[config.format]
     if calibrate and plan.precision != "int8":
         raise UsageError(f"only int8 is calibrated; drop --calibrate for {plan.precision}")
@@ -243,7 +245,7 @@ def export(
     bench = _Bench(network, folder, plan)
     graph = graphs.build(
         config.signature, network, folder.config, folder.prior,
-        size=plan.size or None, knobs=config.knobs,
+        size=plan.size or None, knobs=plan.config.knobs,
     )  # fmt: skip
     properties = {"signature": config.signature, "size": str(plan.size or folder.config.size)}
     watched = list(photographs.views(calibrated, mirrored=True))

@@ -14,7 +14,7 @@ from PIL import Image
 import colorcli
 from colorcli import model_dir, native
 from colorcli.colorizer import Colorizer, stretch
-from colorcli.config import DEVICES, Knobs
+from colorcli.config import DEVICES, MEAN, VIVID, Knobs
 from colorcli.engine import ENGINES, Keras, LiteRT
 from colorcli.errors import ImageError, ModelError, UsageError
 from colorcli.lab import neutral, plane, rgb_to_lab
@@ -31,10 +31,10 @@ def test_the_package_gives_its_names_late():
         "assert not {'numpy', 'cv2', 'PIL'} & set(sys.modules)\n"
         "from colorcli import Colorizer, Knobs\n"
         "assert Colorizer is colorcli.Colorizer and 'Colorizer' in dir(colorcli)\n"
-        "print(Colorizer.__module__, Knobs().temperature)"
+        "print(Colorizer.__module__, Knobs().saturation)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == f"colorcli.colorizer {Knobs.temperature}\n"
+    assert done.stdout == f"colorcli.colorizer {Knobs.saturation}\n"
     with pytest.raises(AttributeError, match="nothing"):
         _ = colorcli.nothing
 
@@ -162,6 +162,21 @@ def test_saturation_is_a_factor_and_zero_is_gray(small_model):
     assert np.allclose(Colorizer(small_model, Knobs(saturation=0.5)).ab(gray), ab / 2)
     none = Colorizer(small_model, Knobs(saturation=0.0))(gray)
     assert np.array_equal(none, np.dstack([gray] * 3))
+
+
+def test_knobs_not_given_suit_the_model():
+    assert Knobs().suiting(True) == Knobs(*VIVID) and Knobs().suiting(False) == Knobs(*MEAN)
+    assert Knobs(vividness=0.0).suiting(True) == Knobs(VIVID[0], 0.0)
+    assert Knobs(*MEAN).suiting(False) == Knobs(*MEAN)  # said aloud, but nothing to do
+    with pytest.raises(UsageError, match="no colour distribution"):
+        Knobs(temperature=0.9).suiting(False)
+
+
+def test_a_model_takes_what_suits_it(small_model):
+    gray = np.linspace(0, 255, 64 * 64).reshape(64, 64).astype(np.uint8)
+    chosen = Colorizer(small_model)
+    assert chosen.knobs == Knobs(*VIVID)
+    assert np.array_equal(chosen.ab(gray), Colorizer(small_model, Knobs(*VIVID)).ab(gray))
 
 
 @pytest.mark.parametrize(

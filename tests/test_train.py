@@ -314,7 +314,7 @@ def test_every_loss_trains_resumes_predicts_and_exports(loss, data, small_model,
     gray = np.linspace(0, 255, 40 * 50).reshape(40, 50).astype(np.uint8)
     coloured = Colorizer(tmp_path / "run").colorize(gray)
     assert coloured.shape == (40, 50, 3)
-    assert export(tmp_path / "run", "litert", tmp_path / "model.tflite").bytes > 1000
+    assert export(tmp_path / "run", tmp_path / "model.tflite").bytes > 1000
 
 
 def spawn(code, environment=None):
