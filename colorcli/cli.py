@@ -21,6 +21,7 @@ from typer.core import TyperGroup
 
 from colorcli import __version__, interrupt, native, report, settings
 from colorcli.config import (
+    CONTINUING,
     DEVICES,
     EXPORT_FORMATS,
     EXPORT_PRECISIONS,
@@ -545,6 +546,18 @@ def _configurable(config: type) -> Any:
     return decorate
 
 
+def _layered(preset: TrainConfig, file: Optional[str], values: dict[str, Any]) -> TrainConfig:
+    """The preset, over it a file's values, over them the flags'."""
+    known, chosen = settings.settings(TrainConfig), preset
+    if file is not None:
+        chosen = settings.read(file, chosen)
+    for name, text in values.items():
+        value = settings.parse(known[name], text) if isinstance(text, str) else text
+        flag = f"--{name.replace('_', '-')}"
+        chosen = settings.overridden(chosen, {name: value}, flag)
+    return chosen
+
+
 @app.command()
 @_configurable(TrainConfig)
 def train(
@@ -575,13 +588,12 @@ def train(
     values: dict[str, Any],
 ) -> None:
     """Train a model on a prepared data set; the same command resumes."""
-    known, chosen = settings.settings(TrainConfig), PRESETS[preset]
-    if config is not None:
-        chosen = settings.read(config, chosen)
-    for name, text in values.items():
-        value = settings.parse(known[name], text) if isinstance(text, str) else text
-        flag = f"--{name.replace('_', '-')}"
-        chosen = settings.overridden(chosen, {name: value}, flag)
+    chosen = _layered(PRESETS[preset], config, values)
+    if preset in CONTINUING:
+        from colorcli.model_dir import architecture
+
+        model = architecture(chosen.init) or chosen.model
+        chosen = _layered(dataclasses.replace(PRESETS[preset], model=model), config, values)
     if print_config:
         typer.echo(settings.write(chosen), nl=False)
         return

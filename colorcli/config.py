@@ -221,6 +221,7 @@ PRESETS: dict[str, TrainConfig] = {
         augment=0.2,
     ),
 }
+CONTINUING = {"finetune"}  # presets whose architecture is that of the model they start from
 
 
 @dataclass(frozen=True)

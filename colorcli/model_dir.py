@@ -124,6 +124,16 @@ def load(name: str | Path, *, needs: Sequence[str] = (LITERT,)) -> ModelFolder:
     return ModelFolder(folder, config, prior, metadata)
 
 
+def architecture(init: str) -> ModelConfig | None:
+    """That of the model which a run's ``init`` names; None where it names arrays, or none.
+
+    Raises ``ModelError``.
+    """
+    if init == "none" or "://" in init or init.endswith(".npz"):
+        return None
+    return load(init, needs=()).config
+
+
 def load_network(name: str | Path) -> tuple[keras.Model, ModelFolder]:
     """The Keras network of a folder, with its weights. Strict: every array must fit.
 

@@ -37,6 +37,14 @@ def test_export_takes_any_name(colorize, small_model, tmp_path):
     assert again.returncode == 2 and b"exists already" in again.stderr
 
 
+def test_fine_tuning_takes_the_architecture_of_its_model(colorize, small_model):
+    options = ["train", "--preset", "finetune", "--init", small_model, "--print-config"]
+    shown = colorize(*options).stdout.decode()
+    assert "size = 64 " in shown and "decoder = [16, 16, 16]" in shown
+    shown = colorize(*options, "--size", "96").stdout.decode()
+    assert "size = 96 " in shown and "decoder = [16, 16, 16]" in shown
+
+
 @pytest.mark.slow
 def test_the_whole_pipeline(colorize, photos, tmp_path):
     data, run = tmp_path / "data", tmp_path / "run"
@@ -44,7 +52,7 @@ def test_the_whole_pipeline(colorize, photos, tmp_path):
     assert json.loads(made.stdout)["dropped"] == {"gray": 1, "broken": 1}
     trained = colorize(
         "train", data, "-o", run, "--preset", "baseline", "--steps", "2", "--batch", "4",
-        "--train-size", "32", "--size", "32", "--json",
+        "--stages", "32", "--size", "32", "--json",
     )  # fmt: skip
     assert trained.returncode == 0, trained.stderr
     assert json.loads(trained.stdout)["steps"] == 2
