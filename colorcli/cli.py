@@ -6,6 +6,7 @@ A command imports its core function late, builds the config, calls it and report
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import gc
 import inspect

@@ -204,6 +204,9 @@ class _Run:
         judged, halt = int(state.step), self._out_of_patience()
         if self.fraction >= 1 and (self.folder / BEST / model_dir.CONFIG).is_file():
             return self._result("done")  # nothing is left to do
+        if int(state.step) == 0 and config.init != "none":
+            # What one starts from may be better than anything that follows.
+            self._assess(progress)
         clock = saved = time.monotonic()
         reason = "patience" if halt else "done"
         try:

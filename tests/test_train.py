@@ -134,6 +134,15 @@ def test_resumed_ends_like_uninterrupted(straight, data, tmp_path):
     assert resumed.val_psnr == pytest.approx(straight[0].val_psnr, abs=0.01)
 
 
+def test_a_start_that_training_only_worsens_stays_the_best(straight, data, tmp_path):
+    config = changed(init=str(straight[1]), steps=2, frozen=0.0, released_rate=1.0, ema=0.0)
+    result = train(data, tmp_path, config)
+    judged = [line for line in log(tmp_path) if "gain" in line]
+    assert [line["step"] for line in judged] == [0, 2]
+    assert judged[0]["gain"] > judged[1]["gain"]
+    assert result.gain == pytest.approx(judged[0]["gain"], abs=1e-3)
+
+
 def test_a_finished_run_stays_finished_and_may_go_on(straight, data):
     result, folder = straight
     again = train(data, folder, CONFIG)
