@@ -1,0 +1,69 @@
+"""Draw the README's pictures from photographs that come with scikit-image.
+
+python docs/pictures.py [--model M]   writes docs/before-after.jpg and docs/knobs.jpg
+"""
+
+import argparse
+from pathlib import Path
+
+import cv2
+import numpy as np
+from skimage import data
+
+from colorcli.colorizer import Colorizer
+from colorcli.config import MEAN, VIVID, Knobs
+from colorcli.lab import join, neutral
+
+NAMES = ("astronaut", "chelsea", "coffee", "rocket")
+SIDE, LINE = 240, 6
+HERE = Path(__file__).parent
+SETTINGS = (("mean", MEAN), ("default", VIVID), ("vivid", (0.7, 0.35)), ("very vivid", (0.6, 0.5)))
+
+
+def square(photo: np.ndarray) -> np.ndarray:
+    side = min(photo.shape[:2])
+    top, left = (photo.shape[0] - side) // 2, (photo.shape[1] - side) // 2
+    middle = photo[top : top + side, left : left + side]
+    return cv2.resize(middle, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
+
+
+def grid(rows: list[list[np.ndarray]], labels: list[str]) -> np.ndarray:
+    """Pictures in rows, white lines between them, a line of words below each column."""
+    line = np.full((SIDE, LINE, 3), 255, np.uint8)
+    lines = []
+    for row in rows:
+        parts = [part for picture in row for part in (picture, line)][:-1]
+        lines += [np.hstack(parts), np.full((LINE, SIDE * len(row) + LINE * (len(row) - 1), 3), 255, np.uint8)]  # fmt: skip
+    words = np.full((26, lines[0].shape[1], 3), 255, np.uint8)
+    for i, label in enumerate(labels):
+        at = (i * (SIDE + LINE) + 2, 18)
+        cv2.putText(words, label, at, cv2.FONT_HERSHEY_SIMPLEX, 0.5, (60,) * 3, 1, cv2.LINE_AA)
+    return np.vstack([*lines, words])
+
+
+def write(name: str, picture: np.ndarray) -> None:
+    cv2.imwrite(str(HERE / name), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", default="default")
+    model = parser.parse_args().model
+    truths = [square(getattr(data, name)()) for name in NAMES]
+    grays = [neutral(truth) for truth in truths]
+    none = np.zeros((1, 1, 2), np.float32)
+    before = [join(gray, none, np.uint8) for gray in grays]
+    columns = [
+        [Colorizer(model, Knobs(*knobs)).colorize(gray, np.uint8) for gray in grays]
+        for _, knobs in SETTINGS
+    ]
+    write("before-after.jpg", grid([before, columns[1]], ["gray in, colour out, default knobs"]))
+    rows = [list(row) for row in zip(before, *columns, truths, strict=True)]
+    words = [f"{name}: T {t:g}, lambda {v:g}" for name, (t, v) in SETTINGS]
+    write("knobs.jpg", grid(rows, ["gray", *words, "the photograph"]))
+
+
+if __name__ == "__main__":
+    main()
