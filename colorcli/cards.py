@@ -172,6 +172,12 @@ def _card(result: Exported, graph: Graph, folder: ModelFolder, file: str, exampl
             else ""
         ),
     ]
+    if graph.signature == "image":
+        parts.append(
+            "Temperature, vividness and saturation are inside. `colorize predict` shows a faded "
+            "photograph to the network with its range of L stretched; this graph does not: stretch "
+            "a faded picture's contrast yourself."
+        )
     for title, language, code in runtime.elsewhere:
         filled = Template(code).substitute(values)
         told = {
