@@ -41,7 +41,13 @@ completions: setup  ## write the completion scripts for bash, zsh and fish
 docs: setup  ## write the help of every command into docs/commands.md
 	$(BIN)/python docs/commands.py > docs/commands.md
 
+wheel: setup  ## build sdist and wheel into dist/, and list what is inside
+	rm -rf build dist
+	$(BIN)/python -m build --no-isolation --outdir dist .
+	$(BIN)/python -m zipfile --list dist/*.whl
+	ls -l dist
+
 bench: setup  ## measure speed and memory
 	$(BIN)/python benchmarks/speed.py
 
-.PHONY: help setup demo test slow lint format completions docs bench
+.PHONY: help setup demo test slow lint format completions docs wheel bench
