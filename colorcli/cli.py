@@ -36,7 +36,7 @@ from colorcli.config import (
     PrepareConfig,
     TrainConfig,
 )
-from colorcli.errors import ColorizeError, ExitCode, UsageError
+from colorcli.errors import ColorizeError, ExitCode, ModelError, UsageError
 
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
 
@@ -82,14 +82,18 @@ app.add_typer(prepare_app, name="prepare")
 
 def _version(wanted: bool) -> None:
     if wanted:
+        from colorcli import runtimes
+
         typer.echo(f"colorize {__version__}")
+        for name, version in runtimes.versions().items():
+            typer.echo(f"{name} {version or 'not installed'}")
         raise typer.Exit()
 
 
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the versions.")
     ] = False,
 ) -> None:
     """Colorize grayscale photographs; train, judge and export colorizers."""
@@ -97,7 +101,7 @@ def _root(
 
 def _models(incomplete: str) -> Iterable[str]:
     root = Path(__file__).parent / "models"
-    return sorted(p.name for p in root.glob(f"{incomplete}*") if p.is_dir())
+    return sorted(p.name for p in root.iterdir() if p.is_dir() and p.name.startswith(incomplete))
 
 
 Model = Annotated[
@@ -974,12 +978,40 @@ def export(
 
 
 @app.command()
-def models(json: Json = False) -> None:
-    """List the bundled models."""
+def models(
+    names: Annotated[
+        Optional[list[str]],
+        typer.Argument(
+            metavar="[MODEL]...",
+            autocompletion=_models,
+            show_default=False,
+            help="Model names, folders or training runs. [default: the bundled models]",
+        ),
+    ] = None,
+    path: Annotated[bool, typer.Option("--path", help="Print only where each is.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check every file's sha256; exit 4 if one differs.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """List the bundled models, say where they are, check their files."""
+    if path and json:
+        raise UsageError("--path and --json contradict each other; --json says the path too")
     from colorcli import model_dir
 
-    for name in model_dir.bundled():
-        folder = model_dir.load(name)
+    damaged = False
+    for name in names or model_dir.bundled():
+        try:
+            folder = model_dir.load(name, needs=())
+            states = model_dir.verify(folder) if verify else {}
+        except ModelError as error:
+            report.say(f"colorize: {error}")
+            damaged = True
+            continue
+        for fault in filter(None, states.values()):
+            report.say(f"colorize: {fault}")
+        whole = not any(states.values())
+        damaged |= not whole
         entry = {
             "name": name,
             "path": str(folder.path),
@@ -988,9 +1020,15 @@ def models(json: Json = False) -> None:
             "size": folder.config.size,
         }
         if json:
-            report.emit(entry)
+            checked = {"whole": whole, "files": {k: v or "ok" for k, v in states.items()}}
+            report.emit({**entry, **(checked if verify else {})})
+        elif path:
+            report.show(entry["path"])
         else:
-            typer.echo("\t".join(str(value) for value in entry.values()))
+            state = ("whole" if whole else "damaged",) if verify else ()
+            report.show(*map(str, entry.values()), *state)
+    if damaged:
+        raise typer.Exit(ExitCode.MODEL)
 
 
 def main() -> None:

@@ -110,18 +110,37 @@ def load(name: str | Path, *, needs: Sequence[str] = (LITERT,)) -> ModelFolder:
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{folder}: damaged model folder ({reason(error)})") from None
     for needed, digest in expected.items():
-        try:
-            actual = _digest(folder / needed)
-        except OSError as error:
-            raise ModelError(
-                f"{folder / needed}: {reason(error)}; the model folder is incomplete"
-            ) from None
-        if actual != digest:
-            raise ModelError(
-                f"{folder / needed}: damaged (sha256 differs from {METADATA}); "
-                "install the model again"
-            )
+        _check(folder / needed, digest)
     return ModelFolder(folder, config, prior, metadata)
+
+
+def _check(path: Path, digest: str | None) -> None:
+    try:
+        actual = _digest(path)
+    except OSError as error:
+        raise ModelError(f"{path}: {reason(error)}; the model folder is incomplete") from None
+    if actual != digest:
+        raise ModelError(
+            f"{path}: damaged (sha256 differs from {METADATA}); install the model again"
+        )
+
+
+def verify(folder: ModelFolder) -> dict[str, str | None]:
+    """What is wrong with each file of a folder, by its name; None: nothing.
+
+    Raises ``ModelError`` where the metadata lists no files.
+    """
+    listed = folder.metadata.get("files")
+    if not isinstance(listed, dict):
+        raise ModelError(f"{folder.path / METADATA}: lists no files; install the model again")
+    states: dict[str, str | None] = {}
+    for name in dict.fromkeys((CONFIG, WEIGHTS, LITERT, *listed)):
+        try:
+            _check(folder.path / name, listed.get(name))
+            states[name] = None
+        except ModelError as error:
+            states[name] = str(error)
+    return states
 
 
 def load_network(name: str | Path) -> tuple[keras.Model, ModelFolder]:
@@ -225,7 +244,7 @@ def save(
             np.savez_compressed(part / WEIGHTS, **packing.pack(arrays, litert))
             (part / LITERT).write_bytes(litert)
             (part / HISTORY).write_text(history, "utf-8")
-            files = {name: _digest(part / name) for name in (CONFIG, WEIGHTS, LITERT)}
+            files = {name: _digest(part / name) for name in (CONFIG, WEIGHTS, LITERT, HISTORY)}
             record = {"colorcli": __version__, **(metadata or {}), "files": files}
             (part / METADATA).write_text(json.dumps(record, indent=1), "utf-8")
             old = folder.with_name(f"{PART}old-{folder.name}")

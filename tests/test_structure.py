@@ -14,7 +14,7 @@ LAYERS = (
     "packing", "model_dir", "engine", "colorizer", "dataset", "duplicates", "samples",
     "prepare", "feed", "fused", "devices", "partners", "schedule", "initial", "validation", "journal",
     "checkpoints", "step", "train", "predict",
-    "bootstrap", "protocols", "perceptual", "sources", "evaluate", "records", "page",
+    "runtimes", "bootstrap", "protocols", "perceptual", "sources", "evaluate", "records", "page",
     "photographs", "graphs", "formats", "cards", "export", "report", "cli", "__main__",
 )  # fmt: skip
 
