@@ -705,6 +705,9 @@ def evaluate(
         Optional[list[str]],  # Typer knows no list of choices
         typer.Option(
             "--with",
+            autocompletion=lambda incomplete: [
+                name for name in PERCEPTUAL_METRICS if name.startswith(incomplete)
+            ],
             metavar=f"[{'|'.join(PERCEPTUAL_METRICS)}]",
             show_default=False,
             help="Judge by this too; needs colorcli[perceptual].",
