@@ -38,8 +38,9 @@ completions: setup  ## write the completion scripts for bash, zsh and fish
 	for shell in bash zsh fish; do \
 	  _COLORIZE_COMPLETE=source_$$shell $(BIN)/colorize > completions/colorize.$$shell; done
 
-docs: setup  ## write the help of every command into docs/commands.md
+docs: setup  ## write docs/commands.md and the manual page from the program
 	$(BIN)/python docs/commands.py > docs/commands.md
+	$(BIN)/python docs/manpage.py > docs/colorize.1
 
 wheel: setup  ## build sdist and wheel into dist/, and list what is inside
 	rm -rf build dist

@@ -44,6 +44,11 @@ from colorcli.errors import ColorizeError, ExitCode, ModelError, UsageError
 class Commands(TyperGroup):
     """Turns the core's errors into one stderr line and an exit code, for every command."""
 
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names in the order of the help: what most come for, then as work goes."""
+        first = ("predict", "prepare")  # Typer puts groups last
+        return [*first, *(name for name in super().list_commands(ctx) if name not in first)]
+
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command; bugs keep their traceback."""
         try:

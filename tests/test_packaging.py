@@ -49,9 +49,15 @@ def test_wheel_holds_the_package_and_nothing_else(built):
     }
     assert {name for name in names if name.startswith("colorcli/")} == package
     assert {"colorcli/py.typed", "colorcli/models/default/model.tflite"} <= package
-    beside = {name.split("/", 1)[1] for name in names - package}
+    beside = {name.split(".dist-info/")[-1] for name in names - package}
     assert {"licenses/LICENSE", "licenses/colorcli/models/LICENSES.md", "METADATA"} <= beside
-    assert all(".dist-info/" in name or ".data/" in name for name in names - package)
+    shared = {name.split(".data/data/")[1] for name in names if ".data/data/" in name}
+    assert shared == {
+        "share/man/man1/colorize.1",
+        "share/bash-completion/completions/colorize.bash",
+        "share/fish/vendor_completions.d/colorize.fish",
+    }
+    assert all(".dist-info/" in name or ".data/data/" in name for name in names - package)
 
 
 def test_sdist_can_be_tested_and_rebuilt(built):
@@ -100,3 +106,4 @@ def test_installed_wheel_colours_without_the_sources(installed, photos, tmp_path
         assert colour.mode == "RGB" and colour.size == (96, 80)
     (entry,) = map(json.loads, run(colorize, "models", "--json").splitlines())
     assert Path(entry["path"]).is_relative_to(installed)
+    assert (installed / "share" / "man" / "man1" / "colorize.1").is_file()
