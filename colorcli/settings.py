@@ -184,10 +184,11 @@ def read(path: str | Path, config: Config) -> Config:
 
 def _toml(value: Any) -> str:
     if isinstance(value, str):
-        # TOML's basic strings take the escapes of JSON, but surrogates only as the real thing.
+        # TOML's basic strings take the escapes of JSON, but surrogates only as the real thing, and
+        # they must escape DEL, which JSON need not.
         import json
 
-        return json.dumps(value, ensure_ascii=False)
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     return repr(value)
