@@ -26,9 +26,10 @@ test: setup  ## run the tests
 slow: setup  ## run the long tests: exports in every format, killed and resumed runs
 	$(BIN)/python -m pytest -m slow
 
-lint: setup  ## check style
+lint: setup  ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: setup  ## rewrite to style
 	$(BIN)/ruff check --fix .

@@ -29,7 +29,7 @@ def centres() -> np.ndarray:
     """
     u, v = np.meshgrid(np.arange(256) / 255, np.arange(256) / 255, indexing="ij")
     faces = [
-        np.stack(np.roll([np.full_like(u, edge), u, v], axis, axis=0), axis=-1)
+        np.moveaxis(np.roll([np.full_like(u, edge), u, v], axis, axis=0), 0, -1)
         for edge in (0.0, 1.0)
         for axis in range(3)
     ]

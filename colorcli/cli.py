@@ -9,12 +9,13 @@ import contextlib
 import functools
 import gc
 import inspect
+import io
 import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 
 import typer
 from typer.core import TyperGroup
@@ -39,6 +40,23 @@ from colorcli.config import (
 from colorcli.errors import ColorizeError, ExitCode, ModelError, UsageError
 
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
+
+if TYPE_CHECKING:  # a checker cannot read choices from a table
+    ImageFormat = str
+    Device = str
+    Gray = str
+    Preset = str
+    ExportFormat = str
+    ExportPrecision = str
+    ExportSignature = str
+else:
+    ImageFormat = Literal[IMAGE_FORMATS]
+    Device = Literal[DEVICES]
+    Gray = Literal[GRAYS]
+    Preset = Literal[tuple(PRESETS)]
+    ExportFormat = Literal[EXPORT_FORMATS]
+    ExportPrecision = Literal[EXPORT_PRECISIONS]
+    ExportSignature = Literal[EXPORT_SIGNATURES]
 
 
 class Commands(TyperGroup):
@@ -189,7 +207,7 @@ def predict(
         bool, typer.Option("--keep-color", help="Pass on what is in colour already, unchanged.")
     ] = False,
     format: Annotated[
-        Optional[Literal[IMAGE_FORMATS]],  # type: ignore[valid-type]
+        Optional[ImageFormat],
         typer.Option(help="Format of the outputs. [default: by suffix]", show_default=False),
     ] = None,
     quality: Annotated[
@@ -209,7 +227,7 @@ def predict(
         ),
     ] = 0,
     device: Annotated[
-        Literal[DEVICES],  # type: ignore[valid-type]
+        Device,
         typer.Option(envvar="COLORIZE_DEVICE", help="What runs the network."),
     ] = "auto",
     max_megapixels: Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")] = 512,
@@ -258,7 +276,7 @@ def predict(
 
     def tell(result: Result) -> None:
         counts[result.status] = counts.get(result.status, 0) + 1
-        if result.status in ("done", "kept"):
+        if result.output is not None and result.status in ("done", "kept"):
             finished.append(result.output)
         if json:
             report.emit(result)
@@ -524,7 +542,9 @@ def _configurable(config: type) -> Any:
 
     def option(setting: settings.Setting) -> inspect.Parameter:
         limits, kind = setting.limits, setting.type if setting.type in (int, float) else str
-        bounds = {"min": limits.get("least"), "max": limits.get("most")} if kind is not str else {}
+        bounds: dict[str, Any] = {}
+        if kind is not str:
+            bounds = {"min": limits.get("least"), "max": limits.get("most")}
         if "choices" in limits:
             kind = Literal[tuple(limits["choices"])]
         about = typer.Option(help=limits["help"], show_default=False, **bounds)
@@ -547,8 +567,9 @@ def _configurable(config: type) -> Any:
             if name != "values"
         ]
         options = [option(setting) for setting in known.values()]
-        run.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
-        run.__annotations__ = {p.name: p.annotation for p in (*own, *options)}
+        signature = inspect.Signature([*own, *options])
+        vars(run).update(__signature__=signature)
+        run.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
         return run
 
     return decorate
@@ -566,7 +587,7 @@ def train(
         typer.Option("--output", "-o", help="Run folder; resumes what it holds."),
     ] = None,
     preset: Annotated[
-        Literal[tuple(PRESETS)],  # type: ignore[valid-type]
+        Preset,
         typer.Option(help="Where values not given come from."),
     ] = "default",
     config: Annotated[
@@ -703,7 +724,7 @@ def evaluate(
         typer.Option(min=32, help="Side of the judged square.", show_default=False),
     ] = None,
     gray: Annotated[
-        Literal[GRAYS],  # type: ignore[valid-type]
+        Gray,
         typer.Option(help="Gray that is coloured: L of Lab, or BT.601 luma."),
     ] = EvalConfig.gray,
     perceptual: Annotated[
@@ -830,7 +851,7 @@ def _chosen(
         raise UsageError(f"give either pictures, --coco or --pairs; {given}")
     if (annotations or category) and not coco:
         raise UsageError("--annotations and --category belong to --coco")
-    draw = {"limit": limit, "seed": seed}
+    draw: dict[str, Any] = {"limit": limit, "seed": seed}
     prepared = [name for name in names if (Path(name) / dataset.INDEX).is_file()]
     if prepared and len(names) + len(listed) > 1:
         raise UsageError(f"{prepared[0]}: a prepared data set is judged alone")
@@ -897,17 +918,17 @@ def _show(summary: Any, known: Any) -> None:
 def export(
     output: Annotated[str, typer.Option("--output", "-o", help="File or folder to write.")],
     format: Annotated[
-        Optional[Literal[EXPORT_FORMATS]],  # type: ignore[valid-type]
+        Optional[ExportFormat],
         typer.Option(help="What to write. [default: by suffix, or litert]", show_default=False),
     ] = None,
     precision: Annotated[
-        Optional[Literal[EXPORT_PRECISIONS]],  # type: ignore[valid-type]
+        Optional[ExportPrecision],
         typer.Option(
             help="Of the weights. [default: float16 for litert, else float32]", show_default=False
         ),
     ] = None,
     signature: Annotated[
-        Literal[EXPORT_SIGNATURES],  # type: ignore[valid-type]
+        ExportSignature,
         typer.Option(help="ab: L in, chroma out. image: picture in, coloured picture out."),
     ] = ExportConfig.signature,
     size: Annotated[
@@ -1031,7 +1052,7 @@ def models(
             checked = {"whole": whole, "files": {k: v or "ok" for k, v in states.items()}}
             report.emit({**entry, **(checked if verify else {})})
         elif path:
-            report.show(entry["path"])
+            report.show(str(folder.path))
         else:
             state = ("whole" if whole else "damaged",) if verify else ()
             report.show(*map(str, entry.values()), *state)
@@ -1050,6 +1071,6 @@ def main() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)
     native.own_stderr()
-    if sys.stdout is not None:
+    if isinstance(sys.stdout, io.TextIOWrapper):  # None where the caller closed it
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     app(prog_name="colorize")

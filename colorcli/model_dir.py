@@ -35,10 +35,7 @@ EXPORTED = (".tflite", ".onnx")  # single files that colour without a folder
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A checked model folder. ``prior`` is the colour prior (Q,) of its training set.
-
-    Of an exported file only ``path`` is known: ``config`` and ``prior`` are None.
-    """
+    """A checked model folder. ``prior`` is the colour prior (Q,) of its training set."""
 
     path: Path
     config: ModelConfig
@@ -83,15 +80,13 @@ def _digest(path: Path) -> str:
 def load(name: str | Path, *, needs: Sequence[str] = (LITERT,)) -> ModelFolder:
     """Open and check a model folder; ``needs`` are the files whose sha256 is verified.
 
-    Raises ``ModelError`` for missing, damaged or newer folders.
+    Raises ``ModelError`` for missing, damaged or newer folders, and for exported files.
     """
     folder = find(name)
     if folder.is_file():
-        if set(needs) != {LITERT}:
-            raise ModelError(
-                f"{folder}: an exported file only colours; give the model folder it came from"
-            )
-        return ModelFolder(folder, None, None, {})
+        raise ModelError(
+            f"{folder}: an exported file only colours; give the model folder it came from"
+        )
     try:
         values = json.loads((folder / CONFIG).read_text("utf-8"))
         metadata = json.loads((folder / METADATA).read_text("utf-8"))
@@ -241,7 +236,8 @@ def save(
         part.chmod(0o755)
         try:
             (part / CONFIG).write_text(json.dumps(values, indent=1), "utf-8")
-            np.savez_compressed(part / WEIGHTS, **packing.pack(arrays, litert))
+            packed: dict[str, Any] = packing.pack(arrays, litert)
+            np.savez_compressed(part / WEIGHTS, **packed)
             (part / LITERT).write_bytes(litert)
             (part / HISTORY).write_text(history, "utf-8")
             files = {name: _digest(part / name) for name in (CONFIG, WEIGHTS, LITERT, HISTORY)}
