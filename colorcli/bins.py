@@ -73,12 +73,6 @@ def encode(ab: Any, xp: Any = np, lookup: Any = None) -> Any:
     return xp.take(lookup, table_index(ab, xp), axis=0)
 
 
-def histogram(ab: np.ndarray) -> np.ndarray:
-    """How many of the colours ab (N, 2) fall into each bin: (Q,) int64, by nearest centre."""
-    hits = np.bincount(table_index(ab).ravel(), minlength=(2 * REACH + 1) ** 2)
-    return np.bincount(nearest_table(), weights=hits, minlength=len(centres())).astype(np.int64)
-
-
 @lru_cache(maxsize=1)
 def nearest_table() -> np.ndarray:
     """Index of the nearest bin for each row of ``table()``, which it spares making."""

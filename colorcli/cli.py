@@ -13,7 +13,7 @@ import io
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 
@@ -379,27 +379,78 @@ def _prepare(
 
 
 Output = Annotated[str, typer.Option("--output", "-o", help="Folder to make.", show_default=False)]
-Size = Annotated[int, typer.Option(min=32, help="Short side of the stored pictures, in pixels.")]
-MinSide = Annotated[int, typer.Option(min=1, help="Leave out pictures with a shorter side.")]
-MinChroma = Annotated[float, typer.Option(min=0, help="Mean chroma below which one is gray.")]
-MinSpread = Annotated[
-    float,
-    typer.Option(min=0, help="Spread of colours below which one of a single hue is toned (sepia)."),
-]
-Distance = Annotated[
-    int,
-    typer.Option(
-        "--duplicate-distance", min=-1, max=16,
-        help="Bits of 64 in which copies may differ; -1: only equal files are copies.",
-    ),
-]  # fmt: skip
-ValFraction = Annotated[float, typer.Option(min=0, max=1, help="Share kept for validation.")]
 Limit = Annotated[int, typer.Option(min=0, help="At most this many, by chance; 0: all.")]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same result.")]
-Workers = Annotated[int, typer.Option(min=0, help="Processes; 0: one for each core.")]
+
+
+def _extended(
+    command: Any,
+    options: list[inspect.Parameter],
+    name: str,
+    build: Callable[[dict[str, Any]], Any],
+) -> Any:
+    """A command with more options, whose values ``build`` makes into its argument ``name``."""
+
+    @functools.wraps(command)
+    def run(**arguments: Any) -> None:
+        values = {option.name: arguments.pop(option.name) for option in options}
+        command(**arguments, **{name: build(values)})
+
+    own = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for parameter in inspect.signature(command, eval_str=True).parameters.values()
+        if parameter.name != name
+    ]
+    signature = inspect.Signature([*own, *options])
+    vars(run).update(__signature__=signature)
+    run.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
+    return run
+
+
+def _preparing(command: Any) -> Any:
+    """Decorator: a command with the options of preparation, given as ``config``."""
+    options = {
+        "size": Annotated[
+            int, typer.Option(min=32, help="Short side of the stored pictures, in pixels.")
+        ],
+        "min_side": Annotated[
+            int, typer.Option(min=1, help="Leave out pictures with a shorter side.")
+        ],
+        "min_chroma": Annotated[
+            float, typer.Option(min=0, help="Mean chroma below which one is gray.")
+        ],
+        "min_spread": Annotated[
+            float,
+            typer.Option(
+                min=0, help="Spread of colours below which one of a single hue is toned (sepia)."
+            ),
+        ],
+        "duplicate_distance": Annotated[
+            int,
+            typer.Option(
+                min=-1, max=16,
+                help="Bits of 64 in which copies may differ; -1: only equal files are copies.",
+            ),
+        ],
+        "val_fraction": Annotated[
+            float, typer.Option(min=0, max=1, help="Share kept for validation.")
+        ],
+        "limit": Limit,
+        "seed": Seed,
+        "workers": Annotated[int, typer.Option(min=0, help="Processes; 0: one for each core.")],
+    }  # fmt: skip
+    parameters = [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation,
+            default=getattr(PrepareConfig, name),
+        )
+        for name, annotation in options.items()
+    ]  # fmt: skip
+    return _extended(command, parameters, "config", lambda values: PrepareConfig(**values))
 
 
 @prepare_app.command("folder")
+@_preparing
 def prepare_folder(
     output: Output,
     inputs: Annotated[
@@ -409,17 +460,10 @@ def prepare_folder(
     recursive: Recursive = False,
     files_from: FilesFrom = None,
     nul: Nul = False,
-    size: Size = PrepareConfig.size,
-    min_side: MinSide = PrepareConfig.min_side,
-    min_chroma: MinChroma = PrepareConfig.min_chroma,
-    min_spread: MinSpread = PrepareConfig.min_spread,
-    duplicate_distance: Distance = PrepareConfig.duplicate_distance,
-    val_fraction: ValFraction = PrepareConfig.val_fraction,
-    limit: Limit = PrepareConfig.limit,
-    seed: Seed = PrepareConfig.seed,
-    workers: Workers = PrepareConfig.workers,
     json: Json = False,
     quiet: Quiet = False,
+    *,
+    config: PrepareConfig,
 ) -> None:
     """Any photographs: files, folders, globs. The same command resumes."""
     if not inputs and files_from is None:
@@ -439,11 +483,6 @@ def prepare_folder(
             else:
                 yield source.path
 
-    config = PrepareConfig(
-        size=size, min_side=min_side, min_chroma=min_chroma, min_spread=min_spread,
-        duplicate_distance=duplicate_distance, val_fraction=val_fraction, limit=limit, seed=seed,
-        workers=workers,
-    )  # fmt: skip
     source = {"kind": "folder", "inputs": inputs or [], "files_from": files_from}
     _prepare(names(), output, config, source, json, quiet)
     if failures:
@@ -458,6 +497,7 @@ def _bytes_bar(label: str, quiet: bool) -> Iterator[Any]:
 
 
 @prepare_app.command("coco")
+@_preparing
 def prepare_coco(
     output: Output,
     root: Annotated[str, typer.Option(help="Holds SPLIT/ and annotations/.")] = ".",
@@ -487,17 +527,10 @@ def prepare_coco(
     license: Annotated[
         str, typer.Option(help="Only photographs under these licence ids: 4,5")
     ] = "",
-    size: Size = PrepareConfig.size,
-    min_side: MinSide = PrepareConfig.min_side,
-    min_chroma: MinChroma = PrepareConfig.min_chroma,
-    min_spread: MinSpread = PrepareConfig.min_spread,
-    duplicate_distance: Distance = PrepareConfig.duplicate_distance,
-    val_fraction: ValFraction = PrepareConfig.val_fraction,
-    limit: Limit = PrepareConfig.limit,
-    seed: Seed = PrepareConfig.seed,
-    workers: Workers = PrepareConfig.workers,
     json: Json = False,
     quiet: Quiet = False,
+    *,
+    config: PrepareConfig,
 ) -> None:
     """COCO: photographs that an annotation file names. The same command resumes."""
     licenses = _items(license)
@@ -518,11 +551,6 @@ def prepare_coco(
         report.say(
             f"colorize: {len(chosen.missing)} photographs are not on disk, e.g. {chosen.missing[0]}"
         )
-    config = PrepareConfig(
-        size=size, min_side=min_side, min_chroma=min_chroma, min_spread=min_spread,
-        duplicate_distance=duplicate_distance, val_fraction=val_fraction, limit=limit, seed=seed,
-        workers=workers,
-    )  # fmt: skip
     source = {
         "kind": "coco", "split": split, "category": category, "match": match,
         "ignore_crowds": ignore_crowds, "license": license,
@@ -553,26 +581,12 @@ def _configurable(config: type) -> Any:
             annotation=Annotated[Optional[kind], about],
         )  # fmt: skip
 
-    def decorate(command: Any) -> Any:
-        known = settings.settings(config)
+    options = [option(setting) for setting in settings.settings(config).values()]
 
-        @functools.wraps(command)
-        def run(**arguments: Any) -> None:
-            given = {name: arguments.pop(name) for name in known}
-            command(**arguments, values={k: v for k, v in given.items() if v is not None})
+    def given(values: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in values.items() if value is not None}
 
-        own = [
-            parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-            for name, parameter in inspect.signature(command, eval_str=True).parameters.items()
-            if name != "values"
-        ]
-        options = [option(setting) for setting in known.values()]
-        signature = inspect.Signature([*own, *options])
-        vars(run).update(__signature__=signature)
-        run.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
-        return run
-
-    return decorate
+    return lambda command: _extended(command, options, "values", given)
 
 
 @app.command()
