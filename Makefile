@@ -49,7 +49,10 @@ wheel: setup  ## build sdist and wheel into dist/, and list what is inside
 	$(BIN)/python -m zipfile --list dist/*.whl
 	ls -l dist
 
-bench: setup  ## measure speed and memory
-	$(BIN)/python benchmarks/speed.py
+bench: setup  ## measure speed and memory; half an hour on an idle machine
+	$(BIN)/python benchmarks/predict.py
+	$(BIN)/python benchmarks/prepare.py
+	$(BIN)/python benchmarks/eval.py
+	$(BIN)/python benchmarks/exports.py
 
 .PHONY: help setup demo test slow lint format completions docs wheel bench
