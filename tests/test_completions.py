@@ -5,7 +5,6 @@ import re
 import select
 import shutil
 import subprocess
-import sys
 import time
 
 import pytest
@@ -37,14 +36,8 @@ def test_committed_script_is_what_the_program_writes(shell, colorize):
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
-    """A working folder with pictures, and a ``colorize`` in the PATH that is this source tree's."""
-    command = tmp_path / "bin" / "colorize"
-    command.parent.mkdir()
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m colorcli "$@"\n')
-    command.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{command.parent}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setenv("PYTHONPATH", str(REPO))
+def place(in_path, tmp_path, monkeypatch):
+    """A working folder with pictures, for shells without their user's settings."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("TERM", "dumb")
     folder = tmp_path / "work"
