@@ -18,6 +18,7 @@ BLOCKS = BLOCK.findall((REPO / "README.md").read_text("utf-8"))
 RUN = [commands for reason, commands in BLOCKS if not reason]
 # Two dozen photographs, two steps: the commands are tested, not what comes of ten minutes.
 SHORTER = {
+    r" --val-fraction [\d.]+": "",
     r"(colorize prepare folder\b)": r"\1 --val-fraction 0.3",
     r"--minutes \d+": "--steps 2 --batch 4",
 }
