@@ -49,7 +49,7 @@ wheel: setup  ## build sdist and wheel into dist/, and list what is inside
 	$(BIN)/python -m zipfile --list dist/*.whl
 	ls -l dist
 
-bench: setup  ## measure speed and memory; half an hour on an idle machine
+bench: setup  ## measure speed and memory; long, and only fair on an idle machine
 	$(BIN)/python benchmarks/predict.py
 	$(BIN)/python benchmarks/prepare.py
 	$(BIN)/python benchmarks/eval.py
