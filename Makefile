@@ -26,9 +26,10 @@ test: setup  ## run the tests
 slow: setup  ## run the long tests: exports in every format, killed and resumed runs
 	$(BIN)/python -m pytest -m slow
 
-lint: setup  ## check style
+lint: setup  ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 format: setup  ## rewrite to style
 	$(BIN)/ruff check --fix .
@@ -38,10 +39,23 @@ completions: setup  ## write the completion scripts for bash, zsh and fish
 	for shell in bash zsh fish; do \
 	  _COLORIZE_COMPLETE=source_$$shell $(BIN)/colorize > completions/colorize.$$shell; done
 
-docs: setup  ## write the help of every command into docs/commands.md
+docs: setup  ## write docs/commands.md and the manual page from the program
 	$(BIN)/python docs/commands.py > docs/commands.md
+	$(BIN)/python docs/manpage.py > docs/colorize.1
 
-bench: setup  ## measure speed and memory
-	$(BIN)/python benchmarks/speed.py
+pictures: setup  ## draw the README's pictures with the bundled model
+	$(BIN)/python docs/pictures.py
 
-.PHONY: help setup demo test slow lint format completions docs bench
+wheel: setup  ## build sdist and wheel into dist/, and list what is inside
+	rm -rf build dist
+	$(BIN)/python -m build --no-isolation --outdir dist .
+	$(BIN)/python -m zipfile --list dist/*.whl
+	ls -l dist
+
+bench: setup  ## measure speed and memory; long, and only fair on an idle machine
+	$(BIN)/python benchmarks/predict.py
+	$(BIN)/python benchmarks/prepare.py
+	$(BIN)/python benchmarks/eval.py
+	$(BIN)/python benchmarks/exports.py
+
+.PHONY: help setup demo test slow lint format completions docs pictures wheel bench

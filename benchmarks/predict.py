@@ -1,4 +1,4 @@
-"""``colorize predict`` against its floor and against the naive way: table on stderr, JSON on stdout.
+"""Start-up, and ``predict`` against its floor and the naive way: table on stderr, JSON on stdout.
 
 python benchmarks/predict.py [--rounds N] [--only ROW ...]   run it on an idle machine.
 
@@ -20,7 +20,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 HERE = Path(__file__).parent
-PREDICT = [sys.executable, "-m", "colorcli", "predict", "--overwrite", "-q"]
+COLORIZE = [sys.executable, "-m", "colorcli"]
+PREDICT = [*COLORIZE, "predict", "--overwrite", "-q"]
+TAB = {"_COLORIZE_COMPLETE": "complete_bash", "COMP_WORDS": "colorize pre", "COMP_CWORD": "1"}
 
 FLOOR = """
 import sys
@@ -69,10 +71,13 @@ for path in paths:
 """
 
 
-def run(command: list[str]) -> dict[str, float]:
+def run(command: list[str], **environment: str) -> dict[str, float]:
     """Wall and processor seconds and peak megabytes of one process."""
     before = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        env={**os.environ, **environment},
+    )  # fmt: skip
     told = process.stderr.read()
     _, status, usage = os.wait4(process.pid, 0)
     if status:
@@ -84,8 +89,9 @@ def run(command: list[str]) -> dict[str, float]:
     }
 
 
-def median(command: list[str], rounds: int) -> dict[str, float]:
-    results = [run(command) for _ in range(rounds + 1)][1:]  # the first warms the page cache
+def median(command: list[str], rounds: int, **environment: str) -> dict[str, float]:
+    # The first warms the page cache.
+    results = [run(command, **environment) for _ in range(rounds + 1)][1:]
     return {key: statistics.median(r[key] for r in results) for key in results[0]}
 
 
@@ -108,6 +114,18 @@ class Bench:
     def colorize(self, paths: list[str], workers: int = 0, rounds: int | None = None) -> dict:
         command = [*PREDICT, "-o", f"{self.out}/", "--workers", str(workers), *paths]
         return median(command, rounds or self.rounds)
+
+    def start_up(self) -> dict:
+        """Seconds until the shell prompts again; importing TensorFlow for comparison."""
+        rounds = 3 * self.rounds
+        row = {
+            "help": median([*COLORIZE, "--help"], rounds)["seconds"],
+            "version": median([*COLORIZE, "--version"], rounds)["seconds"],
+            "tab": median(COLORIZE, rounds, **TAB)["seconds"],
+        }
+        tensorflow = median([sys.executable, "-c", "import tensorflow"], 1)["seconds"]
+        met = max(row["help"], row["version"]) <= 0.2
+        return {**row, "tensorflow": tensorflow, "bar": "help, version ≤ 0.2 s", "met": met}
 
     def cpu_12mp(self) -> dict:
         """Per photograph, in a batch, so that the start-up of both is not in it."""
@@ -178,7 +196,7 @@ class Bench:
 
 
 ROWS = (
-    "cpu_12mp", "two_workers_1mp", "two_workers_12mp", "one_1mp", "one_100mp", "memory_of_many",
+    "start_up", "cpu_12mp", "two_workers_1mp", "two_workers_12mp", "one_1mp", "one_100mp", "memory_of_many",
     "naive",
 )  # fmt: skip
 

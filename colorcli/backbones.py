@@ -152,9 +152,9 @@ def _load_efficientnet(network: keras.Model, arrays: Mapping[str, np.ndarray]) -
                 f"backbone weights: {source} has shape {values[0].shape}, expected {shapes[0]}"
             )
         layer.set_weights(values)
-    left = {name for name in left if not name.endswith("num_batches_tracked")}
-    if left:
-        raise ModelError(f"backbone weights: {len(left)} arrays left over, e.g. {min(left)}")
+    over = [name for name in left if not name.endswith("num_batches_tracked")]
+    if over:
+        raise ModelError(f"backbone weights: {len(over)} arrays left over, e.g. {min(over)}")
 
 
 BACKBONES: dict[str, Backbone] = {

@@ -29,7 +29,7 @@ def centres() -> np.ndarray:
     """
     u, v = np.meshgrid(np.arange(256) / 255, np.arange(256) / 255, indexing="ij")
     faces = [
-        np.stack(np.roll([np.full_like(u, edge), u, v], axis, axis=0), axis=-1)
+        np.moveaxis(np.roll([np.full_like(u, edge), u, v], axis, axis=0), 0, -1)
         for edge in (0.0, 1.0)
         for axis in range(3)
     ]
@@ -71,12 +71,6 @@ def encode(ab: Any, xp: Any = np, lookup: Any = None) -> Any:
     """Soft encoding (…, Q) float of ab (…, 2). ``lookup``: ``table()`` as a tensor of ``xp``."""
     lookup = table() if lookup is None else lookup
     return xp.take(lookup, table_index(ab, xp), axis=0)
-
-
-def histogram(ab: np.ndarray) -> np.ndarray:
-    """How many of the colours ab (N, 2) fall into each bin: (Q,) int64, by nearest centre."""
-    hits = np.bincount(table_index(ab).ravel(), minlength=(2 * REACH + 1) ** 2)
-    return np.bincount(nearest_table(), weights=hits, minlength=len(centres())).astype(np.int64)
 
 
 @lru_cache(maxsize=1)

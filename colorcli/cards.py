@@ -223,18 +223,18 @@ def texts(
     side = result.size or (folder.config.size if graph.signature == "ab" else 0)
     runtime = RUNTIMES[result.format]
     template = (ASSETS / f"example_{graph.signature}.txt").read_text("utf-8")
+    export = {**asdict(result), "path": file}
     metadata = {
         "schema": SCHEMA,
         "colorcli": __version__,
         "file": file,
         "sha256": digest,
-        "export": {**asdict(result), "path": file, "companions": None},
+        "export": {k: v for k, v in export.items() if k != "companions"},
         "model": {"name": folder.name, **asdict(folder.config)},
         "inputs": {name: asdict(port) for name, port in graph.inputs.items()},
         "outputs": {name: OUTPUTS[name] for name in _outputs(graph)},
         "origin": {k: v for k, v in folder.metadata.items() if k not in ("files", "trained")},
     }
-    metadata["export"].pop("companions")
     return {
         "card": _card(result, graph, folder, file, example),
         "metadata": json.dumps(metadata, indent=1, ensure_ascii=False) + "\n",

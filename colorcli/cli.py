@@ -10,12 +10,13 @@ import dataclasses
 import functools
 import gc
 import inspect
+import io
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 
 import typer
 from typer.core import TyperGroup
@@ -38,13 +39,35 @@ from colorcli.config import (
     PrepareConfig,
     TrainConfig,
 )
-from colorcli.errors import ColorizeError, ExitCode, UsageError
+from colorcli.errors import ColorizeError, ExitCode, ModelError, UsageError
 
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
+
+if TYPE_CHECKING:  # a checker cannot read choices from a table
+    ImageFormat = str
+    Device = str
+    Gray = str
+    Preset = str
+    ExportFormat = str
+    ExportPrecision = str
+    ExportSignature = str
+else:
+    ImageFormat = Literal[IMAGE_FORMATS]
+    Device = Literal[DEVICES]
+    Gray = Literal[GRAYS]
+    Preset = Literal[tuple(PRESETS)]
+    ExportFormat = Literal[EXPORT_FORMATS]
+    ExportPrecision = Literal[EXPORT_PRECISIONS]
+    ExportSignature = Literal[EXPORT_SIGNATURES]
 
 
 class Commands(TyperGroup):
     """Turns the core's errors into one stderr line and an exit code, for every command."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names in the order of the help: what most come for, then as work goes."""
+        first = ("predict", "prepare")  # Typer puts groups last
+        return [*first, *(name for name in super().list_commands(ctx) if name not in first)]
 
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command; bugs keep their traceback."""
@@ -84,14 +107,18 @@ app.add_typer(prepare_app, name="prepare")
 
 def _version(wanted: bool) -> None:
     if wanted:
+        from colorcli import runtimes
+
         typer.echo(f"colorize {__version__}")
+        for name, version in runtimes.versions().items():
+            typer.echo(f"{name} {version or 'not installed'}")
         raise typer.Exit()
 
 
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the versions.")
     ] = False,
 ) -> None:
     """Colorize grayscale photographs; train, judge and export colorizers."""
@@ -99,7 +126,7 @@ def _root(
 
 def _models(incomplete: str) -> Iterable[str]:
     root = Path(__file__).parent / "models"
-    return sorted(p.name for p in root.glob(f"{incomplete}*") if p.is_dir())
+    return sorted(p.name for p in root.iterdir() if p.is_dir() and p.name.startswith(incomplete))
 
 
 Model = Annotated[
@@ -182,7 +209,7 @@ def predict(
         bool, typer.Option("--keep-color", help="Pass on what is in colour already, unchanged.")
     ] = False,
     format: Annotated[
-        Optional[Literal[IMAGE_FORMATS]],  # type: ignore[valid-type]
+        Optional[ImageFormat],
         typer.Option(help="Format of the outputs. [default: by suffix]", show_default=False),
     ] = None,
     quality: Annotated[
@@ -202,7 +229,7 @@ def predict(
         ),
     ] = 0,
     device: Annotated[
-        Literal[DEVICES],  # type: ignore[valid-type]
+        Device,
         typer.Option(envvar="COLORIZE_DEVICE", help="What runs the network."),
     ] = "auto",
     max_megapixels: Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")] = 512,
@@ -251,7 +278,7 @@ def predict(
 
     def tell(result: Result) -> None:
         counts[result.status] = counts.get(result.status, 0) + 1
-        if result.status in ("done", "kept"):
+        if result.output is not None and result.status in ("done", "kept"):
             finished.append(result.output)
         if json:
             report.emit(result)
@@ -354,27 +381,78 @@ def _prepare(
 
 
 Output = Annotated[str, typer.Option("--output", "-o", help="Folder to make.", show_default=False)]
-Size = Annotated[int, typer.Option(min=32, help="Short side of the stored pictures, in pixels.")]
-MinSide = Annotated[int, typer.Option(min=1, help="Leave out pictures with a shorter side.")]
-MinChroma = Annotated[float, typer.Option(min=0, help="Mean chroma below which one is gray.")]
-MinSpread = Annotated[
-    float,
-    typer.Option(min=0, help="Spread of colours below which one of a single hue is toned (sepia)."),
-]
-Distance = Annotated[
-    int,
-    typer.Option(
-        "--duplicate-distance", min=-1, max=16,
-        help="Bits of 64 in which copies may differ; -1: only equal files are copies.",
-    ),
-]  # fmt: skip
-ValFraction = Annotated[float, typer.Option(min=0, max=1, help="Share kept for validation.")]
 Limit = Annotated[int, typer.Option(min=0, help="At most this many, by chance; 0: all.")]
 Seed = Annotated[int, typer.Option(min=0, help="Same seed, same result.")]
-Workers = Annotated[int, typer.Option(min=0, help="Processes; 0: one for each core.")]
+
+
+def _extended(
+    command: Any,
+    options: list[inspect.Parameter],
+    name: str,
+    build: Callable[[dict[str, Any]], Any],
+) -> Any:
+    """A command with more options, whose values ``build`` makes into its argument ``name``."""
+
+    @functools.wraps(command)
+    def run(**arguments: Any) -> None:
+        values = {option.name: arguments.pop(option.name) for option in options}
+        command(**arguments, **{name: build(values)})
+
+    own = [
+        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        for parameter in inspect.signature(command, eval_str=True).parameters.values()
+        if parameter.name != name
+    ]
+    signature = inspect.Signature([*own, *options])
+    vars(run).update(__signature__=signature)
+    run.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
+    return run
+
+
+def _preparing(command: Any) -> Any:
+    """Decorator: a command with the options of preparation, given as ``config``."""
+    options = {
+        "size": Annotated[
+            int, typer.Option(min=32, help="Short side of the stored pictures, in pixels.")
+        ],
+        "min_side": Annotated[
+            int, typer.Option(min=1, help="Leave out pictures with a shorter side.")
+        ],
+        "min_chroma": Annotated[
+            float, typer.Option(min=0, help="Mean chroma below which one is gray.")
+        ],
+        "min_spread": Annotated[
+            float,
+            typer.Option(
+                min=0, help="Spread of colours below which one of a single hue is toned (sepia)."
+            ),
+        ],
+        "duplicate_distance": Annotated[
+            int,
+            typer.Option(
+                min=-1, max=16,
+                help="Bits of 64 in which copies may differ; -1: only equal files are copies.",
+            ),
+        ],
+        "val_fraction": Annotated[
+            float, typer.Option(min=0, max=1, help="Share kept for validation.")
+        ],
+        "limit": Limit,
+        "seed": Seed,
+        "workers": Annotated[int, typer.Option(min=0, help="Processes; 0: one for each core.")],
+    }  # fmt: skip
+    parameters = [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation,
+            default=getattr(PrepareConfig, name),
+        )
+        for name, annotation in options.items()
+    ]  # fmt: skip
+    return _extended(command, parameters, "config", lambda values: PrepareConfig(**values))
 
 
 @prepare_app.command("folder")
+@_preparing
 def prepare_folder(
     output: Output,
     inputs: Annotated[
@@ -384,17 +462,10 @@ def prepare_folder(
     recursive: Recursive = False,
     files_from: FilesFrom = None,
     nul: Nul = False,
-    size: Size = PrepareConfig.size,
-    min_side: MinSide = PrepareConfig.min_side,
-    min_chroma: MinChroma = PrepareConfig.min_chroma,
-    min_spread: MinSpread = PrepareConfig.min_spread,
-    duplicate_distance: Distance = PrepareConfig.duplicate_distance,
-    val_fraction: ValFraction = PrepareConfig.val_fraction,
-    limit: Limit = PrepareConfig.limit,
-    seed: Seed = PrepareConfig.seed,
-    workers: Workers = PrepareConfig.workers,
     json: Json = False,
     quiet: Quiet = False,
+    *,
+    config: PrepareConfig,
 ) -> None:
     """Any photographs: files, folders, globs. The same command resumes."""
     if not inputs and files_from is None:
@@ -414,11 +485,6 @@ def prepare_folder(
             else:
                 yield source.path
 
-    config = PrepareConfig(
-        size=size, min_side=min_side, min_chroma=min_chroma, min_spread=min_spread,
-        duplicate_distance=duplicate_distance, val_fraction=val_fraction, limit=limit, seed=seed,
-        workers=workers,
-    )  # fmt: skip
     source = {"kind": "folder", "inputs": inputs or [], "files_from": files_from}
     _prepare(names(), output, config, source, json, quiet)
     if failures:
@@ -433,6 +499,7 @@ def _bytes_bar(label: str, quiet: bool) -> Iterator[Any]:
 
 
 @prepare_app.command("coco")
+@_preparing
 def prepare_coco(
     output: Output,
     root: Annotated[str, typer.Option(help="Holds SPLIT/ and annotations/.")] = ".",
@@ -462,17 +529,10 @@ def prepare_coco(
     license: Annotated[
         str, typer.Option(help="Only photographs under these licence ids: 4,5")
     ] = "",
-    size: Size = PrepareConfig.size,
-    min_side: MinSide = PrepareConfig.min_side,
-    min_chroma: MinChroma = PrepareConfig.min_chroma,
-    min_spread: MinSpread = PrepareConfig.min_spread,
-    duplicate_distance: Distance = PrepareConfig.duplicate_distance,
-    val_fraction: ValFraction = PrepareConfig.val_fraction,
-    limit: Limit = PrepareConfig.limit,
-    seed: Seed = PrepareConfig.seed,
-    workers: Workers = PrepareConfig.workers,
     json: Json = False,
     quiet: Quiet = False,
+    *,
+    config: PrepareConfig,
 ) -> None:
     """COCO: photographs that an annotation file names. The same command resumes."""
     licenses = _items(license)
@@ -493,11 +553,6 @@ def prepare_coco(
         report.say(
             f"colorize: {len(chosen.missing)} photographs are not on disk, e.g. {chosen.missing[0]}"
         )
-    config = PrepareConfig(
-        size=size, min_side=min_side, min_chroma=min_chroma, min_spread=min_spread,
-        duplicate_distance=duplicate_distance, val_fraction=val_fraction, limit=limit, seed=seed,
-        workers=workers,
-    )  # fmt: skip
     source = {
         "kind": "coco", "split": split, "category": category, "match": match,
         "ignore_crowds": ignore_crowds, "license": license,
@@ -517,7 +572,9 @@ def _configurable(config: type) -> Any:
 
     def option(setting: settings.Setting) -> inspect.Parameter:
         limits, kind = setting.limits, setting.type if setting.type in (int, float) else str
-        bounds = {"min": limits.get("least"), "max": limits.get("most")} if kind is not str else {}
+        bounds: dict[str, Any] = {}
+        if kind is not str:
+            bounds = {"min": limits.get("least"), "max": limits.get("most")}
         if "choices" in limits:
             kind = Literal[tuple(limits["choices"])]
         about = typer.Option(help=limits["help"], show_default=False, **bounds)
@@ -526,25 +583,12 @@ def _configurable(config: type) -> Any:
             annotation=Annotated[Optional[kind], about],
         )  # fmt: skip
 
-    def decorate(command: Any) -> Any:
-        known = settings.settings(config)
+    options = [option(setting) for setting in settings.settings(config).values()]
 
-        @functools.wraps(command)
-        def run(**arguments: Any) -> None:
-            given = {name: arguments.pop(name) for name in known}
-            command(**arguments, values={k: v for k, v in given.items() if v is not None})
+    def given(values: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in values.items() if value is not None}
 
-        own = [
-            parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-            for name, parameter in inspect.signature(command, eval_str=True).parameters.items()
-            if name != "values"
-        ]
-        options = [option(setting) for setting in known.values()]
-        run.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
-        run.__annotations__ = {p.name: p.annotation for p in (*own, *options)}
-        return run
-
-    return decorate
+    return lambda command: _extended(command, options, "values", given)
 
 
 def _layered(preset: TrainConfig, file: Optional[str], values: dict[str, Any]) -> TrainConfig:
@@ -571,7 +615,7 @@ def train(
         typer.Option("--output", "-o", help="Run folder; resumes what it holds."),
     ] = None,
     preset: Annotated[
-        Literal[tuple(PRESETS)],  # type: ignore[valid-type]
+        Preset,
         typer.Option(help="Where values not given come from."),
     ] = "default",
     config: Annotated[
@@ -707,13 +751,16 @@ def evaluate(
         typer.Option(min=32, help="Side of the judged square.", show_default=False),
     ] = None,
     gray: Annotated[
-        Literal[GRAYS],  # type: ignore[valid-type]
+        Gray,
         typer.Option(help="Gray that is coloured: L of Lab, or BT.601 luma."),
     ] = EvalConfig.gray,
     perceptual: Annotated[
         Optional[list[str]],  # Typer knows no list of choices
         typer.Option(
             "--with",
+            autocompletion=lambda incomplete: [
+                name for name in PERCEPTUAL_METRICS if name.startswith(incomplete)
+            ],
             metavar=f"[{'|'.join(PERCEPTUAL_METRICS)}]",
             show_default=False,
             help="Judge by this too; needs colorcli[perceptual].",
@@ -831,7 +878,7 @@ def _chosen(
         raise UsageError(f"give either pictures, --coco or --pairs; {given}")
     if (annotations or category) and not coco:
         raise UsageError("--annotations and --category belong to --coco")
-    draw = {"limit": limit, "seed": seed}
+    draw: dict[str, Any] = {"limit": limit, "seed": seed}
     prepared = [name for name in names if (Path(name) / dataset.INDEX).is_file()]
     if prepared and len(names) + len(listed) > 1:
         raise UsageError(f"{prepared[0]}: a prepared data set is judged alone")
@@ -898,17 +945,17 @@ def _show(summary: Any, known: Any) -> None:
 def export(
     output: Annotated[str, typer.Option("--output", "-o", help="File or folder to write.")],
     format: Annotated[
-        Optional[Literal[EXPORT_FORMATS]],  # type: ignore[valid-type]
+        Optional[ExportFormat],
         typer.Option(help="What to write. [default: by suffix, or litert]", show_default=False),
     ] = None,
     precision: Annotated[
-        Optional[Literal[EXPORT_PRECISIONS]],  # type: ignore[valid-type]
+        Optional[ExportPrecision],
         typer.Option(
             help="Of the weights. [default: float16 for litert, else float32]", show_default=False
         ),
     ] = None,
     signature: Annotated[
-        Literal[EXPORT_SIGNATURES],  # type: ignore[valid-type]
+        ExportSignature,
         typer.Option(help="ab: L in, chroma out. image: picture in, coloured picture out."),
     ] = ExportConfig.signature,
     size: Annotated[
@@ -987,12 +1034,40 @@ def export(
 
 
 @app.command()
-def models(json: Json = False) -> None:
-    """List the bundled models."""
+def models(
+    names: Annotated[
+        Optional[list[str]],
+        typer.Argument(
+            metavar="[MODEL]...",
+            autocompletion=_models,
+            show_default=False,
+            help="Model names, folders or training runs. [default: the bundled models]",
+        ),
+    ] = None,
+    path: Annotated[bool, typer.Option("--path", help="Print only where each is.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check every file's sha256; exit 4 if one differs.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """List the bundled models, say where they are, check their files."""
+    if path and json:
+        raise UsageError("--path and --json contradict each other; --json says the path too")
     from colorcli import model_dir
 
-    for name in model_dir.bundled():
-        folder = model_dir.load(name)
+    damaged = False
+    for name in names or model_dir.bundled():
+        try:
+            folder = model_dir.load(name, needs=())
+            states = model_dir.verify(folder) if verify else {}
+        except ModelError as error:
+            report.say(f"colorize: {error}")
+            damaged = True
+            continue
+        for fault in filter(None, states.values()):
+            report.say(f"colorize: {fault}")
+        whole = not any(states.values())
+        damaged |= not whole
         entry = {
             "name": name,
             "path": str(folder.path),
@@ -1001,9 +1076,15 @@ def models(json: Json = False) -> None:
             "size": folder.config.size,
         }
         if json:
-            report.emit(entry)
+            checked = {"whole": whole, "files": {k: v or "ok" for k, v in states.items()}}
+            report.emit({**entry, **(checked if verify else {})})
+        elif path:
+            report.show(str(folder.path))
         else:
-            typer.echo("\t".join(str(value) for value in entry.values()))
+            state = ("whole" if whole else "damaged",) if verify else ()
+            report.show(*map(str, entry.values()), *state)
+    if damaged:
+        raise typer.Exit(ExitCode.MODEL)
 
 
 def main() -> None:
@@ -1017,6 +1098,6 @@ def main() -> None:
         except OSError:
             os.open(os.devnull, os.O_RDWR)
     native.own_stderr()
-    if sys.stdout is not None:
+    if isinstance(sys.stdout, io.TextIOWrapper):  # None where the caller closed it
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     app(prog_name="colorize")

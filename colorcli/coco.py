@@ -233,7 +233,8 @@ def select(
         raise _foreign(annotations, error) from None
     if not files:
         raise DataError(f"{annotations}: no photograph passes the filters; loosen them")
-    present, missing = [], []
+    present: list[str] = []
+    missing: list[str] = []
     here = set(_below(Path(folder))) if os.path.isdir(folder) else set()
     for name in files:
         (present if name in here or (Path(folder) / name).is_file() else missing).append(

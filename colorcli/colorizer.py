@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import cv2
 import numpy as np
@@ -64,7 +64,7 @@ class Colorizer:
         # OpenCV makes its Lab tables, 0.1 s of work, at the first conversion: meanwhile.
         nothing = np.zeros((1, 1), np.uint8), np.zeros((1, 1, 2), np.float32)
         threading.Thread(target=join, args=nothing).start()  # a daemon would abort an early exit
-        self.folder, self._first = open_model(model, device)
+        self._first = open_model(model, device)
         self.knobs = knobs.suiting(self._first.distribution)
         self._idle: SimpleQueue[Engine] = SimpleQueue()
         self._idle.put(self._first)
@@ -88,11 +88,11 @@ class Colorizer:
         except Empty:  # as many engines as threads that have met here
             engine = self._first.another()
         try:
-            ab = engine(lightness, knobs.temperature, knobs.vividness)
+            ab = engine(lightness, *knobs.decoding)
             if knobs.flip_average:
                 # The mean of ab is the mean over both pictures' distributions taken together;
                 # the mean of logits would sharpen where they agree and gray where they do not.
-                mirrored = engine(lightness[:, ::-1], knobs.temperature, knobs.vividness)
+                mirrored = engine(lightness[:, ::-1], *knobs.decoding)
                 ab = (ab + mirrored[:, ::-1]) / 2
         finally:
             self._idle.put(engine)
@@ -106,7 +106,7 @@ class Colorizer:
     def __call__(self, image: Image.Image) -> Image.Image: ...
     @overload
     def __call__(self, image: np.ndarray) -> np.ndarray: ...
-    def __call__(self, image):
+    def __call__(self, image: Image.Image | np.ndarray) -> Image.Image | np.ndarray:
         """A coloured copy of the same size; the picture's own colours are ignored.
 
         A PIL image of any mode becomes an RGB image, RGBA where it has transparency; EXIF and DPI
@@ -163,7 +163,7 @@ class Colorizer:
     def map(self, images: Iterable[Image.Image], workers: int = 0) -> Iterator[Image.Image]: ...
     @overload
     def map(self, images: Iterable[np.ndarray], workers: int = 0) -> Iterator[np.ndarray]: ...
-    def map(self, images, workers=0):
+    def map(self, images: Iterable[Any], workers: int = 0) -> Iterator[Any]:
         """Colour many, in their order, on ``workers`` threads (0: one for each core).
 
         Lazy: at most two pictures for each worker are taken ahead of the one last given, so

@@ -76,6 +76,13 @@ class Knobs:
     saturation: float = 1.0
     flip_average: bool = False
 
+    @property
+    def decoding(self) -> tuple[float, float]:
+        """(temperature, vividness); ``ValueError`` where one still waits for its model."""
+        if self.temperature is None or self.vividness is None:
+            raise ValueError("open knobs: ask suiting() first")
+        return self.temperature, self.vividness
+
     def suiting(self, distribution: bool) -> Knobs:
         """The same without None, for a model that gives a ``distribution`` or plain ab.
 

@@ -8,7 +8,7 @@ import re
 import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -98,8 +98,9 @@ def from_image(image: Image.Image, data: bytes, index: int) -> Samples | None:
     ):
         return _opencv(data)
     if image.format == "TIFF":
-        bits = image.tag_v2.get(258, (1,))
-        if max(bits) > 8 and (len(bits) > 1 or image.tag_v2.get(277, 1) > 1 or max(bits) > 16):
+        tags = cast("Any", image).tag_v2
+        bits = tags.get(258, (1,))
+        if max(bits) > 8 and (len(bits) > 1 or tags.get(277, 1) > 1 or max(bits) > 16):
             return tiff_page(data, index, image.width * image.height)
     return None
 
@@ -175,7 +176,7 @@ def _bgr(rgb: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
 def write_png(rgb: np.ndarray, alpha: np.ndarray | None, chunks: bytes) -> bytes:
     """(H, W, 3) uint16, alpha (H, W) uint16 or None, as a PNG with ``chunks`` after ``IHDR``."""
     _, buffer = cv2.imencode(".png", _bgr(rgb, alpha), [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    data = memoryview(buffer).cast("B")
+    data = buffer.data.cast("B")
     return b"".join([data[:33], chunks, data[33:]])
 
 
@@ -319,7 +320,7 @@ def write_tiff(
     return buffer.getvalue()
 
 
-def _append_directories(buffer: io.BytesIO, below: Mapping[int, dict]) -> None:
+def _append_directories(buffer: io.BytesIO, below: Mapping[int, dict[int, Any]]) -> None:
     """EXIF and GPS directories behind the pages, and their offsets into the first."""
     offsets = {}
     for tag, values in below.items():

@@ -131,7 +131,8 @@ class Onnx:
             raise
         except Exception as error:  # the runtime raises classes of its own
             raise ModelError(f"{path}: not a usable ONNX model ({reason(error)})") from None
-        self._inputs, self._last = tuple(inputs), {}
+        self._inputs = tuple(inputs)
+        self._last: dict[str, np.ndarray] = {}
         self.size, self.distribution = side, "logits" in self._outputs
 
     def __call__(
@@ -222,13 +223,13 @@ ENGINES: dict[str, Runtime] = {
 FILES: dict[str, Callable[[Path], Engine]] = {".tflite": LiteRT, ".onnx": Onnx}
 
 
-def open_model(model: str | Path, device: str = "auto") -> tuple[model_dir.ModelFolder, Engine]:
-    """The model that ``model`` names, and an engine for it on ``device`` (a key of ``ENGINES``).
+def open_model(model: str | Path, device: str = "auto") -> Engine:
+    """An engine for the model that ``model`` names on ``device`` (a key of ``ENGINES``).
 
     Raises ``ModelError``, and ``UsageError`` for a device that is not there or not for this model.
     """
-    runtime = ENGINES[device]
-    folder = model_dir.load(model, needs=(runtime.needs,))
-    if folder.path.is_file():
-        return folder, FILES[folder.path.suffix.lower()](folder.path)
-    return folder, runtime.open(folder.path / runtime.needs)
+    path, runtime = model_dir.find(model), ENGINES[device]
+    if path.is_file():
+        return FILES[path.suffix.lower()](path)
+    folder = model_dir.load(path, needs=(runtime.needs,))
+    return runtime.open(folder.path / runtime.needs)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -203,7 +204,7 @@ def metrics_with(perceptual: Mapping[str, Callable[..., Any] | None]) -> dict[st
     """``METRICS`` and the perceptual ones asked for, by name; their network may still be None."""
     known = dict(METRICS)
     if "lpips" in perceptual:
-        distance = perceptual["lpips"]
+        distance: Any = perceptual["lpips"]
         known["lpips"] = dataclasses.replace(LPIPS, of=lambda c: distance(c.truth.rgb, c.image.rgb))
     if "fid" in perceptual:
         known["fid"] = FID
@@ -299,11 +300,11 @@ def evaluate(
             for name in names:
                 sums[name] += verdict.rows[name][gain]
             if each:
-                for row, figures in verdict.rows.items():
-                    each(verdict.name, row, dict(zip(metrics, figures, strict=True)))
+                for shown, figures in verdict.rows.items():
+                    each(verdict.name, shown, dict(zip(metrics, figures, strict=True)))
         if progress:
-            shown = {"gain": sums[names[0]] / len(verdicts)} if verdicts and names else {}
-            progress(done, total, **shown)
+            gained = {"gain": sums[names[0]] / len(verdicts)} if verdicts and names else {}
+            progress(done, total, **gained)
     if not verdicts:
         raise DataError(
             f"no colour photograph to judge ({gray_originals} gray, {len(lost)} unreadable, "
@@ -315,12 +316,10 @@ def evaluate(
         np.array([v.truth for v in verdicts]),
     )  # fmt: skip
     magnitude = np.array([m.magnitude for m in metrics.values()])
-    draw = {"samples": config.samples, "seed": config.seed}
+    stats_of = partial(summarise, samples=config.samples, seed=config.seed)
 
     def row(name: str, described: dict[str, Any]) -> Row:
-        stats = summarise(
-            scores.values[name], weights=np.array(weights), magnitude=magnitude, **draw
-        )
+        stats = stats_of(scores.values[name], weights=np.array(weights), magnitude=magnitude)
         figures = dict(zip(metrics, stats, strict=True))
         if features:
             figures["fid"] = Stat(frechet(moments["truth"], moments[name]))
@@ -331,7 +330,7 @@ def evaluate(
         lost, list(missing), list(extra), config.seed, config.samples,
         [row(c.name, c.describe()) for c in contenders],
         row(GRAY, {"kind": "gray", "knobs": None}),
-        dict(zip(TRUTH_METRICS, summarise(scores.truth, **draw), strict=True)),
+        dict(zip(TRUTH_METRICS, stats_of(scores.truth), strict=True)),
     )  # fmt: skip
     return Judgement(summary, scores)
 

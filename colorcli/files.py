@@ -39,10 +39,13 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A source and where its colours go; with ``skip`` they are there already."""
+    """A source and where its colours go: with ``skip`` they are there already.
+
+    ``target`` is empty for a source that names no photograph.
+    """
 
     source: Source
-    target: str | None
+    target: str
     skip: bool = False
 
     @property
@@ -312,6 +315,9 @@ def _namer(
             return STREAM
         return os.path.splitext(source.path)[0] + MARK + extension(source)
 
+    if output is None:
+        return beside
+
     def below(source: Source, index: int) -> str:
         return os.path.join(output, os.path.splitext(source.relative)[0] + extension(source))
 
@@ -326,8 +332,6 @@ def _namer(
         except (ValueError, TypeError) as error:
             raise UsageError(f"{output}: {reason(error)}; e.g. {{index:05d}}") from None
 
-    if output is None:
-        return beside
     if output != STREAM and not os.path.exists(output) and ("{" in output or "}" in output):
         _fields(output)
         return filled
@@ -392,7 +396,7 @@ def plan(
     index = 0
     for source in sources:
         if source.error is not None:
-            jobs.append(Job(source, None))
+            jobs.append(Job(source, ""))
             continue
         index += 1
         target = target_of(source, index)

@@ -122,13 +122,12 @@ def _write_saved_model(graph: Graph, path: Path, *_: Any) -> None:
 
 def _open_saved_model(path: Path) -> Run:
     loaded = tf.saved_model.load(str(path))
-    serve = loaded.signatures["serving_default"]
 
     def run(feed: Feed) -> dict[str, np.ndarray]:
+        serve = loaded.signatures["serving_default"]  # alone it does not hold the variables
         outputs = serve(**{name: tf.constant(value) for name, value in feed.items()})
         return {name: out.numpy() for name, out in outputs.items()}
 
-    run.keep = loaded  # the function alone does not hold the variables
     return run
 
 

@@ -163,9 +163,10 @@ def _image(
     loss, side = LOSSES[config.loss], config.size
     small = int(network.compute_output_shape((1, side, side, 1))[1])
     log_prior = np.log(prior).astype(np.float32)
-    fixed = None
+    fixed: tuple[Any, ...] | None = None
     if size is not None:
-        fixed = [m.numpy() for m in _matrices(tf.constant(size), tf.constant(size), side, small)]
+        whole = tf.constant(size)
+        fixed = tuple(m.numpy() for m in _matrices(whole, whole, side, small))
 
     def call(feed: Tensors) -> dict[str, Any]:
         image = feed["image"]

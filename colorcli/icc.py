@@ -11,6 +11,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -66,14 +67,19 @@ def _curve(tag: bytes, levels: int) -> np.ndarray:
         raise ValueError("unknown curve")
     (kind,) = struct.unpack_from(">H", tag, 8)
     g, *rest = _fixed(tag, (1, 3, 4, 5, 7)[kind], 12)
-    a, b, c, d, e, f = {
+    shapes: dict[int, Callable[[], tuple[float, ...]]] = {
         0: lambda: (1, 0, 0, -1, 0, 0),
         1: lambda: (rest[0], rest[1], 0, -rest[1] / rest[0], 0, 0),
         2: lambda: (rest[0], rest[1], 0, -rest[1] / rest[0], rest[2], rest[2]),
         3: lambda: (*rest, 0, 0),
         4: lambda: tuple(rest),
-    }[kind]()
+    }
+    a, b, c, d, e, f = shapes[kind]()
     return np.clip(np.where(x >= d, np.maximum(a * x + b, 0) ** g + e, c * x + f), 0, 1)
+
+
+def _same(pixels: Any) -> Any:
+    return pixels
 
 
 @dataclass(frozen=True)
@@ -87,8 +93,8 @@ class Conversion:
 
     space: str = ""
     gray: Callable[[int], np.ndarray] | None = None
-    flat: Callable[[Image.Image], Image.Image] | None = None
-    deep: Callable[[np.ndarray], np.ndarray] | None = None
+    flat: Callable[[Image.Image], Image.Image] = _same
+    deep: Callable[[np.ndarray], np.ndarray] = _same
 
 
 def _sixteen(encoded: np.ndarray) -> np.ndarray:
@@ -143,7 +149,7 @@ def _flat(profile: bytes, mode: str) -> Callable[[Image.Image], Image.Image]:
     source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
     target = ImageCms.createProfile("sRGB")
     transform = ImageCms.buildTransform(source, target, mode, "RGB")
-    return lambda image: ImageCms.applyTransform(image, transform)
+    return transform.apply
 
 
 def _is_srgb(convert: Callable[[np.ndarray], np.ndarray]) -> bool:
@@ -195,6 +201,6 @@ def _conversion(profile: bytes) -> Conversion:
 def srgb(image: Image.Image) -> Image.Image:
     """An RGB or CMYK Pillow image as 8-bit RGB in sRGB, by its own profile where that is usable."""
     convert = conversion(image.info.get("icc_profile"))
-    if convert.flat and convert.space.strip() == image.mode:
+    if convert.space.strip() == image.mode:
         return convert.flat(image)
     return image if image.mode == "RGB" else image.convert("RGB")

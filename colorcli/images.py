@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import cv2
 import numpy as np
-from PIL import ExifTags, Image, ImageCms
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
 from colorcli import deep, metadata, whole
 from colorcli.errors import ColorizeError, ImageError, UsageError, reason
@@ -181,15 +181,15 @@ def _pages(image: Image.Image, data: bytes) -> list[int]:
     """Pillow's numbers of the frames that are pictures, not thumbnails, masks or previews."""
     if image.format == "GIF":
         return list(range(max(1, whole.gif_frames(data))))
-    count = getattr(image, "n_frames", 1)
+    count, plugin = getattr(image, "n_frames", 1), cast("Any", image)  # what its plugin adds
     if image.format == "MPO":
-        kinds = [entry["Attribute"]["MPType"] for entry in image.mpinfo[0xB002]]
+        kinds = [entry["Attribute"]["MPType"] for entry in plugin.mpinfo[0xB002]]
         return [0, *(i for i, kind in enumerate(kinds) if i and kind.startswith("Multi-Frame"))]
     if image.format == "TIFF" and 1 < count <= whole.MAX_FRAMES:
         kinds = []
         for i in range(count):
             image.seek(i)
-            kinds.append(int(image.tag_v2.get(254, 0)))
+            kinds.append(int(plugin.tag_v2.get(254, 0)))
         image.seek(0)
         return [i for i, kind in enumerate(kinds) if not kind & 5] or [0]
     return list(range(count))
@@ -202,7 +202,7 @@ def _open(data: bytes, kind: str) -> Image.Image:
         raise ImageError(_HEIC_EXTRA) from None
     try:
         return Image.open(io.BytesIO(data), formats=[kind])
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise ImageError("damaged picture (its header cannot be read); check the file") from None
 
 
@@ -307,9 +307,11 @@ def _upright(picture: Picture, orientation: int) -> Picture:
     turn = _TURNS.get(orientation)
     if turn is None:
         return picture
-    planes = (picture.gray, picture.rgb, picture.alpha)
-    gray, rgb, alpha = (None if p is None else np.ascontiguousarray(turn(p)) for p in planes)
-    return replace(picture, gray=gray, rgb=rgb, alpha=alpha)
+    rgb, alpha = (
+        None if plane is None else np.ascontiguousarray(turn(plane))
+        for plane in (picture.rgb, picture.alpha)
+    )
+    return replace(picture, gray=np.ascontiguousarray(turn(picture.gray)), rgb=rgb, alpha=alpha)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -487,8 +489,9 @@ def _animation(first: Image.Image, rest: Iterable[Page], copy: Copy) -> dict[str
     if any(frame.size != first.size for frame in frames):
         raise ImageError("frames of several sizes; choose --format tiff")
     options: dict[str, Any] = {"save_all": True, "append_images": frames}
-    if all(d is not None for d in copy.durations):
-        options["duration"] = [round(d) for d in copy.durations]
+    durations = [round(d) for d in copy.durations if d is not None]
+    if len(durations) == len(copy.durations):
+        options["duration"] = durations
     if "loop" in copy.extra:
         options["loop"] = copy.extra["loop"]
     return options
@@ -514,8 +517,8 @@ def _chosen(copy: Copy, *keys: str) -> dict[str, Any]:
 
 
 def _write_jpeg(pages: Iterator[Page], copy: Copy) -> bytes:
-    options = {"quality": copy.quality, "icc_profile": srgb_profile()}
-    if copy.quality > 90:
+    options: dict[str, Any] = {"quality": copy.quality, "icc_profile": srgb_profile()}
+    if copy.quality is not None and copy.quality > 90:
         options["subsampling"] = 0
     options |= _chosen(copy, "exif", "dpi", "comment", "xmp")
     if len(options.get("xmp", b"")) > 65000:

@@ -84,7 +84,7 @@ def initialise(network: keras.Model, config: TrainConfig) -> str:
     return _some(network, arrays, folder.name)
 
 
-def _some(network: keras.Model, arrays: dict, name: str) -> str:
+def _some(network: keras.Model, arrays: dict[str, np.ndarray], name: str) -> str:
     """Backbone, and of decoder and head what has the same place and shape."""
     backbone = {k: v for k, v in arrays.items() if k.startswith("backbone_")}
     model_dir.set_weights(network, backbone, "backbone_")

@@ -148,7 +148,7 @@ def neutral(rgb: np.ndarray) -> np.ndarray:
     """
     out = np.empty(rgb.shape[:2], np.uint16)
     tables = _luminance_tables(rgb.dtype)
-    for rows in strips(*out.shape):
+    for rows in strips(*rgb.shape[:2]):
         # Channel by channel: several times faster than one look-up of interleaved colours.
         channels = cv2.split(np.ascontiguousarray(rgb[rows]))
         y = _look_up(tables[0], channels[0])

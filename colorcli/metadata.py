@@ -51,7 +51,7 @@ def _exif(image: Image.Image, size: tuple[int, int]) -> bytes:
     return data
 
 
-def _xmp(info: Mapping[str, Any]) -> bytes:
+def _xmp(info: Mapping[Any, Any]) -> bytes:
     data = info.get("xmp") or info.get("XML:com.adobe.xmp") or b""
     data = data.encode() if isinstance(data, str) else bytes(data)
     data = re.sub(rb'(tiff:Orientation(?:="|>))[0-9]', rb"\g<1>1", data)
@@ -125,13 +125,18 @@ def jpeg_segment(iptc: bytes) -> bytes:
     return b"\xff\xed" + struct.pack(">H", len(body) + 2) + body if len(body) < 65530 else b""
 
 
-def tiff_tags(extra: Mapping[str, Any], below: bool = True) -> tuple[list[tuple], dict[int, dict]]:
+Tag = tuple[int, int, int, Any, bool]  # number, type, count, value, on the first page alone
+
+
+def tiff_tags(
+    extra: Mapping[str, Any], below: bool = True
+) -> tuple[list[Tag], dict[int, dict[int, Any]]]:
     """TIFF tags for ``tifffile``'s ``extratags``, and the EXIF and GPS directories ``below`` by tag.
 
     A place for the pointer to each sub-directory is among the tags, under its number less one.
     """
-    tags: list[tuple] = []
-    directories: dict[int, dict] = {}
+    tags: list[Tag] = []
+    directories: dict[int, dict[int, Any]] = {}
     exif = Image.Exif()
     if "exif" in extra:
         exif.load(extra["exif"])
@@ -151,7 +156,7 @@ def tiff_tags(extra: Mapping[str, Any], below: bool = True) -> tuple[list[tuple]
     return tags, directories
 
 
-def _entry(value: Any) -> tuple | None:
+def _entry(value: Any) -> tuple[int, int, Any] | None:
     """Type, count and value of a TIFF tag; None for what has no plain form."""
     if isinstance(value, str):
         data = value.encode("utf-8", "replace") + b"\0"

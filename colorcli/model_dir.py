@@ -35,10 +35,7 @@ EXPORTED = (".tflite", ".onnx")  # single files that colour without a folder
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A checked model folder. ``prior`` is the colour prior (Q,) of its training set.
-
-    Of an exported file only ``path`` is known: ``config`` and ``prior`` are None.
-    """
+    """A checked model folder. ``prior`` is the colour prior (Q,) of its training set."""
 
     path: Path
     config: ModelConfig
@@ -83,15 +80,13 @@ def _digest(path: Path) -> str:
 def load(name: str | Path, *, needs: Sequence[str] = (LITERT,)) -> ModelFolder:
     """Open and check a model folder; ``needs`` are the files whose sha256 is verified.
 
-    Raises ``ModelError`` for missing, damaged or newer folders.
+    Raises ``ModelError`` for missing, damaged or newer folders, and for exported files.
     """
     folder = find(name)
     if folder.is_file():
-        if set(needs) != {LITERT}:
-            raise ModelError(
-                f"{folder}: an exported file only colours; give the model folder it came from"
-            )
-        return ModelFolder(folder, None, None, {})
+        raise ModelError(
+            f"{folder}: an exported file only colours; give the model folder it came from"
+        )
     try:
         values = json.loads((folder / CONFIG).read_text("utf-8"))
         metadata = json.loads((folder / METADATA).read_text("utf-8"))
@@ -110,17 +105,7 @@ def load(name: str | Path, *, needs: Sequence[str] = (LITERT,)) -> ModelFolder:
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{folder}: damaged model folder ({reason(error)})") from None
     for needed, digest in expected.items():
-        try:
-            actual = _digest(folder / needed)
-        except OSError as error:
-            raise ModelError(
-                f"{folder / needed}: {reason(error)}; the model folder is incomplete"
-            ) from None
-        if actual != digest:
-            raise ModelError(
-                f"{folder / needed}: damaged (sha256 differs from {METADATA}); "
-                "install the model again"
-            )
+        _check(folder / needed, digest)
     return ModelFolder(folder, config, prior, metadata)
 
 
@@ -132,6 +117,35 @@ def architecture(init: str) -> ModelConfig | None:
     if init == "none" or "://" in init or init.endswith(".npz"):
         return None
     return load(init, needs=()).config
+
+
+def _check(path: Path, digest: str | None) -> None:
+    try:
+        actual = _digest(path)
+    except OSError as error:
+        raise ModelError(f"{path}: {reason(error)}; the model folder is incomplete") from None
+    if actual != digest:
+        raise ModelError(
+            f"{path}: damaged (sha256 differs from {METADATA}); install the model again"
+        )
+
+
+def verify(folder: ModelFolder) -> dict[str, str | None]:
+    """What is wrong with each file of a folder, by its name; None: nothing.
+
+    Raises ``ModelError`` where the metadata lists no files.
+    """
+    listed = folder.metadata.get("files")
+    if not isinstance(listed, dict):
+        raise ModelError(f"{folder.path / METADATA}: lists no files; install the model again")
+    states: dict[str, str | None] = {}
+    for name in dict.fromkeys((CONFIG, WEIGHTS, LITERT, *listed)):
+        try:
+            _check(folder.path / name, listed.get(name))
+            states[name] = None
+        except ModelError as error:
+            states[name] = str(error)
+    return states
 
 
 def load_network(name: str | Path) -> tuple[keras.Model, ModelFolder]:
@@ -232,10 +246,11 @@ def save(
         part.chmod(0o755)
         try:
             (part / CONFIG).write_text(json.dumps(values, indent=1), "utf-8")
-            np.savez_compressed(part / WEIGHTS, **packing.pack(arrays, litert))
+            packed: dict[str, Any] = packing.pack(arrays, litert)
+            np.savez_compressed(part / WEIGHTS, **packed)
             (part / LITERT).write_bytes(litert)
             (part / HISTORY).write_text(history, "utf-8")
-            files = {name: _digest(part / name) for name in (CONFIG, WEIGHTS, LITERT)}
+            files = {name: _digest(part / name) for name in (CONFIG, WEIGHTS, LITERT, HISTORY)}
             record = {"colorcli": __version__, **(metadata or {}), "files": files}
             (part / METADATA).write_text(json.dumps(record, indent=1), "utf-8")
             old = folder.with_name(f"{PART}old-{folder.name}")

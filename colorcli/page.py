@@ -24,10 +24,10 @@ from colorcli.evaluate import (
     Evaluation,
     Judgement,
     Scene,
-    Source,
     scene,
 )
 from colorcli.metrics import METRICS, Metric
+from colorcli.sources import Source
 
 ASSETS = Path(__file__).parent / "assets"
 EXAMPLES = 3  # of the best, the median and the worst each

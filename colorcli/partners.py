@@ -87,7 +87,9 @@ class Features(Partner):
 
 def _fill(network: keras.Model, source: str) -> None:
     if source.endswith(".npz"):
-        BACKBONES["efficientnet-lite0"].load(network, model_dir.read_arrays(source))
+        load = BACKBONES["efficientnet-lite0"].load
+        assert load is not None  # one of those with published weights
+        load(network, model_dir.read_arrays(source))
         return
     folder = model_dir.load(source, needs=(model_dir.WEIGHTS, model_dir.LITERT))
     if folder.config.backbone != "efficientnet-lite0":
@@ -109,6 +111,9 @@ class Critic(Partner):
     et al., "Which Training Methods for GANs do actually Converge?" (ICML 2018), which keeps it
     stable. It works at the resolution of the predicted chroma.
     """
+
+    network: keras.Model
+    optimizer: keras.optimizers.Optimizer
 
     def __init__(self, weights: LossWeights) -> None:
         self.weight, self.penalty = weights.adversarial, weights.penalty

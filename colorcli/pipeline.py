@@ -6,7 +6,7 @@ import contextlib
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -27,7 +27,7 @@ def in_order(
     threads: int,
     window: int,
     stop: threading.Event | None = None,
-) -> Iterator[Done]:
+) -> Generator[Done, None, None]:
     """``work`` of each item on ``threads`` threads, in the order of ``items``.
 
     At most ``window`` items are taken ahead of the result last given, so endless iterators do.

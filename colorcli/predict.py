@@ -172,7 +172,7 @@ def _write(job: Job, encoded: bytes) -> None:
 class _Worker:
     """What all threads share: the model, how to write, and who may work when."""
 
-    def __init__(self, colorizer: Colorizer, output: Output, workers: int) -> None:
+    def __init__(self, colorizer: Colorizer | None, output: Output, workers: int) -> None:
         self._colorizer, self._output = colorizer, output
         # Twice as many threads as workers: while one waits for the disk, another computes.
         self._slots = threading.BoundedSemaphore(workers)
@@ -199,6 +199,7 @@ class _Worker:
             return Result(name, None, "failed", error=f"{name}: {job.source.error}")
         if job.skip:
             return Result(name, target, "skipped")
+        assert self._colorizer is not None, "work to do needs a colorizer"
         clock = _Stopwatch()
         try:
             data = _read(job)

@@ -20,7 +20,7 @@ import signal
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
@@ -438,7 +438,7 @@ class _Journal:
         pieces = self.shards["val"]
         shards = max(1, round(sum(p["images"] for p in pieces) / self.config.shard_images))
         edges = np.linspace(0, len(pieces), min(shards, len(pieces)) + 1).astype(int)
-        out = []
+        out: list[dict[str, Any]] = []
         for start, stop in pairwise(edges):
             file = _File(self.folder / f"val-{len(out):05d}.tfrecord")
             for piece in pieces[start:stop]:
@@ -455,8 +455,8 @@ class _Journal:
             for path in missing:
                 _line(file, {"path": path, "reason": "missing", "detail": "named, but not there"})
             for block in range(self.blocks):
-                path = self.work / f"block-{block:05d}.json"
-                for line in json.loads(path.read_text("utf-8"))["report"]:
+                told = (self.work / f"block-{block:05d}.json").read_text("utf-8")
+                for line in json.loads(told)["report"]:
                     _line(file, line)
         os.replace(part, self.folder / REPORT)
 
@@ -488,7 +488,9 @@ def _versions() -> dict[str, str]:
 # --- the processes -----------------------------------------------------------------------------
 
 
-def samples_of(names: Iterator[str], config: PrepareConfig, total: int) -> Iterator[Sample]:
+def samples_of(
+    names: Iterator[str], config: PrepareConfig, total: int
+) -> Generator[Sample, None, None]:
     """``samples.sample`` of each name, in order, by a pool of processes.
 
     A photograph that kills its process (a decoder's crash, no memory left) counts as broken; the

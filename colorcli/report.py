@@ -64,9 +64,9 @@ def emit(value: Any) -> None:
     _print(json.dumps(plain(value), ensure_ascii=False))
 
 
-def show(message: str) -> None:
-    """One line of data for people on stdout."""
-    _print(line(message))
+def show(*fields: str) -> None:
+    """One line of data for people on stdout, fields apart by tabs."""
+    _print("\t".join(map(line, fields)))
 
 
 def say(message: str) -> None:

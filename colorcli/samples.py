@@ -6,7 +6,7 @@ import hashlib
 import io
 import os
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -38,7 +38,7 @@ class Sample:
     hash: int = 0
     tone: tuple[float, float] = (0.0, 0.0)
     chroma: float = 0.0
-    cells: np.ndarray | None = None
+    cells: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
     dropped: str = ""
     detail: str = ""
 
@@ -96,7 +96,7 @@ def _read(data: bytes, config: PrepareConfig) -> np.ndarray | str:
     For one that is too small, its size in words. Raises nearly anything for damaged bytes.
     """
     size = config.size
-    image = Image.open(io.BytesIO(data))
+    image: Image.Image = Image.open(io.BytesIO(data))
     if image.width * image.height > images.MAX_PIXELS:
         raise ValueError(f"{image.width}×{image.height} pixels are too many")
     if min(image.size) < config.min_side:

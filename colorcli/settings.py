@@ -13,11 +13,14 @@ import sys
 import typing
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from colorcli.errors import UsageError, reason
 
-Config = TypeVar("Config")
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Config = TypeVar("Config", bound="DataclassInstance")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,10 +187,11 @@ def read(path: str | Path, config: Config) -> Config:
 
 def _toml(value: Any) -> str:
     if isinstance(value, str):
-        # TOML's basic strings take the escapes of JSON, but surrogates only as the real thing.
+        # TOML's basic strings take the escapes of JSON, but surrogates only as the real thing, and
+        # they must escape DEL, which JSON need not.
         import json
 
-        return json.dumps(value, ensure_ascii=False)
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, tuple):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
     return repr(value)

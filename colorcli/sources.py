@@ -6,6 +6,7 @@ import os
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -58,7 +59,7 @@ class Files:
 
     def __iter__(self) -> Iterator[Item]:
         for index, file in enumerate(self.files):
-            yield Item(index, file.path, _key(file), lambda path=file.path: read_rgb(path))
+            yield Item(index, file.path, _key(file), partial(read_rgb, file.path))
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Prepared:
         for number, rgb in enumerate(stored):
             if number in wanted:
                 name = f"{self.split}-{number:06d}"
-                yield Item(index, name, name, lambda rgb=rgb: rgb)
+                yield Item(index, name, name, partial(np.asarray, rgb))
                 index += 1
 
 

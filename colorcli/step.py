@@ -108,8 +108,8 @@ def compiled(
     """
     config, loss = state.config, LOSSES[state.config.model.loss]
     twin = fused(state.network, "" if config.norms == "frozen" else "backbone_")
-    pairs = zip(_groups(state.network, config), state.optimizers, strict=True)
-    pairs = [(group, optimizer) for group, optimizer in pairs if group][: 2 if released else 1]
+    both = zip(_groups(state.network, config), state.optimizers, strict=True)
+    pairs = [(group, optimizer) for group, optimizer in both if group][: 2 if released else 1]
     groups = [group for group, _ in pairs]
     trained = [v.value for group in groups for v in group]
     moving = [
@@ -121,7 +121,8 @@ def compiled(
     log_prior = np.log(state.prior)
 
     def replica(lightness: Any, ab: Any, keep: Any, shared: Any) -> dict[str, Any]:
-        partner, logs = state.partner, {}
+        partner = state.partner
+        logs: dict[str, Any] = {}
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(trained)
             output = twin(lightness, training=True)

@@ -97,7 +97,7 @@ def _fingerprint(data: Dataset) -> str:
 
 
 def _flat(config: dict[str, Any]) -> dict[str, Any]:
-    flat = {}
+    flat: dict[str, Any] = {}
     for key, value in config.items():
         flat |= (
             {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value}
@@ -380,7 +380,8 @@ class _Run:
         import io
 
         buffer = io.BytesIO()
-        np.savez(buffer, **model_dir.arrays_of(self.state.average))
+        arrays: dict[str, Any] = model_dir.arrays_of(self.state.average)
+        np.savez(buffer, **arrays)
         write_atomic(self.folder / BEST_WEIGHTS, buffer.getvalue())
 
     def _save_model(self, name: str, arrays: dict[str, np.ndarray] | None = None) -> None:

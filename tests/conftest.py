@@ -83,3 +83,14 @@ def colorize():
         )
 
     return run
+
+
+@pytest.fixture
+def in_path(tmp_path, monkeypatch) -> None:
+    """A ``colorize`` in the PATH of shells that is this source tree's."""
+    command = tmp_path / "bin" / "colorize"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m colorcli "$@"\n')
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{command.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", str(REPO))

@@ -47,12 +47,6 @@ def test_low_temperature_is_the_mode_and_vividness_divides_the_prior_out():
     assert np.allclose(corrected, bins.centres()[50], atol=0.01)
 
 
-def test_histogram_counts_every_colour_once():
-    ab = np.repeat(bins.centres()[[3, 7]], [4, 6], axis=0)
-    counts = bins.histogram(ab)
-    assert counts[3] == 4 and counts[7] == 6 and counts.sum() == 10
-
-
 def test_prior_is_a_distribution_without_zeros():
     p = bins.prior(np.eye(len(bins.centres()))[5])
     assert p.sum() == pytest.approx(1, abs=1e-5) and p.min() > 0 and p.argmax() == 5

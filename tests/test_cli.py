@@ -1,12 +1,14 @@
 """The command as a user meets it: real processes, pipes, exit codes."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from colorcli import model_dir
+from colorcli.errors import ModelError
 
 
 def lines(output: bytes) -> list[str]:
@@ -69,8 +71,50 @@ def test_the_whole_pipeline(colorize, photos, tmp_path):
 
 
 def test_bundled_models_are_whole(colorize):
-    done = colorize("models", "--json")
-    names = [json.loads(line)["name"] for line in lines(done.stdout)]
-    assert "default" in names
-    for name in names:
-        model_dir.load(name, needs=(model_dir.WEIGHTS, model_dir.LITERT))
+    done = colorize("models", "--verify", "--json")
+    entries = list(map(json.loads, lines(done.stdout)))
+    assert done.returncode == 0
+    assert [entry["name"] for entry in entries] == model_dir.bundled() and len(entries) >= 1
+    for entry in entries:
+        assert entry["whole"] and set(entry["files"].values()) == {"ok"}
+        assert {model_dir.WEIGHTS, model_dir.LITERT, model_dir.CONFIG} <= set(entry["files"])
+
+
+def test_models_says_where(colorize):
+    done = colorize("models", "--path", "default")
+    assert lines(done.stdout) == [str(model_dir.BUNDLED / "default")] and done.returncode == 0
+    listed = lines(colorize("models").stdout)
+    assert listed[0].split("\t")[:2] == ["default", str(model_dir.BUNDLED / "default")]
+    assert colorize("models", "--path", "--json").returncode == 2
+
+
+def test_damaged_models_are_told_apart(colorize, small_model, tmp_path):
+    """One damaged file, one missing, one folder that is none: each named, the whole one listed."""
+    flipped, incomplete = (shutil.copytree(small_model, tmp_path / name) for name in "ab")
+    (flipped / model_dir.LITERT).write_bytes(b"x")
+    (incomplete / model_dir.HISTORY).unlink()
+    told = colorize("models", "--verify", "--json", flipped, tmp_path, incomplete, small_model)
+    assert told.returncode == 4
+    entries = [json.loads(line) for line in lines(told.stdout)]
+    assert [entry["whole"] for entry in entries] == [False, False, True]
+    faulty = [[k for k, v in entry["files"].items() if v != "ok"] for entry in entries]
+    assert faulty == [[model_dir.LITERT], [model_dir.HISTORY], []]
+    complaints = lines(told.stderr)
+    assert len(complaints) == 3
+    for path, line in zip(
+        (flipped / model_dir.LITERT, tmp_path, incomplete / model_dir.HISTORY), complaints,
+        strict=True,
+    ):  # fmt: skip
+        assert line.startswith(f"colorize: {path}: ")
+
+
+def test_unlisted_files_are_not_trusted(small_model, tmp_path):
+    copy = shutil.copytree(small_model, tmp_path / "copy")
+    metadata = json.loads((copy / model_dir.METADATA).read_text())
+    del metadata["files"][model_dir.WEIGHTS]
+    (copy / model_dir.METADATA).write_text(json.dumps(metadata))
+    states = model_dir.verify(model_dir.load(copy, needs=()))
+    assert [name for name, fault in states.items() if fault] == [model_dir.WEIGHTS]
+    (copy / model_dir.METADATA).write_text("{}")
+    with pytest.raises(ModelError, match="lists no files"):
+        model_dir.verify(model_dir.load(copy, needs=()))

@@ -27,6 +27,12 @@ CASES = [
 ]  # fmt: skip
 
 
+def test_every_format_and_precision_has_its_case():
+    assert {case[:2] for case in CASES} == {
+        (n, p) for n, f in FORMATS.items() for p in f.precisions
+    }
+
+
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
     """One photograph to check with: the four of scikit-image take longer."""

@@ -232,7 +232,7 @@ def test_names_apart_by_case_only_collide_where_case_is_ignored(monkeypatch):
 def test_failures_and_skipped_keep_their_place(tmp_path):
     entries = [Source("no", "no", "no such file"), Source("a.jpg", "a.jpg")]
     jobs = plan(entries, str(tmp_path), copies=SUFFIXES)
-    assert [job.todo for job in jobs] == [False, True] and jobs[0].target is None
+    assert [job.todo for job in jobs] == [False, True] and jobs[0].target == ""
 
 
 def test_write_atomic_leaves_nothing_behind(tmp_path):

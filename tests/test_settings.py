@@ -1,7 +1,7 @@
 import dataclasses
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from colorcli import settings
@@ -24,6 +24,7 @@ def test_what_is_written_is_read_back(preset, tmp_path):
     st.floats(0, 1e9),
     st.lists(st.integers(1, 999), min_size=1),
 )
+@example("\x7f", 0.0, [1])
 def test_any_value_survives_the_file(tmp_path_factory, text, number, widths):
     config = settings.overridden(
         TrainConfig(), {"init": text, "minutes": number, "decoder": widths}, "test"

@@ -1,6 +1,9 @@
 """The shape of the package: layers, tables, and what a quick command may load."""
 
 import ast
+import os
+import re
+import shutil
 import subprocess
 import sys
 
@@ -14,7 +17,7 @@ LAYERS = (
     "packing", "model_dir", "engine", "colorizer", "dataset", "duplicates", "samples",
     "prepare", "feed", "fused", "devices", "partners", "schedule", "initial", "validation", "journal",
     "checkpoints", "step", "train", "predict",
-    "bootstrap", "protocols", "perceptual", "sources", "evaluate", "records", "page",
+    "runtimes", "bootstrap", "protocols", "perceptual", "sources", "evaluate", "records", "page",
     "photographs", "graphs", "formats", "cards", "export", "report", "cli", "__main__",
 )  # fmt: skip
 
@@ -101,8 +104,25 @@ def test_names_in_config_are_the_tables_keys():
     assert tuple(engine.ENGINES) == config.DEVICES
 
 
-def test_command_reference_is_what_the_program_says():
+@pytest.mark.parametrize("made", ["commands.md", "colorize.1"])
+def test_documents_are_what_the_program_says(made):
+    maker = {"commands.md": "commands.py", "colorize.1": "manpage.py"}[made]
     done = subprocess.run(
-        [sys.executable, REPO / "docs" / "commands.py"], capture_output=True, text=True, check=True
+        [sys.executable, REPO / "docs" / maker], capture_output=True, text=True, check=True
     )
-    assert done.stdout == (REPO / "docs" / "commands.md").read_text(), "run make docs"
+    assert done.stdout == (REPO / "docs" / made).read_text(), "run make docs"
+
+
+@pytest.mark.parametrize("command", ["groff -man -ww -Tutf8", "man --warnings -l"])
+def test_manual_page_renders_without_a_warning(command):
+    program, *options = command.split()
+    if not shutil.which(program):
+        pytest.skip(f"{program} is not installed")
+    done = subprocess.run(
+        [program, *options, REPO / "docs" / "colorize.1"], capture_output=True, check=True,
+        env={**os.environ, "MANWIDTH": "80", "LC_ALL": "C.UTF-8"},
+    )  # fmt: skip
+    assert done.stderr == b""
+    shown = re.sub(r"\x1b\[[0-9;]*m|.\x08", "", done.stdout.decode())
+    for words in ("colorize prepare folder", "--temperature float", "EXIT STATUS", "130"):
+        assert words in shown
