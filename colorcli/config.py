@@ -38,6 +38,8 @@ EXPORT_SIGNATURES = ("ab", "image")
 EXPORT_PRECISIONS = ("float32", "float16", "int8")
 DEVICES = ("auto", "cpu", "gpu")
 
+LARGE = 200_000_000  # pixels above which predict goes by strips, even where memory would do
+
 
 @dataclass(frozen=True)
 class ModelConfig:
