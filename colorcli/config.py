@@ -38,7 +38,9 @@ EXPORT_SIGNATURES = ("ab", "image")
 EXPORT_PRECISIONS = ("float32", "float16", "int8")
 DEVICES = ("auto", "cpu", "gpu")
 
-LARGE = 200_000_000  # pixels above which predict goes by strips, even where memory would do
+# Pixels above which predict goes by strips even where memory would do: from here on they take no
+# longer than the whole (benchmarks/predict.py), and a third of the memory or less.
+LARGE = 100_000_000
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import io
 import logging
 import re
 import struct
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -16,6 +17,7 @@ from PIL import ExifTags, Image
 
 from colorcli import metadata
 from colorcli.errors import ImageError
+from colorcli.pipeline import in_order
 from colorcli.whole import truncated
 
 
@@ -305,11 +307,25 @@ class Strips:
         left: list[np.ndarray] = []
         for rows in self.rows:
             rows = np.concatenate([*left, rows]) if left else rows
-            whole = rows.shape[0] // tall * tall
-            for top in range(0, whole, tall):
+            even = rows.shape[0] // tall * tall
+            for top in range(0, even, tall):
                 yield rows[top : top + tall]
-            left = [rows[whole:].copy()] if whole < rows.shape[0] else []
+            left = [rows[even:].copy()] if even < rows.shape[0] else []
         yield from left
+
+
+TIFF_STRIP = 1 << 20  # bytes, before they are deflated
+_DEFLATE = 3  # level
+
+
+def _deflated(rows: np.ndarray) -> bytes:
+    """A strip of a TIFF: differences to the pixel before (TIFF 6.0, section 14), deflated.
+
+    tifffile does the same to whole pages, but takes strips one by one only when it is done.
+    """
+    steps = rows.astype(rows.dtype.newbyteorder("<"))
+    steps[:, 1:] -= rows[:, :-1]
+    return zlib.compress(steps, _DEFLATE)
 
 
 def write_tiff(
@@ -330,15 +346,17 @@ def write_tiff(
     with tifffile.TiffWriter(handle, bigtiff=big, byteorder="<") as writer:
         for page in pages:
             _, width, channels = page.shape
-            tall = max(1, (1 << 20) // (width * channels * page.dtype.itemsize))
+            tall = max(1, TIFF_STRIP // (width * channels * page.dtype.itemsize))
             writer.write(
-                page.cut(tall) if isinstance(page, Strips) else page,
+                in_order(_deflated, page.cut(tall), threads=2, window=4)
+                if isinstance(page, Strips)
+                else page,
                 shape=page.shape,
                 dtype=page.dtype,
                 photometric="rgb",
                 extrasamples=("unassalpha",) if channels == 4 else (),
                 compression="zlib",
-                compressionargs={"level": 3},
+                compressionargs={"level": _DEFLATE},
                 predictor=True,
                 rowsperstrip=tall,
                 metadata=None,

@@ -22,12 +22,12 @@ import numpy as np
 from PIL import Image
 
 from colorcli import deep, images, metadata, whole
-from colorcli.errors import ImageError
+from colorcli.errors import ImageError, reason
 from colorcli.icc import srgb_profile
 from colorcli.pipeline import in_order
 
-PIXELS = 1 << 22  # of one strip
-TAKES = 400 << 20  # bytes of memory that strips take, whatever the photograph's size; measured
+STRIP = 4 << 20  # bytes of one, coloured
+TAKES = 256 << 20  # bytes of memory that strips take, whatever the photograph's size; measured
 
 _EXTRA = "pip install 'colorcli[large]'"
 
@@ -202,7 +202,8 @@ class Photograph:
 
     def _strips(self, multiple: int = 1) -> list[slice]:
         width, height = self.size
-        tall = -(-max(1, PIXELS // width) // multiple) * multiple
+        line = width * self.channels * self.dtype.itemsize
+        tall = -(-max(1, STRIP // line) // multiple) * multiple
         return [slice(top, min(top + tall, height)) for top in range(0, height, tall)]
 
     def pictures(
@@ -255,20 +256,33 @@ class _Opened:
         self, source: str | bytes, loader: str, streams: bool, turns: tuple[str, ...], fail_on: str
     ) -> None:
         vips = _vips()
-        self._file = None if isinstance(source, bytes) else _opened(source)
-        # By descriptor: names may hold what libvips takes for options, or what is no UTF-8.
-        opened = (
-            vips.Source.new_from_memory(source) if self._file is None
-            else vips.Source.new_from_descriptor(self._file.fileno())
-        )  # fmt: skip
+        self._file, self._error = _opened(source), None
+        # Through functions of ours: of a file that it opens itself libvips maps all into memory,
+        # and takes what stands in brackets in a name for options.
+        self._custom = vips.SourceCustom()  # held: libvips calls what would be gone otherwise
+        self._custom.on_read(self._read)
+        self._custom.on_seek(self._seek)
         access = "sequential" if streams else "random"
-        self._base = getattr(vips.Image, loader)(opened, access=access, fail_on=fail_on)
+        self._base = getattr(vips.Image, loader)(self._custom, access=access, fail_on=fail_on)
         self.image, self._streams = self._base, streams
         for turn in turns:
             self.image = getattr(self.image, turn)()
         self.dtype = np.dtype({"uchar": np.uint8, "ushort": np.uint16}[self.image.format])
         self._region: Any = None
         self._last: np.ndarray | None = None
+
+    def _read(self, count: int) -> bytes | None:
+        try:
+            return self._file.read(count) or None
+        except OSError as error:  # no exception may cross libvips; it takes this for the end
+            self._error = error
+            return None
+
+    def _seek(self, offset: int, whence: int) -> int:
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, ValueError):  # before the beginning, in a damaged file
+            return -1
 
     def fetch(self, rows: slice) -> np.ndarray:
         """Stored samples (h, W, bands) of ``rows``; each row once and in order."""
@@ -294,8 +308,9 @@ class _Opened:
 
     def __exit__(self, *_: object) -> None:
         self._region = self.image = self._base = None
-        if self._file is not None:
-            self._file.close()
+        self._file.close()
+        if self._error is not None:
+            raise ImageError(f"{reason(self._error)}; check the file")
 
 
 # --- writing -----------------------------------------------------------------------------------
@@ -407,6 +422,8 @@ def _through_vips(
             if error is not None:
                 raise error from None
         raise
+    finally:
+        image = None  # before what it reads from
 
 
 def _write_jpeg(page: deep.Strips, file: BinaryIO, twin: bytes, quality: int, extra: Any) -> None:
@@ -415,7 +432,7 @@ def _write_jpeg(page: deep.Strips, file: BinaryIO, twin: bytes, quality: int, ex
 
 
 def _write_png(page: deep.Strips, file: BinaryIO, twin: bytes, quality: Any, extra: Any) -> None:
-    options = {"compression": 1, "filter": "sub"}
+    options = {"compression": 2, "filter": "sub"}  # files as large as Pillow's, as fast
     _through_vips(page, file, twin, _png_body, 33, "pngsave_target", options)
 
 

@@ -32,7 +32,7 @@ def colorizer(small_model):
 
 @pytest.fixture(autouse=True)
 def low_strips(monkeypatch):
-    monkeypatch.setattr(strips, "PIXELS", 1500)  # several strips of a small picture
+    monkeypatch.setattr(strips, "STRIP", 5000)  # several strips of a small picture
 
 
 def photo(width=211, height=203, seed=3) -> np.ndarray:
@@ -148,6 +148,16 @@ def test_every_format_is_written_like_the_whole(name, format, strip, colorizer):
     if format == "jpeg":
         assert a.quantization == b.quantization and a.layer == b.layer
     assert difference(decoded(ours).rgb, decoded(theirs).rgb) <= (2 if format == "jpeg" else 1)
+
+
+@needs_vips
+@pytest.mark.parametrize("name", ["alpha.png", "gray16.tif"])
+def test_a_tiff_of_many_strips(name, colorizer, monkeypatch):
+    monkeypatch.setattr(deep, "TIFF_STRIP", 20_000)
+    data = INPUTS[name]()
+    ours, _ = by_strips(data, colorizer, "tiff")
+    theirs, _ = predict.colorize_bytes(data, "x", colorizer, "tiff")
+    assert ours == theirs
 
 
 @needs_vips
