@@ -166,6 +166,7 @@ def colorize_strips(
     width, height = photograph.size
     with images.failures(name):
         images.check_size(width, height, output.max_pixels)
+        images.check_sides(format, width, height)
     down, across = colorizer.halvings(height, width)
     grays, colours = [], []
     for rows, picture in photograph.pictures(1 << down, output.keep_color):
@@ -201,9 +202,8 @@ def colorize_strips(
             yield rgb, picture.alpha
             clock("encode")
 
-    strips.write(
-        file, photograph, coloured(), format, quality=output.quality, strip=output.strip
-    )  # fmt: skip
+    with contextlib.closing(coloured()) as rows:
+        strips.write(file, photograph, rows, format, quality=output.quality, strip=output.strip)
     clock("encode")
     status = "kept" if kept else "done"
     return Result(name, None, status, width, height, 1, clock.spent)
@@ -302,11 +302,13 @@ class _Worker:
         source = _read(job) if once else name
         header = strips.peek(source)
         clock("read")
-        allowed = header is not None and header.pixels <= output.max_pixels
-        if allowed and strips.decide(source, header, format, self._memory, output.large, name):
+        need = None
+        if header is not None and header.pixels <= output.max_pixels:
+            need = strips.decide(source, header, format, self._memory, output.large, name)
+        if need is not None:
             if target != STREAM:
                 self._sweep(target)
-            with self._turn(strips.TAKES), _written(job) as file:
+            with self._turn(need), _written(job) as file:
                 result = colorize_strips(
                     source, header, file, name, self._colorizer, format, output,
                     stop=self._stopped,

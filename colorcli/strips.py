@@ -102,14 +102,15 @@ def decide(
     memory: int,
     large: int,
     name: str = "-",
-) -> bool:
-    """Whether a photograph is to be coloured in strips: the file ``source``, or its bytes.
+) -> int | None:
+    """Bytes that it takes to colour a photograph in strips; None where it is coloured whole.
 
-    It is when half of ``memory`` bytes would not hold the work, or when it has more than ``large``
-    pixels; and when it can. Raises ``ImageError`` when it would not fit and cannot.
+    ``source`` is a file, or its bytes. Strips it is when half of ``memory`` bytes would not hold
+    the work, or when there are more than ``large`` pixels; and when they can be had. Raises
+    ``ImageError`` when it would not fit and they cannot.
     """
     if header.need <= memory // 2 and header.pixels <= large:
-        return False
+        return None
     need, remedy = TAKES, None
     try:
         with _opened(source) as file:
@@ -119,20 +120,20 @@ def decide(
                 remedy = "save it as an 8- or 16-bit JPEG, PNG or TIFF of one page"
             need += _decoder_holds(image, header)
     except Exception:  # let decode() say what is wrong with it
-        return False
+        return None
     if remedy is None and format not in WRITERS:
-        remedy = f"choose --format {' or '.join(WRITERS)}"
+        remedy = f"choose --format from: {', '.join(WRITERS)}"
     if remedy is None and _vips() is None:
         remedy = _EXTRA
     if remedy is None and need <= memory:
-        return True
+        return need
     if header.need <= memory:
-        return False
+        return None
     need = header.need if remedy else need
     width, height = header.size
     raise ImageError(
-        f"{name}: {width} x {height} pixels need {need / 1e9:.1f} GB of memory, and {memory / 1e9:.1f} GB "
-        f"are free; {remedy or 'use a machine with more'}"
+        f"{name}: {width} x {height} pixels need {need / 1e9:.1f} GB of memory, and "
+        f"{memory / 1e9:.1f} GB are free; {remedy or 'use a machine with more'}"
     )
 
 
@@ -464,8 +465,6 @@ def write(
     chosen, name = images.FORMATS[format], photograph.name
     quality = chosen.quality if quality is None else quality
     extra = {} if strip else photograph.extra
-    with images.failures(name):
-        images.check_sides(format, *photograph.size)
     width, height = photograph.size
     channels = photograph.channels if chosen.alpha else 3
     dtype = photograph.dtype if 16 in chosen.depths else np.dtype(np.uint8)
