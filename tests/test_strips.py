@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import test_icc
 from conftest import saved, scene, tiff
 from PIL import Image, ImageCms
 
@@ -21,6 +22,7 @@ from colorcli.files import Job, Source
 from colorcli.lab import Join, join
 
 needs_vips = pytest.mark.skipif(strips._vips() is None, reason="needs the extra large")
+GAMMA = test_icc.gamma(1.5)
 ALWAYS = predict.Output(large=0)  # strips wherever they can be
 FREE = 8 << 30
 
@@ -54,10 +56,6 @@ def rgba() -> Image.Image:
     return image
 
 
-def profile(name: str) -> bytes:
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile(name)).tobytes()
-
-
 def turned(orientation: int) -> bytes:
     exif = Image.Exif()
     exif[274], exif[271] = orientation, "Camera"
@@ -85,7 +83,24 @@ INPUTS = {
     "planar.tif": lambda: tiff(np.moveaxis(photo(), 2, 0), photometric="rgb", planarconfig=2),
     "cmyk.tif": lambda: saved(Image.fromarray(photo()).convert("CMYK"), "TIFF"),
     "bilevel.tif": lambda: saved(Image.fromarray(gray()).convert("1"), "TIFF"),
-    "profile.tif": lambda: tiff(photo(), photometric="rgb", iccprofile=profile("XYZ")),
+    "adobe.tif": lambda: tiff(photo(), photometric="rgb", iccprofile=test_icc.matrix(GAMMA)),
+    "adobe16.png": lambda: deep.write_png(
+        photo().astype(np.uint16) * 257,
+        None,
+        images.metadata.png_chunks({}, test_icc.matrix(GAMMA)),
+    ),
+    "dots.jpg": lambda: saved(
+        Image.fromarray(gray()),
+        "JPEG",
+        quality=95,
+        icc_profile=test_icc.profile(b"GRAY", {b"kTRC": GAMMA}),
+    ),
+    "inks.jpg": lambda: saved(
+        Image.fromarray(photo()).convert("CMYK"),
+        "JPEG",
+        quality=98,
+        icc_profile=test_icc.lut(b"CMYK", test_icc.inks),
+    ),
     **{
         f"turned{i}.jpg": lambda i=i: saved(Image.fromarray(photo()), "JPEG", exif=turned(i))
         for i in range(2, 9)
@@ -127,6 +142,21 @@ def test_strips_give_what_the_whole_gives(name, colorizer):
     assert difference(a.rgb, b.rgb) <= (2 if format == "jpeg" else 1)
     if a.alpha is not None:
         assert np.array_equal(a.alpha, b.alpha)
+
+
+@needs_vips
+@pytest.mark.parametrize("name", ["adobe.tif", "adobe16.png", "dots.jpg", "inks.jpg"])
+def test_profiles_move_what_strips_read(name):
+    data = INPUTS[name]()
+    parts = strips.Photograph(data, strips.peek(data)).pictures(keep=True)
+    deep_samples = np.dtype(np.uint16)
+    ours = np.concatenate([images.to_depth(p.gray, deep_samples) for _, p in parts])
+    theirs = images.to_depth(images.decode(data).frames[0].gray, deep_samples)
+    assert difference(ours, theirs) <= 1
+    plain = strips.Photograph(data, strips.peek(data))
+    plain._profile = None
+    bare = np.concatenate([images.to_depth(p.gray, deep_samples) for _, p in plain.pictures()])
+    assert difference(bare, ours) > 5  # or the profile says nothing
 
 
 @needs_vips
