@@ -46,10 +46,10 @@ def main() -> None:
         shown = [text for run in runs.values() for text in ("--model", run)]
         knobs = ("--temperature", "1", "--vividness", "0")
         judged = colorize("eval", options.val or options.data, *shown, *knobs)
-        table = {row: _figures(judged[row]) for row in ("gray", "truth")}
+        table = {"gray": _figures(judged["gray"]["metrics"]), "truth": _figures(judged["truth"])}
         for loss, row in zip(losses, judged["models"], strict=True):
             run = {k: trained[loss][k] for k in ("steps", "minutes", "images_per_second")}
-            table[loss] = {**_figures(row), **run}
+            table[loss] = {**_figures(row["metrics"]), **run}
     names = (*METRICS, "steps", "minutes", "images_per_second")
     print(f"{'loss':16}", *(f"{name:>10.10}" for name in names), file=sys.stderr)
     for loss, row in table.items():
@@ -58,8 +58,8 @@ def main() -> None:
     print(json.dumps({"judged": judged["judged"], "options": passed, "table": table}))
 
 
-def _figures(row: dict) -> dict:
-    return {n: row["metrics"][n]["mean"] for n in METRICS if n in row["metrics"]}
+def _figures(metrics: dict) -> dict:
+    return {n: metrics[n]["mean"] for n in METRICS if n in metrics}
 
 
 if __name__ == "__main__":

@@ -70,6 +70,28 @@ for path in paths:
     Image.fromarray(rgb).save(Path(out) / Path(path).name, quality=95, subsampling=0)
 """
 
+# A synthetic gray photograph of any size, written as it is made.
+SYNTHETIC = """
+import sys
+import pyvips
+
+path, side = sys.argv[1], int(sys.argv[2])
+shades = pyvips.Image.perlin(side, side, cell_size=side // 40) * 60 + 128
+grain = pyvips.Image.gaussnoise(side, side, sigma=6)
+(shades + grain).cast("uchar").copy(interpretation="b-w").jpegsave(path, Q=92)
+"""
+
+# ``colorize`` with another size from which on photographs go by strips.
+LARGE_FROM = """
+import sys
+from colorcli import config
+
+config.LARGE = int(sys.argv.pop(1))
+from colorcli.cli import main
+
+main()
+"""
+
 
 def run(command: list[str], **environment: str) -> dict[str, float]:
     """Wall and processor seconds and peak megabytes of one process."""
@@ -173,6 +195,21 @@ class Bench:
         result = self.colorize(photographs(self.scratch, 100, 1), rounds=1)
         return {**result, "bar": "≤ 1600 MB", "met": result["megabytes"] <= 1600}
 
+    def strips_400mp(self) -> dict:
+        """A JPEG of 20,000 × 20,000 pixels by strips and whole, and the memory that 100 MP take."""
+        row: dict = {}
+        for side in (10_000, 20_000):
+            path = str(self.scratch / f"synthetic{side}.jpg")
+            subprocess.run([sys.executable, "-c", SYNTHETIC, path, str(side)], check=True)
+            for way, large in (("strips", 0), ("whole", 10**12)):
+                command = [sys.executable, "-c", LARGE_FROM, str(large), *PREDICT[3:]]
+                result = run([*command, "-o", f"{self.out}/", path])
+                for key, value in result.items():
+                    row[f"{way}_{key}_{side**2 // 10**6}mp"] = value
+        few, many = (row[f"strips_megabytes_{size}mp"] for size in (100, 400))
+        met = many <= 1.25 * few
+        return {**row, "bar": "400 MP within 25 % of 100 MP", "met": met}
+
     def memory_of_many(self) -> dict:
         paths = photographs(self.scratch, 1, 1000)
         few, many = (self.colorize(p, 2, 1)["megabytes"] for p in (paths[:50], paths))
@@ -196,8 +233,8 @@ class Bench:
 
 
 ROWS = (
-    "start_up", "cpu_12mp", "two_workers_1mp", "two_workers_12mp", "one_1mp", "one_100mp", "memory_of_many",
-    "naive",
+    "start_up", "cpu_12mp", "two_workers_1mp", "two_workers_12mp", "one_1mp", "one_100mp",
+    "strips_400mp", "memory_of_many", "naive",
 )  # fmt: skip
 
 

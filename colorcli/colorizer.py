@@ -41,6 +41,20 @@ def stretch(lightness: np.ndarray) -> np.ndarray:
     return np.clip(spread, 0, 100).astype(np.float32)
 
 
+def halved(plane: np.ndarray, down: int, across: int) -> np.ndarray:
+    """Means over 2 ** ``down`` rows and 2 ** ``across`` columns of (H, W) or (H, W, C).
+
+    Exact halves cost a tenth of odd fractions; what is left of an odd number is cut off.
+    """
+    while down or across:
+        even = plane[: plane.shape[0] >> 1 << 1 if down else None]
+        even = even[:, : plane.shape[1] >> 1 << 1 if across else None]
+        fx, fy = 0.5 if across else 1.0, 0.5 if down else 1.0
+        plane = cv2.resize(even, None, fx=fx, fy=fy, interpolation=cv2.INTER_AREA)
+        down, across = max(down - 1, 0), max(across - 1, 0)
+    return plane
+
+
 class Colorizer:
     """A model with its knobs, ready to colour. Serves any number of threads.
 
@@ -69,16 +83,21 @@ class Colorizer:
         self._idle: SimpleQueue[Engine] = SimpleQueue()
         self._idle.put(self._first)
 
+    def halvings(self, height: int, width: int) -> tuple[int, int]:
+        """How often ``ab`` halves the rows and columns of a picture, by ``halved``, at first."""
+        down, across = (n // (8 * self._first.size + 1) for n in (height, width))
+        return down.bit_length(), across.bit_length()
+
     def ab(self, gray: np.ndarray) -> np.ndarray:
-        """Predicted ab (s, s, 2) float32 of gray (H, W) uint8 or uint16, stretched to a square."""
+        """Predicted ab (s, s, 2) float32 of gray (H, W) uint8 or uint16, stretched to a square.
+
+        A huge picture may be given ``halved`` by ``halvings``, strip by strip.
+        """
         side = self._first.size
         if gray.shape == (side, side):
             small = gray
         else:
-            small = gray
-            while min(small.shape) > 8 * side:  # exact halves cost a tenth of odd fractions
-                even = small[: small.shape[0] // 2 * 2, : small.shape[1] // 2 * 2]
-                small = cv2.resize(even, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+            small = halved(gray, *self.halvings(*gray.shape))
             shrinking = min(small.shape) > side
             how = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
             small = cv2.resize(small, (side, side), interpolation=how)

@@ -38,6 +38,10 @@ EXPORT_SIGNATURES = ("ab", "image")
 EXPORT_PRECISIONS = ("float32", "float16", "int8")
 DEVICES = ("auto", "cpu", "gpu")
 
+# Pixels above which predict goes by strips even where memory would do: from here on they take no
+# longer than the whole (benchmarks/predict.py), and a third of the memory or less.
+LARGE = 100_000_000
+
 
 @dataclass(frozen=True)
 class ModelConfig:

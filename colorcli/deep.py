@@ -6,9 +6,10 @@ import io
 import logging
 import re
 import struct
-from collections.abc import Iterable, Mapping
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ from PIL import ExifTags, Image
 
 from colorcli import metadata
 from colorcli.errors import ImageError
+from colorcli.pipeline import in_order
 from colorcli.whole import truncated
 
 
@@ -81,7 +83,8 @@ def _opencv(data: bytes) -> Samples:
 
 
 def _deep_png(data: bytes) -> bool:
-    return data[24:25] == b"\x10" and data[25] in (2, 4, 6) and b"acTL" not in data[:1024]
+    deep = data[:4] == b"\x89PNG" and data[24:25] == b"\x10"
+    return deep and data[25] in (2, 4, 6) and b"acTL" not in data[:1024]
 
 
 def _deep_jp2(data: bytes) -> bool:
@@ -89,6 +92,13 @@ def _deep_jp2(data: bytes) -> bool:
     return (
         at >= 0 and data[at + 40 : at + 42] in (b"\0\3", b"\0\4") and (data[at + 42] & 0x7F) + 1 > 8
     )
+
+
+def depth(image: Image.Image, head: bytes) -> int:
+    """Bits of a sample, 8 or 16, of a file that Pillow has opened; ``head`` is how it begins."""
+    tags = getattr(image, "tag_v2", {})
+    deep = image.mode[0] in "IF" or max(tags.get(258, (1,))) > 8
+    return 16 if deep or _deep_png(head) or _deep_jp2(head) else 8
 
 
 def from_image(image: Image.Image, data: bytes, index: int) -> Samples | None:
@@ -203,11 +213,11 @@ def _tifffile() -> Any:
     return tifffile
 
 
-def tiff_size(data: bytes) -> tuple[int, int, int]:
+def tiff_size(file: BinaryIO) -> tuple[int, int, int]:
     """Width and height of the first page and the number of pages, for what Pillow cannot open."""
-    with _tifffile().TiffFile(io.BytesIO(data)) as file:
-        page = file.pages[0]
-        return page.imagewidth, page.imagelength, len(file.pages)
+    with _tifffile().TiffFile(file) as tiff:
+        page = tiff.pages[0]
+        return page.imagewidth, page.imagelength, len(tiff.pages)
 
 
 def _missing(page: Any) -> ImageError:
@@ -285,30 +295,71 @@ def _libtiff(data: bytes, index: int, page: Any) -> np.ndarray:
     return cv2.cvtColor(pages[0], how)
 
 
+@dataclass(frozen=True)
+class Strips:
+    """A page too large to hold: ``rows`` are (h, W, C) of ``dtype``, and end with its last."""
+
+    shape: tuple[int, int, int]
+    dtype: np.dtype
+    rows: Iterable[np.ndarray]
+
+    def cut(self, tall: int) -> Iterator[np.ndarray]:
+        """The same rows ``tall`` at a time; fewer in the end."""
+        left: list[np.ndarray] = []
+        for rows in self.rows:
+            rows = np.concatenate([*left, rows]) if left else rows
+            even = rows.shape[0] // tall * tall
+            for top in range(0, even, tall):
+                yield rows[top : top + tall]
+            left = [rows[even:].copy()] if even < rows.shape[0] else []
+        yield from left
+
+
+TIFF_STRIP = 1 << 20  # bytes, before they are deflated
+_DEFLATE = 3  # level
+
+
+def _deflated(rows: np.ndarray) -> bytes:
+    """A strip of a TIFF: differences to the pixel before (TIFF 6.0, section 14), deflated.
+
+    tifffile does the same to whole pages, but takes strips one by one only when it is done.
+    """
+    steps = rows.astype(rows.dtype.newbyteorder("<"))
+    steps[:, 1:] -= rows[:, :-1]
+    return zlib.compress(steps.data, _DEFLATE)
+
+
 def write_tiff(
-    pages: Iterable[tuple[np.ndarray, np.ndarray | None]],
+    file: BinaryIO,
+    pages: Iterable[np.ndarray | Strips],
     extra: Mapping[str, Any],
     profile: bytes,
     big: bool = False,
-) -> bytes:
-    """Pages of (H, W, 3) RGB with alpha (H, W) of their dtype or None, as a deflated TIFF."""
-    tifffile = _tifffile()
-    buffer = io.BytesIO()
+) -> None:
+    """Pages (H, W, 3) RGB or (H, W, 4) with alpha, uint8 or uint16, as a deflated TIFF."""
     tags, below = metadata.tiff_tags(extra, below=not big)
     more: dict[str, Any] = {"iccprofile": profile, "extratags": tags}
     if "dpi" in extra:
         more |= {"resolution": extra["dpi"], "resolutionunit": "INCH"}
-    with tifffile.TiffWriter(buffer, bigtiff=big, byteorder="<") as writer:
-        for rgb, alpha in pages:
-            pixels = rgb if alpha is None else np.dstack([rgb, alpha])
+    tifffile = _tifffile()
+    # With a name of our own: that of an open file may be a number, at which tifffile stumbles.
+    handle = tifffile.FileHandle(file, name="pages.tif")
+    with tifffile.TiffWriter(handle, bigtiff=big, byteorder="<") as writer:
+        for page in pages:
+            _, width, channels = page.shape
+            tall = max(1, TIFF_STRIP // (width * channels * page.dtype.itemsize))
             writer.write(
-                pixels,
+                in_order(_deflated, page.cut(tall), threads=2, window=4)
+                if isinstance(page, Strips)
+                else page,
+                shape=page.shape,
+                dtype=page.dtype,
                 photometric="rgb",
-                extrasamples=() if alpha is None else ("unassalpha",),
+                extrasamples=("unassalpha",) if channels == 4 else (),
                 compression="zlib",
-                compressionargs={"level": 3},
+                compressionargs={"level": _DEFLATE},
                 predictor=True,
-                rowsperstrip=max(1, (1 << 20) // max(1, pixels[0].nbytes)),
+                rowsperstrip=tall,
                 metadata=None,
                 software=False,
                 maxworkers=1,
@@ -316,23 +367,27 @@ def write_tiff(
             )
             more["extratags"] = ()  # the file's own stand on its first page
     if below:
-        _append_directories(buffer, below)
-    return buffer.getvalue()
+        _append_directories(file, below)
 
 
-def _append_directories(buffer: io.BytesIO, below: Mapping[int, dict[int, Any]]) -> None:
+def _append_directories(file: BinaryIO, below: Mapping[int, dict[int, Any]]) -> None:
     """EXIF and GPS directories behind the pages, and their offsets into the first."""
+
+    def unpack(form: str, place: int) -> int:
+        file.seek(place)
+        return struct.unpack(form, file.read(struct.calcsize(form)))[0]
+
     offsets = {}
     for tag, values in below.items():
-        start = buffer.seek(0, io.SEEK_END)
-        start += buffer.write(b"\0" * (start % 2))
-        buffer.write(metadata.directory(values, tag, start))
+        start = file.seek(0, io.SEEK_END)
+        start += file.write(b"\0" * (start % 2))
+        file.write(metadata.directory(values, tag, start))
         offsets[tag] = start
-    view = buffer.getbuffer()
-    (first,) = struct.unpack_from("<I", view, 4)
-    (count,) = struct.unpack_from("<H", view, first)
-    for place in range(first + 2, first + 2 + 12 * count, 12):
-        (tag,) = struct.unpack_from("<H", view, place)
+    first = unpack("<I", 4)
+    for place in range(first + 2, first + 2 + 12 * unpack("<H", first), 12):
+        tag = unpack("<H", place)
         if tag + 1 in offsets:  # tifffile writes no pointers; their neighbours hold the place
-            struct.pack_into("<H", view, place, tag + 1)
-            struct.pack_into("<I", view, place + 8, offsets[tag + 1])
+            file.seek(place)
+            file.write(struct.pack("<H", tag + 1))
+            file.seek(place + 8)
+            file.write(struct.pack("<I", offsets[tag + 1]))

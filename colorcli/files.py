@@ -7,13 +7,16 @@ import fnmatch
 import glob
 import os
 import re
+import shutil
 import stat
 import string
 import sys
+import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import BinaryIO
 
 from colorcli.errors import DataError, UsageError, reason
 
@@ -495,18 +498,24 @@ def discard_parts() -> None:
             os.unlink(part)
 
 
-def write_atomic(path: Path | str, data: bytes) -> None:
-    """Write ``data`` to ``path`` whole or not at all: temporary name, fsync, rename.
+@contextlib.contextmanager
+def atomic(path: Path | str) -> Iterator[BinaryIO]:
+    """A file open for writing and reading that becomes ``path`` whole or not at all.
 
-    Makes missing parent folders; writes through a symbolic link. Raises ``DataError``; nothing is
-    left behind then.
+    Temporary name, fsync, rename, at the end of the block; an exception in it leaves nothing
+    behind. Makes missing parent folders; writes through a symbolic link; a pipe or a device gets
+    its bytes at the end. Raises ``DataError``.
     """
     path = os.fspath(path)
-    part = None
+    part, begun = None, False
     try:
         if is_special(path):
-            with open(path, "wb") as file:
-                file.write(data)
+            with tempfile.TemporaryFile() as file:
+                begun = True
+                yield file
+                file.seek(0)
+                with open(path, "wb") as special:
+                    shutil.copyfileobj(file, special, 1 << 20)
             return
         real = os.path.realpath(path) if os.path.islink(path) else path
         folder = os.path.dirname(real)
@@ -514,15 +523,18 @@ def write_atomic(path: Path | str, data: bytes) -> None:
             os.makedirs(folder, exist_ok=True)
         part = os.path.join(folder, _part_prefix() + os.urandom(6).hex())
         _parts.add(part)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        with os.fdopen(os.open(part, flags, 0o666), "wb") as file:
-            file.write(data)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        with os.fdopen(os.open(part, flags, 0o666), "w+b") as file:
+            begun = True
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, real)
         _parts.discard(part)
         part = None
     except (OSError, ValueError) as error:
+        if begun and isinstance(error, ValueError):  # not of the path, then
+            raise
         raise DataError(
             f"{path}: cannot be written: {reason(error)}; choose another place"
         ) from None
@@ -531,3 +543,9 @@ def write_atomic(path: Path | str, data: bytes) -> None:
             with contextlib.suppress(OSError):
                 os.unlink(part)
             _parts.discard(part)
+
+
+def write_atomic(path: Path | str, data: bytes) -> None:
+    """Write ``data`` to ``path`` whole or not at all; see ``atomic``."""
+    with atomic(path) as file:
+        file.write(data)

@@ -8,14 +8,16 @@ import io
 import logging
 import os
 import re
+import struct
 import tempfile
 import textwrap
 import warnings
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, BinaryIO, cast
 
 import cv2
 import numpy as np
@@ -27,8 +29,10 @@ from colorcli.icc import Conversion, conversion, srgb_profile
 from colorcli.lab import is_neutral, neutral, strips
 
 __all__ = [
-    "FORMATS", "MAX_PIXELS", "READABLE", "SUFFIXES", "Document", "Picture", "decode", "encode",
-    "format_of", "read", "srgb_profile",
+    "FORMATS", "MAX_PIXELS", "READABLE", "SUFFIXES", "Document", "Header", "Picture", "check_sides",
+    "check_size", "decode", "encode", "failures", "fitted", "format_of", "from_samples", "lazily",
+    "needs_big_tiff",
+    "orientation", "outline", "peek", "read", "srgb_profile", "to_depth",
 ]  # fmt: skip
 
 MAX_PIXELS = 512_000_000
@@ -149,7 +153,7 @@ def _plugin(kind: str) -> None:
 
 
 @contextmanager
-def _failures(name: str) -> Iterator[None]:
+def failures(name: str) -> Iterator[None]:
     """Whatever decoders raise at damaged bytes, as one ``ImageError`` with ``name``."""
     try:
         yield
@@ -165,7 +169,8 @@ def _failures(name: str) -> Iterator[None]:
         raise ImageError(f"{name}: damaged picture ({cause}); check the file") from None
 
 
-def _check_size(width: int, height: int, max_pixels: int) -> None:
+def check_size(width: int, height: int, max_pixels: int) -> None:
+    """Raise ``ImageError`` for no pixels, and for more than ``max_pixels``."""
     if width < 1 or height < 1:
         raise ImageError(f"damaged picture ({width} x {height} pixels); check the file")
     if width * height > max_pixels:
@@ -195,15 +200,100 @@ def _pages(image: Image.Image, data: bytes) -> list[int]:
     return list(range(count))
 
 
-def _open(data: bytes, kind: str) -> Image.Image:
+def _kind(head: bytes) -> str | None:
+    return next((kind for kind, reader in _READERS.items() if reader.magic.match(head)), None)
+
+
+def lazily(file: BinaryIO, kind: str) -> Image.Image:
+    """A Pillow image of a ``kind`` of file whose pixels are not read yet; raises ``ImageError``."""
     try:
         _plugin(kind)
     except ImportError:
         raise ImageError(_HEIC_EXTRA) from None
     try:
-        return Image.open(io.BytesIO(data), formats=[kind])
+        return Image.open(file, formats=[kind])
     except UnidentifiedImageError:
         raise ImageError("damaged picture (its header cannot be read); check the file") from None
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says of its first page before pixels are decoded.
+
+    ``kind``: as Pillow calls its format. ``size``: width and height as it lies. ``depth``: 8 or 16
+    bits a sample. ``bands``: samples a pixel. ``single``: whether it is the only page.
+    """
+
+    kind: str
+    size: tuple[int, int]
+    depth: int = 8
+    bands: int = 1
+    single: bool = False
+
+    @property
+    def format(self) -> str:
+        """What a copy is written as by default."""
+        return _READERS[self.kind].format
+
+    @property
+    def pixels(self) -> int:
+        """Width times height."""
+        return self.size[0] * self.size[1]
+
+    @property
+    def need(self) -> int:
+        """Bytes of memory that it takes to colour it whole, as measured and rounded up."""
+        return self.pixels * (self.depth // 8) * (8 + 2 * self.bands)
+
+
+def peek(file: BinaryIO) -> Header | None:
+    """The header of a file at its beginning; None where ``decode`` would raise, or may."""
+    try:
+        head = file.read(4096)
+        netpbm = deep.netpbm(head)
+        if netpbm is not None:
+            return Header("PPM", netpbm.size, 16, netpbm.channels)
+        kind = _kind(head)
+        if kind is None:
+            return None
+        file.seek(0)
+        try:
+            image = lazily(file, kind)
+        except ImageError:
+            file.seek(0)
+            return Header(kind, deep.tiff_size(file)[:2], 16, 4) if kind == "TIFF" else None
+        single = image.format == kind != "GIF" and _pages(image, head) == [0]
+        tags = getattr(image, "tag_v2", {})  # of a TIFF, whose size Pillow gives upright
+        size = (tags[256], tags[257]) if 256 in tags else image.size
+        return Header(kind, size, deep.depth(image, head), len(image.getbands()), single)
+    except Exception:  # whatever damage does; decode() has the words for it
+        return None
+
+
+# Chunks of a PNG that do not say how its pixels are stored.
+_ABOUT = (b"iCCP", b"pHYs", b"eXIf", b"tEXt", b"zTXt", b"iTXt")
+
+
+def outline(file: BinaryIO, kind: str) -> Image.Image:
+    """A Pillow image with a file's metadata, whose pixels nobody must ask for.
+
+    Pillow would decode a whole PNG for the text that may stand behind its pixels: this one has
+    a single pixel instead.
+    """
+    if kind != "PNG":
+        return lazily(file, kind)
+    signature, chunks = file.read(8), []
+    while len(start := file.read(8)) == 8:
+        length, name = struct.unpack(">I4s", start)
+        if name in _ABOUT:
+            chunks.append((name, file.read(length)))
+            file.seek(4, io.SEEK_CUR)
+        else:
+            file.seek(length + 4, io.SEEK_CUR)
+    pixel = (b"IDAT", zlib.compress(b"\0\0"))
+    header = (b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
+    parts = [metadata.chunk(*c) for c in (header, *chunks, pixel, (b"IEND", b""))]
+    return lazily(io.BytesIO(signature + b"".join(parts)), kind)
 
 
 def decode(
@@ -215,18 +305,18 @@ def decode(
     ``keep_color`` fills ``Picture.rgb``. Raises ``ImageError``, one line beginning with ``name``,
     for what is not a whole picture, and for more than ``max_pixels`` in a frame or an animation.
     """
-    with _failures(name):
+    with failures(name):
         if not data:
             raise ImageError("empty file; nothing to colour")
         header = deep.netpbm(data)
         if header is not None:
-            _check_size(*header.size, max_pixels)
-            return _single("ppm", name, _from_samples(header.read(data), keep_color))
-        kind = next((k for k, reader in _READERS.items() if reader.magic.match(data)), None)
+            check_size(*header.size, max_pixels)
+            return _single("ppm", name, from_samples(header.read(data), keep_color))
+        kind = _kind(data)
         if kind is None:
             raise ImageError("not a picture that can be read; check the file")
         try:
-            image = _open(data, kind)
+            image = lazily(io.BytesIO(data), kind)
         except ImageError:
             if kind != "TIFF":
                 raise
@@ -240,12 +330,12 @@ def _single(format: str, name: str, picture: Picture) -> Document:
 
 def _strange_tiff(data: bytes, name: str, max_pixels: int, keep_color: bool) -> Document:
     """A TIFF whose layout Pillow does not know, by tifffile."""
-    width, height, count = deep.tiff_size(data)
-    _check_size(width, height, max_pixels)
+    width, height, count = deep.tiff_size(io.BytesIO(data))
+    check_size(width, height, max_pixels)
 
     def load(i: int) -> Picture:
-        with _failures(name):
-            return _from_samples(deep.tiff_page(data, i, max_pixels), keep_color)
+        with failures(name):
+            return from_samples(deep.tiff_page(data, i, max_pixels), keep_color)
 
     frames = _Frames(count, load)
     frames[0]
@@ -255,25 +345,28 @@ def _strange_tiff(data: bytes, name: str, max_pixels: int, keep_color: bool) -> 
 def _document(
     image: Image.Image, data: bytes, name: str, format: str, max_pixels: int, keep_color: bool
 ) -> Document:
-    _check_size(*image.size, max_pixels)
+    check_size(*image.size, max_pixels)
     pages = _pages(image, data)
     if len(pages) > whole.MAX_FRAMES:
         raise ImageError(f"more than {whole.MAX_FRAMES} frames; split the file first")
     animated = len(pages) > 1 and format not in ("tiff", "heic", "jpeg")
     if animated:
-        _check_size(image.width * len(pages), image.height, max_pixels)
+        check_size(image.width * len(pages), image.height, max_pixels)
     held = [image]
 
+    def again() -> Image.Image:
+        return lazily(io.BytesIO(data), kind)
+
     def load(i: int) -> Picture:
-        with _failures(name):
+        with failures(name):
             # One page: its decoder is given up as soon as the planes are made.
-            source = held[0] if len(pages) > 1 or i else held.pop() if held else _open(data, kind)
+            source = held[0] if len(pages) > 1 or i else held.pop() if held else again()
             if len(pages) > 1:
                 try:
                     source.seek(pages[i])
                 except EOFError:
                     raise ImageError("damaged picture (frames are missing)") from None
-                _check_size(*source.size, max_pixels)
+                check_size(*source.size, max_pixels)
             picture = _picture(source, data, pages[i], keep_color)
             if animated:
                 picture = replace(picture, duration=float(source.info.get("duration", 100)))
@@ -314,7 +407,8 @@ def _upright(picture: Picture, orientation: int) -> Picture:
     return replace(picture, gray=np.ascontiguousarray(turn(picture.gray)), rgb=rgb, alpha=alpha)
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation(image: Image.Image) -> int:
+    """EXIF orientation, 1…8."""
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # damaged EXIF raises anything: leave the picture as it lies
@@ -328,13 +422,13 @@ def _picture(image: Image.Image, data: bytes, page: int, keep: bool) -> Picture:
     samples = deep.from_image(image, data, page)
     if samples is not None:
         if image.format != "TIFF":
-            profile, turned = image.info.get("icc_profile"), _orientation(image)
+            profile, turned = image.info.get("icc_profile"), orientation(image)
             samples = deep.Samples(samples.pixels, samples.alpha, profile, turned)
-        return _from_samples(samples, keep)
+        return from_samples(samples, keep)
     image.load()
     if image.format in ("JPEG", "MPO") and page == 0:
         whole.check_jpeg(image, data)
-    turned = _orientation(image)
+    turned = orientation(image)
     convert = conversion(image.info.get("icc_profile"))
     if image.mode.startswith("I") or image.mode == "F":
         gray = deep.integers(image)
@@ -398,7 +492,9 @@ def _from_rgb(rgb: np.ndarray, convert: Conversion) -> np.ndarray:
 
 
 def _from_cmyk(cmyk: np.ndarray, convert: Conversion) -> np.ndarray:
-    """16-bit CMYK by its profile, which takes 8 bits, or as light left over by the inks."""
+    """CMYK by its profile, which takes 8 bits, or as light left over by the inks."""
+    if cmyk.dtype == np.uint8:
+        return _band(Image.frombytes("CMYK", cmyk.shape[1::-1], cmyk.tobytes()), convert)
     if convert.space == "CMYK":
         high = np.ascontiguousarray(cmyk >> 8).astype(np.uint8)
         rgb = np.asarray(convert.flat(Image.frombytes("CMYK", high.shape[1::-1], high.tobytes())))
@@ -407,7 +503,8 @@ def _from_cmyk(cmyk: np.ndarray, convert: Conversion) -> np.ndarray:
     return _neutral_or(np.rint(light[..., :3] * light[..., 3:] / 65535).astype(np.uint16))
 
 
-def _from_samples(samples: deep.Samples, keep: bool) -> Picture:
+def from_samples(samples: deep.Samples, keep: bool) -> Picture:
+    """A page, or a strip of one, as a picture; ``keep`` fills its ``rgb``."""
     pixels, convert = samples.pixels, conversion(samples.profile)
     depth = 8 * pixels.dtype.itemsize
     if pixels.ndim == 2:
@@ -544,9 +641,17 @@ def _write_png(pages: Iterator[Page], copy: Copy) -> bytes:
     return _save(image, "PNG", options)
 
 
+def needs_big_tiff(pixels: int) -> bool:
+    """Whether this many might not fit below the 4 GiB that offsets of plain TIFF reach."""
+    return pixels * 8 > 2**32 - 2**26
+
+
 def _write_tiff(pages: Iterator[Page], copy: Copy) -> bytes:
-    big = copy.pixels * copy.count * 8 > 2**32 - 2**26
-    return deep.write_tiff(pages, copy.extra, srgb_profile(), big)
+    big = needs_big_tiff(copy.pixels * copy.count)
+    flat = (rgb if alpha is None else np.dstack([rgb, alpha]) for rgb, alpha in pages)
+    buffer = io.BytesIO()
+    deep.write_tiff(buffer, flat, copy.extra, srgb_profile(), big)
+    return buffer.getvalue()
 
 
 def _write_web(plugin: str) -> Callable[[Iterator[Page], Copy], bytes]:
@@ -674,6 +779,28 @@ def _over_white(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     return out
 
 
+def check_sides(format: str, width: int, height: int) -> None:
+    """Raise ``ImageError`` where a picture is longer than a format holds."""
+    side = FORMATS[format].side
+    if side and max(width, height) > side:
+        raise ImageError(
+            f"{width} x {height} pixels, and {format} holds {side} a side; "
+            "choose --format png or tiff"
+        )
+
+
+def fitted(format: str, rgb: np.ndarray, alpha: np.ndarray | None, depth: int = 16) -> Page:
+    """A page, or a strip of one, as a format holds it: at most ``depth`` bits, over white."""
+    chosen = FORMATS[format]
+    if rgb.dtype == np.uint16 and (depth < 16 or 16 not in chosen.depths):
+        rgb = to_depth(rgb, np.dtype(np.uint8))
+    if alpha is not None:
+        alpha = to_depth(alpha, rgb.dtype)
+        if not chosen.alpha:
+            rgb, alpha = _over_white(rgb, alpha), None
+    return rgb, alpha
+
+
 def _fits(format: str, document: Document) -> None:
     """Raise ``ImageError`` where a format cannot hold a document."""
     count, animated = len(document.frames), document.frames[0].duration is not None
@@ -707,23 +834,10 @@ def encode(
 
     def pages() -> Iterator[Page]:
         for rgb, picture in pictures:
-            height, width = rgb.shape[:2]
-            if chosen.side and max(width, height) > chosen.side:
-                raise ImageError(
-                    f"{width} x {height} pixels, and {format} holds {chosen.side} a side; "
-                    "choose --format png or tiff"
-                )
-            if rgb.dtype == np.uint16 and (
-                16 not in chosen.depths or (format == "png" and count > 1)
-            ):
-                rgb = to_depth(rgb, np.dtype(np.uint8))
-            alpha = picture.alpha
-            if alpha is not None:
-                alpha = to_depth(alpha, rgb.dtype)
-                if not chosen.alpha:
-                    rgb, alpha = _over_white(rgb, alpha), None
+            check_sides(format, rgb.shape[1], rgb.shape[0])
+            page = fitted(format, rgb, picture.alpha, 8 if format == "png" and count > 1 else 16)
             durations.append(picture.duration)
-            yield rgb, alpha
+            yield page
 
     name = document.name
     try:

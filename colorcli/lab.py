@@ -165,34 +165,45 @@ def join(gray: np.ndarray, ab: np.ndarray, dtype: Any = None) -> np.ndarray:
     over the photograph; returns (H, W, 3) of ``dtype`` (that of ``gray`` by default). Only ab is
     interpolated. Peak memory beyond input and output is a few strips.
     """
-    height, width = gray.shape
-    dtype = np.dtype(gray.dtype if dtype is None else dtype)
-    out = np.empty((height, width, 3), dtype)
-    # Bicubic interpolation is separable: columns first, once; rows strip by strip, as a product
-    # with the few rows of weights that are not zero.
-    size = ab.shape[0]
-    wide = [
-        cv2.resize(chroma, (width, size), interpolation=cv2.INTER_CUBIC)
-        for chroma in cv2.split(ab.astype(np.float32, copy=False))
-    ]
-    weights = cv2.resize(
-        np.eye(size, dtype=np.float32), (size, height), interpolation=cv2.INTER_CUBIC
-    )
-    used = weights != 0
-    first, last = used.argmax(axis=1), size - used[:, ::-1].argmax(axis=1)
-    tall = max(rows.stop - rows.start for rows in strips(height, width))
-    buffers = np.empty((2, tall, width), np.float32)
-    lab_buffer = np.empty((tall, width, 3), np.float32)
-    for rows in strips(height, width):
-        near = slice(int(first[rows].min()), int(last[rows].max()))
-        a, b = buffers[:, : rows.stop - rows.start]
-        np.matmul(weights[rows, near], wide[0][near], out=a)
-        np.matmul(weights[rows, near], wide[1][near], out=b)
-        lab = lab_buffer[: rows.stop - rows.start]
-        cv2.merge([plane(gray[rows]), a, b], dst=lab)
-        rgb = cv2.cvtColor(lab, cv2.COLOR_Lab2RGB, dst=lab)
-        if dtype == np.uint8:
-            cv2.convertScaleAbs(rgb, dst=out[rows], alpha=255)
-        else:
-            out[rows] = np.rint(np.clip(rgb, 0, 1) * np.iinfo(dtype).max)
-    return out
+    return Join(ab, *gray.shape)(gray, 0, dtype)
+
+
+class Join:
+    """``join`` for a photograph of (height, width) that comes in strips."""
+
+    def __init__(self, ab: np.ndarray, height: int, width: int) -> None:
+        # Bicubic interpolation is separable: columns first, once; rows strip by strip, as a
+        # product with the few rows of weights that are not zero.
+        size = ab.shape[0]
+        self._wide = [
+            cv2.resize(chroma, (width, size), interpolation=cv2.INTER_CUBIC)
+            for chroma in cv2.split(ab.astype(np.float32, copy=False))
+        ]
+        self._weights = cv2.resize(
+            np.eye(size, dtype=np.float32), (size, height), interpolation=cv2.INTER_CUBIC
+        )
+        used = self._weights != 0
+        self._first, self._last = used.argmax(axis=1), size - used[:, ::-1].argmax(axis=1)
+
+    def __call__(self, gray: np.ndarray, top: int = 0, dtype: Any = None) -> np.ndarray:
+        """The rows of the photograph from ``top`` on, as many as ``gray`` (h, width) has."""
+        height, width = gray.shape
+        dtype = np.dtype(gray.dtype if dtype is None else dtype)
+        out = np.empty((height, width, 3), dtype)
+        tall = max(rows.stop - rows.start for rows in strips(height, width))
+        buffers = np.empty((2, tall, width), np.float32)
+        lab_buffer = np.empty((tall, width, 3), np.float32)
+        for rows in strips(height, width):
+            at = slice(top + rows.start, top + rows.stop)
+            near = slice(int(self._first[at].min()), int(self._last[at].max()))
+            planes = buffers[:, : rows.stop - rows.start]
+            for chroma, wide in zip(planes, self._wide, strict=True):
+                np.matmul(self._weights[at, near], wide[near], out=chroma)
+            lab = lab_buffer[: rows.stop - rows.start]
+            cv2.merge([plane(gray[rows]), *planes], dst=lab)
+            rgb = cv2.cvtColor(lab, cv2.COLOR_Lab2RGB, dst=lab)
+            if dtype == np.uint8:
+                cv2.convertScaleAbs(rgb, dst=out[rows], alpha=255)
+            else:
+                out[rows] = np.rint(np.clip(rgb, 0, 1) * np.iinfo(dtype).max)
+        return out

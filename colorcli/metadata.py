@@ -189,13 +189,14 @@ def png_text(extra: Mapping[str, Any]) -> PngImagePlugin.PngInfo:
     return info
 
 
+def chunk(name: bytes, data: bytes) -> bytes:
+    """A PNG chunk."""
+    check = zlib.crc32(data, zlib.crc32(name))
+    return b"".join([struct.pack(">I", len(data)), name, data, struct.pack(">I", check)])
+
+
 def png_chunks(extra: Mapping[str, Any], profile: bytes) -> bytes:
     """The chunks that say colour space and metadata, to stand after ``IHDR``."""
-
-    def chunk(name: bytes, data: bytes) -> bytes:
-        sum_ = zlib.crc32(name + data)
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", sum_)
-
     out = [chunk(b"iCCP", b"sRGB\0\0" + zlib.compress(profile))]
     if "dpi" in extra:
         x, y = (round(v / 0.0254) for v in extra["dpi"])

@@ -13,8 +13,6 @@ from typing import TypeVar
 Item = TypeVar("Item")
 Done = TypeVar("Done")
 
-BYTES_PER_PIXEL = 20  # planes, coloured picture, Pillow's copy and the encoded file, generously
-
 
 class Stopped(BaseException):
     """Raised by work that gave up because it was told to: no error that anything should catch."""
@@ -62,16 +60,16 @@ def in_order(
 
 
 class Budget:
-    """Pixels that may be worked on at the same time; a larger picture waits to run alone."""
+    """Bytes that may be worked with at the same time; what needs more waits to run alone."""
 
-    def __init__(self, pixels: int) -> None:
-        self._total = self._free = max(1, pixels)
+    def __init__(self, size: int) -> None:
+        self._total = self._free = max(1, size)
         self._changed = threading.Condition()
 
     @contextlib.contextmanager
-    def __call__(self, pixels: int) -> Iterator[None]:
-        """Hold ``pixels`` of the budget meanwhile; waits until they are free."""
-        share = min(pixels, self._total)
+    def __call__(self, size: int) -> Iterator[None]:
+        """Hold ``size`` of the budget meanwhile; waits until it is free."""
+        share = min(size, self._total)
         with self._changed:
             self._changed.wait_for(lambda: self._free >= share)
             self._free -= share
@@ -92,18 +90,29 @@ def _number(path: str, key: str = "") -> int | None:
     return None
 
 
-def affordable_pixels() -> int:
-    """Pixels that half of the memory that can be had (the container's, if less) has room for."""
-    limits = [
-        _number("/proc/meminfo", "MemAvailable:"),
-        _number("/sys/fs/cgroup/memory.max"),
-        _number("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
-    ]
-    known = [limit for limit in limits if limit]
-    if not known:
+# A container's limit, what it has taken, and what of that are cached files: cgroup 2 and 1.
+_CGROUPS = (
+    ("memory.max", "memory.current", "inactive_file "),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file "),
+)
+
+
+def available_memory(root: str = "/") -> int:
+    """Bytes of memory that can still be had, in this container if it is one.
+
+    Where the system does not say, all that the machine has; failing that, 4 GiB.
+    """
+    known = [_number(f"{root}proc/meminfo", "MemAvailable:")]
+    for limit, usage, cached in _CGROUPS:
+        folder = f"{root}sys/fs/cgroup/"
+        most, used = _number(folder + limit), _number(folder + usage) or 0
+        stat = os.path.join(os.path.dirname(folder + limit), "memory.stat")
+        known.append(most and max(1, most - used + (_number(stat, cached) or 0)))
+    found = [size for size in known if size]
+    if not found:
         with contextlib.suppress(AttributeError, ValueError, OSError):
-            known.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    return (min(known) if known else 4 << 30) // 2 // BYTES_PER_PIXEL
+            found.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    return min(found, default=4 << 30)
 
 
 def cores() -> int:

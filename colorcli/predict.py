@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import BinaryIO
 
 import cv2
 import numpy as np
 
-from colorcli import images
-from colorcli.colorizer import Colorizer
+from colorcli import images, strips
+from colorcli.colorizer import Colorizer, halved
+from colorcli.config import LARGE
 from colorcli.errors import ColorizeError, DataError, ImageError, reason
-from colorcli.files import STREAM, Job, is_special, sweep, write_atomic
-from colorcli.lab import join, rgb_to_lab
-from colorcli.pipeline import Budget, Stopped, affordable_pixels, cores, in_order
+from colorcli.files import STREAM, Job, atomic, is_special, sweep, write_atomic
+from colorcli.lab import Join, join, rgb_to_lab
+from colorcli.pipeline import Budget, Stopped, available_memory, cores, in_order
 
 STAGES = ("read", "decode", "network", "join", "encode", "write")
 
@@ -28,7 +31,7 @@ class Output:
     """How results are written. ``format`` None: by the target's suffix.
 
     ``keep_color`` passes on pictures that are in colour already; ``strip`` leaves EXIF, XMP, IPTC
-    and DPI out.
+    and DPI out; photographs of more than ``large`` pixels go by strips where they can.
     """
 
     format: str | None = None
@@ -36,6 +39,7 @@ class Output:
     max_pixels: int = images.MAX_PIXELS
     strip: bool = False
     keep_color: bool = False
+    large: int = LARGE
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,6 @@ def colorize_bytes(
     output: Output = Output(),
     *,
     stop: Callable[[], bool] = lambda: False,
-    budget: Budget | None = None,
 ) -> tuple[bytes, Result]:
     """Encoded colours of an encoded photograph, every frame of it.
 
@@ -128,11 +131,10 @@ def colorize_bytes(
             clock("encode")
             del picture
 
-    with budget(width * height) if budget else contextlib.nullcontext():
-        encoded = images.encode(
-            coloured(), document, format or document.format,
-            quality=output.quality, strip=output.strip,
-        )  # fmt: skip
+    encoded = images.encode(
+        coloured(), document, format or document.format,
+        quality=output.quality, strip=output.strip,
+    )  # fmt: skip
     frames = len(document.frames)
     # Nothing was changed and nothing is asked for: the very file, without another loss.
     as_it_is = format in (None, document.format) and output.quality is None and not output.strip
@@ -141,6 +143,76 @@ def colorize_bytes(
     clock("encode")
     status = "kept" if kept == frames else "done"
     return encoded, Result(name, None, status, width, height, frames, clock.spent)
+
+
+def colorize_strips(
+    source: str | bytes,
+    header: images.Header,
+    file: BinaryIO,
+    name: str,
+    colorizer: Colorizer,
+    format: str,
+    output: Output = Output(),
+    *,
+    stop: Callable[[], bool] = lambda: False,
+) -> Result:
+    """Colour a photograph that ``strips.decide`` was for: the file ``source``, or its bytes.
+
+    Like ``colorize_bytes``, in two passes that never hold more than a few strips; the encoded
+    colours go to ``file``, open for writing and seeking.
+    """
+    clock = _Stopwatch()
+    photograph = strips.Photograph(source, header, name)
+    width, height = photograph.size
+    with images.failures(name):
+        images.check_size(width, height, output.max_pixels)
+        images.check_sides(format, width, height)
+    down, across = colorizer.halvings(height, width)
+    grays, colours = [], []
+    for rows, picture in photograph.pictures(1 << down, output.keep_color):
+        if stop():
+            raise Stopped
+        if rows.stop - rows.start >> down:  # else less than one row is left
+            grays.append(halved(picture.gray, down, across))
+            if output.keep_color:
+                rgb = cv2.cvtColor(picture.gray, cv2.COLOR_GRAY2RGB)
+                colours.append(halved(rgb if picture.rgb is None else picture.rgb, down, across))
+    kept = output.keep_color and is_colour(_stacked(colours))
+    clock("decode")
+    if kept and format == header.format and output.quality is None and not output.strip:
+        photograph.copy_to(file)
+        clock("encode")
+        return Result(name, None, "kept", width, height, 1, clock.spent)
+    joined = None if kept else Join(colorizer.ab(_stacked(grays)), height, width)
+    clock("network")
+
+    def coloured() -> Generator[images.Page, None, None]:
+        for rows, picture in photograph.pictures(keep=kept):
+            if stop():
+                raise Stopped
+            clock("decode")
+            if joined:
+                rgb = joined(picture.gray, rows.start, photograph.dtype)
+            elif picture.rgb is None:
+                gray = images.to_depth(picture.gray, photograph.dtype)
+                rgb = cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB)
+            else:
+                rgb = picture.rgb
+            clock("join")
+            yield rgb, picture.alpha
+            clock("encode")
+
+    with contextlib.closing(coloured()) as pages:
+        strips.write(file, photograph, pages, format, quality=output.quality, strip=output.strip)
+    clock("encode")
+    status = "kept" if kept else "done"
+    return Result(name, None, status, width, height, 1, clock.spent)
+
+
+def _stacked(parts: list[np.ndarray]) -> np.ndarray:
+    """Strips as one plane, of 16 bits where any of them is."""
+    dtype = np.result_type(*parts)
+    return np.concatenate([images.to_depth(part, dtype) for part in parts])
 
 
 def _read(job: Job) -> bytes:
@@ -155,13 +227,31 @@ def _read(job: Job) -> bytes:
 
 
 def _write(job: Job, encoded: bytes) -> None:
-    if job.target != STREAM:
+    if job.target == STREAM:
+        _to_stdout([encoded])
+    else:
         write_atomic(job.target, encoded)
+
+
+@contextlib.contextmanager
+def _written(job: Job) -> Iterator[BinaryIO]:
+    """A file that becomes the job's result at the end of the block."""
+    if job.target != STREAM:
+        with atomic(job.target) as file:
+            yield file
         return
+    with tempfile.TemporaryFile() as file:  # nothing half-done goes down a pipe
+        yield file
+        file.seek(0)
+        _to_stdout(iter(lambda: file.read(1 << 20), b""))
+
+
+def _to_stdout(parts: Iterable[bytes]) -> None:
     if sys.stdout is None:
         raise DataError("-: stdout is closed; give -o FILE")
     try:
-        sys.stdout.buffer.write(encoded)
+        for part in parts:
+            sys.stdout.buffer.write(part)
         sys.stdout.buffer.flush()
     except BrokenPipeError:  # the reader has gone: for the whole call, not for this picture
         raise
@@ -176,7 +266,8 @@ class _Worker:
         self._colorizer, self._output = colorizer, output
         # Twice as many threads as workers: while one waits for the disk, another computes.
         self._slots = threading.BoundedSemaphore(workers)
-        self._budget = Budget(affordable_pixels())
+        self._memory = available_memory()
+        self._budget = Budget(self._memory // 2)
         self._swept: set[str] = set()
         self._lock = threading.Lock()
         self.closed = threading.Event()
@@ -192,35 +283,63 @@ class _Worker:
                 self._swept.add(folder)
                 sweep(folder)
 
+    @contextlib.contextmanager
+    def _turn(self, need: int) -> Iterator[None]:
+        """A worker's place and ``need`` bytes of memory, for a ``with`` block."""
+        with self._slots, self._budget(need):
+            if self._stopped():
+                raise Stopped
+            yield
+
+    def _coloured(self, job: Job, clock: _Stopwatch) -> Result:
+        assert self._colorizer is not None, "work to do needs a colorizer"
+        name, target, output = job.source.path, job.target, self._output
+        format = output.format
+        if format is None:
+            # PNG into a pipe unless asked otherwise: lossless, and every reader knows it.
+            stream = target == STREAM or is_special(target)
+            format = "png" if stream else images.format_of(target)
+        once = name == STREAM or is_special(name)  # can be read
+        source = _read(job) if once else name
+        header = strips.peek(source)
+        clock("read")
+        need = None
+        if header is not None and header.pixels <= output.max_pixels:
+            need = strips.decide(source, header, format, self._memory, output.large, name)
+        if header is not None and need is not None:
+            if target != STREAM:
+                self._sweep(target)
+            with self._turn(need), _written(job) as file:
+                result = colorize_strips(
+                    source, header, file, name, self._colorizer, format, output,
+                    stop=self._stopped,
+                )  # fmt: skip
+                clock("colour")
+            return result
+        data = source if isinstance(source, bytes) else _read(job)
+        del source
+        clock("read")
+        with self._turn(header.need if header else 0):
+            encoded, result = colorize_bytes(
+                data, name, self._colorizer, format, output, stop=self._stopped
+            )
+            del data
+        clock("colour")
+        if target != STREAM:
+            self._sweep(target)
+        _write(job, encoded)
+        return result
+
     def __call__(self, job: Job) -> Result:
         """Colour one photograph; what goes wrong with it is its result."""
-        name, target, output = job.source.path, job.target, self._output
+        name, target = job.source.path, job.target
         if job.source.error is not None:
             return Result(name, None, "failed", error=f"{name}: {job.source.error}")
         if job.skip:
             return Result(name, target, "skipped")
-        assert self._colorizer is not None, "work to do needs a colorizer"
         clock = _Stopwatch()
         try:
-            data = _read(job)
-            clock("read")
-            format = output.format
-            if format is None:
-                # PNG into a pipe unless asked otherwise: lossless, and every reader knows it.
-                stream = target == STREAM or is_special(target)
-                format = "png" if stream else images.format_of(target)
-            with self._slots:
-                if self._stopped():
-                    raise Stopped
-                encoded, result = colorize_bytes(
-                    data, name, self._colorizer, format, output,
-                    stop=self._stopped, budget=self._budget,
-                )  # fmt: skip
-                del data
-            clock("colour")
-            if target != STREAM:
-                self._sweep(target)
-            _write(job, encoded)
+            result = self._coloured(job, clock)
             clock("write")
         except (Stopped, BrokenPipeError):
             raise

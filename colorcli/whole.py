@@ -56,6 +56,11 @@ def _jpeg_scan(data: bytes) -> int:
     return at
 
 
+def is_filler(row: np.ndarray) -> bool:
+    """Whether a JPEG's last row has only the mid-gray that libjpeg paints for missing data."""
+    return not ((row != 128) & (row != 127)).any()
+
+
 def check_jpeg(image: Image.Image, data: bytes) -> None:
     """Raise ``ImageError`` where scan data ends early behind a proper end-of-image marker.
 
@@ -67,7 +72,7 @@ def check_jpeg(image: Image.Image, data: bytes) -> None:
         return np.asarray(picture.crop((0, picture.height - 1, picture.width, picture.height)))
 
     row = last_row(image)
-    if ((row != 128) & (row != 127)).any():
+    if not is_filler(row):
         return
     try:
         end = data.find(b"\xff\xd9", _jpeg_scan(data))

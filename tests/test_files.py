@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from colorcli import files
 from colorcli.errors import DataError, UsageError
-from colorcli.files import PART, STREAM, Source, find, plan, stream, sweep, write_atomic
+from colorcli.files import PART, STREAM, Source, atomic, find, plan, stream, sweep, write_atomic
 
 SUFFIXES = {".jpg": ".jpg", ".png": ".png", ".pgm": ".ppm"}
 
@@ -246,6 +246,19 @@ def test_write_atomic_leaves_nothing_behind(tmp_path):
     with pytest.raises(DataError, match="name too long"):
         write_atomic(tmp_path / ("n" * 300), b"data")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["folder", "x"]
+
+
+def test_an_atomic_file_can_be_read_and_is_dropped_after_an_error(tmp_path):
+    with atomic(tmp_path / "f") as file:
+        file.write(b"data")
+        file.seek(1)
+        assert file.read() == b"ata" and not (tmp_path / "f").exists()
+    assert (tmp_path / "f").read_bytes() == b"data"
+    for error, told in ((ValueError("bug"), ValueError), (OSError(28, "full"), DataError)):
+        with pytest.raises(told), atomic(tmp_path / "f") as file:
+            file.write(b"half")
+            raise error
+    assert os.listdir(tmp_path) == ["f"] and (tmp_path / "f").read_bytes() == b"data"
 
 
 def test_write_atomic_obeys_umask_and_writes_through_links(tmp_path):

@@ -13,7 +13,7 @@ from conftest import REPO
 PACKAGE = REPO / "colorcli"
 LAYERS = (
     "errors", "native", "config", "settings", "lab", "bins", "losses", "backbones", "files", "download",
-    "listing", "tfrecord", "interrupt", "pipeline", "icc", "metadata", "whole", "deep", "images", "metrics", "coco", "aging", "model",
+    "listing", "tfrecord", "interrupt", "pipeline", "icc", "metadata", "whole", "deep", "images", "strips", "metrics", "coco", "aging", "model",
     "packing", "model_dir", "engine", "colorizer", "dataset", "duplicates", "samples",
     "prepare", "feed", "fused", "devices", "partners", "schedule", "initial", "validation", "journal",
     "checkpoints", "step", "train", "predict",
