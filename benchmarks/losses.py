@@ -48,9 +48,9 @@ def main() -> None:
         judged = colorize("eval", options.val or options.data, *shown, *knobs)
         table = {"gray": _figures(judged["gray"]["metrics"]), "truth": _figures(judged["truth"])}
         for loss, row in zip(losses, judged["models"], strict=True):
-            run = {k: trained[loss][k] for k in ("steps", "minutes", "images_per_second")}
+            run = {k: trained[loss][k] for k in ("steps", "minutes")}
             table[loss] = {**_figures(row["metrics"]), **run}
-    names = (*METRICS, "steps", "minutes", "images_per_second")
+    names = (*METRICS, "steps", "minutes")
     print(f"{'loss':16}", *(f"{name:>10.10}" for name in names), file=sys.stderr)
     for loss, row in table.items():
         cells = (f"{row[n]:10.3f}" if row.get(n) is not None else " " * 10 for n in names)
