@@ -1,6 +1,6 @@
 """Write redistributable sample photographs, from scikit-image's own, into a folder.
 
-python benchmarks/photos.py FOLDER [--side PIXELS] [--count N]
+python benchmarks/photos.py FOLDER [--megapixels N] [--count N] [--colour]
 """
 
 import argparse
@@ -17,11 +17,12 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--megapixels", type=float, help="scale each to this size")
     parser.add_argument("--count", type=int, default=len(NAMES), help="how many, repeating")
+    parser.add_argument("--colour", action="store_true", help="as they are, not in gray")
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     for i in range(options.count):
         name = NAMES[i % len(NAMES)]
-        photo = Image.fromarray(getattr(data, name)()).convert("L")
+        photo = Image.fromarray(getattr(data, name)()).convert("RGB" if options.colour else "L")
         if options.megapixels:
             scale = (options.megapixels * 1e6 / (photo.width * photo.height)) ** 0.5
             photo = photo.resize((round(photo.width * scale), round(photo.height * scale)))

@@ -117,11 +117,11 @@ def median(command: list[str], rounds: int, **environment: str) -> dict[str, flo
     return {key: statistics.median(r[key] for r in results) for key in results[0]}
 
 
-def photographs(scratch: Path, megapixels: float, count: int) -> list[str]:
-    folder = scratch / f"{count}x{megapixels:g}"
+def photographs(scratch: Path, megapixels: float, count: int, *more: str) -> list[str]:
+    folder = scratch / "".join([f"{count}x{megapixels:g}", *more])
     subprocess.run(
         [sys.executable, HERE / "photos.py", folder, "--megapixels", str(megapixels),
-         "--count", str(count)], check=True,
+         "--count", str(count), *more], check=True,
     )  # fmt: skip
     return sorted(map(str, folder.iterdir()))
 
@@ -150,8 +150,14 @@ class Bench:
         return {**row, "tensorflow": tensorflow, "bar": "help, version ≤ 0.2 s", "met": met}
 
     def cpu_12mp(self) -> dict:
+        return self._cpu()
+
+    def cpu_12mp_colour(self) -> dict:
+        return self._cpu("--colour")
+
+    def _cpu(self, *more: str) -> dict:
         """Per photograph, in a batch, so that the start-up of both is not in it."""
-        few, many = photographs(self.scratch, 12, 2), photographs(self.scratch, 12, 10)
+        few, many = (photographs(self.scratch, 12, count, *more) for count in (2, 10))
 
         def each(measure: Callable[[list[str]], dict]) -> float:
             return (measure(many)["cpu"] - measure(few)["cpu"]) / 8 * 1000
@@ -233,7 +239,7 @@ class Bench:
 
 
 ROWS = (
-    "start_up", "cpu_12mp", "two_workers_1mp", "two_workers_12mp", "one_1mp", "one_100mp",
+    "start_up", "cpu_12mp", "cpu_12mp_colour", "two_workers_1mp", "two_workers_12mp", "one_1mp", "one_100mp",
     "strips_400mp", "memory_of_many", "naive",
 )  # fmt: skip
 

@@ -100,7 +100,7 @@ class _Bench:
 
     def wanted(self, gray: np.ndarray, side: int, knobs: Knobs) -> np.ndarray:
         """The network's ab (s, s, 2) for gray (H, W), seen at ``side``."""
-        return np.asarray(self.reference(self._feed(gray, side, knobs))["ab"])[0]
+        return self.reference(self._feed(gray, side, knobs))["ab"].numpy()[0]
 
     def _feed(self, gray: np.ndarray, side: int, knobs: Knobs) -> dict[str, np.ndarray]:
         shrinking = min(gray.shape) > side
