@@ -61,6 +61,14 @@ class Journal:
         """The text of ``log.jsonl``."""
         return (self.folder / LOG).read_text("utf-8")
 
+    def last(self, key: str, otherwise: Any) -> Any:
+        """The newest value of ``key`` in the log."""
+        for line in reversed(_lines(self.folder / LOG)):
+            entry = json.loads(line)
+            if key in entry:
+                return entry[key]
+        return otherwise
+
     def close(self) -> None:
         """Write what TensorBoard still holds."""
         self._board.close()
@@ -80,6 +88,10 @@ class Silence(Journal):
 
     def panel(self, step: int, image: np.ndarray) -> None:
         """Nothing."""
+
+    def last(self, key: str, otherwise: Any) -> Any:
+        """What was never written."""
+        return otherwise
 
     def close(self) -> None:
         """Nothing."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -69,6 +70,11 @@ def build_model(config: ModelConfig) -> keras.Model:
     start = "glorot_uniform" if loss.distribution else keras.initializers.RandomNormal(stddev=1e-3)
     head = layers.Conv2D(loss.channels, 1, kernel_initializer=start, name="head", dtype="float32")
     return keras.Model(lightness, head(x), name="colorizer")
+
+
+def sharpened(arrays: Mapping[str, np.ndarray], scale: float) -> dict[str, np.ndarray]:
+    """Weights by path, those of the head times ``scale``: so are its outputs."""
+    return {k: v * np.float32(scale) if k.startswith("head/") else v for k, v in arrays.items()}
 
 
 def output_stride(config: ModelConfig) -> int:

@@ -2,12 +2,12 @@ import keras
 import numpy as np
 import pytest
 
-from colorcli import backbones, bins
+from colorcli import backbones, bins, model_dir
 from colorcli.backbones import BACKBONES
 from colorcli.config import PRESETS, LossWeights, ModelConfig
 from colorcli.errors import ModelError
 from colorcli.losses import LOSSES
-from colorcli.model import build_model, output_stride, with_decode
+from colorcli.model import build_model, output_stride, sharpened, with_decode
 
 PRIOR = bins.prior(np.ones(len(bins.centres())))
 
@@ -26,6 +26,16 @@ def test_every_backbone_with_every_loss_gives_ab(backbone, loss):
     ab = np.asarray(shipped({k: v for k, v in feed.items() if k in shipped.input})["ab"])
     assert ab.shape == (1, side, side, 2)
     assert np.isfinite(ab).all() and np.abs(ab).max() <= 110
+
+
+def test_sharpened_weights_multiply_the_output():
+    network = build_model(ModelConfig("plain", "classification", 32, (8,)))
+    lightness = np.linspace(0, 100, 32 * 32, dtype=np.float32).reshape(1, 32, 32, 1)
+    network.get_layer("head").bias.assign(np.linspace(-3, 3, LOSSES["classification"].channels))
+    before = network(lightness).numpy()
+    model_dir.set_weights(network, sharpened(model_dir.arrays_of(network), 1.5))
+    assert np.allclose(network(lightness).numpy(), 1.5 * before, atol=1e-4)
+    assert np.abs(before).max() > 1
 
 
 @pytest.mark.parametrize("name", LOSSES)
