@@ -147,7 +147,7 @@ Vividness = Annotated[
     Optional[float],
     typer.Option(
         envvar="COLORIZE_VIVIDNESS", show_default=False,
-        help=f"Prior correction: 0 off, 0.45 very vivid. [default: {VIVID[1]}]",
+        help=f"Prior correction: 0 off, 0.45 vivid. [default: {VIVID[1]}]",
     ),
 ]  # fmt: skip
 Saturation = Annotated[

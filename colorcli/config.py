@@ -112,7 +112,7 @@ class Knobs:
 # (temperature, vividness). The plain mean of a distribution is best in PSNR and looks washed out;
 # VIVID gives a little of that for livelier colours (benchmarks/knobs.py shows the choice).
 MEAN = (1.0, 0.0)
-VIVID = (0.7, 0.2)
+VIVID = (0.8, 0.3)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from colorcli.lab import join, neutral
 NAMES = ("astronaut", "chelsea", "coffee", "rocket")
 SIDE, LINE = 240, 6
 HERE = Path(__file__).parent
-SETTINGS = (("mean", MEAN), ("default", VIVID), ("vivid", (0.7, 0.35)), ("very vivid", (0.6, 0.5)))
+SETTINGS = (("mean", MEAN), ("default", VIVID), ("vivid", (0.8, 0.45)), ("very vivid", (0.8, 0.6)))
 
 
 def square(photo: np.ndarray) -> np.ndarray:
