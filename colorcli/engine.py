@@ -36,6 +36,15 @@ class Engine(Protocol):
         """The same network for another thread."""
 
 
+def _feed(lightness: np.ndarray, temperature: float, vividness: float) -> dict[str, np.ndarray]:
+    """A batch of one for a graph that takes all three; others take ``L`` of it."""
+    return {
+        "L": np.ascontiguousarray(lightness[None, ..., None], np.float32),
+        "temperature": np.full(1, temperature, np.float32),
+        "vividness": np.full(1, vividness, np.float32),
+    }
+
+
 def open_interpreter(path: Path) -> Any:
     """A one-thread LiteRT interpreter of ``path``; what its runtime raises passes through."""
     try:
@@ -139,11 +148,7 @@ class Onnx:
         self, lightness: np.ndarray, temperature: float = 1.0, vividness: float = 0.0
     ) -> np.ndarray:
         """See ``Engine``."""
-        feed = {
-            "L": np.ascontiguousarray(lightness[None, ..., None], np.float32),
-            "temperature": np.full(1, temperature, np.float32),
-            "vividness": np.full(1, vividness, np.float32),
-        }
+        feed = _feed(lightness, temperature, vividness)
         outputs = self._run.run(self._outputs, {name: feed[name] for name in self._inputs})
         self._last = dict(zip(self._outputs, outputs, strict=True))
         return self._last["ab"][0]
@@ -179,11 +184,7 @@ class Keras:
         self, lightness: np.ndarray, temperature: float = 1.0, vividness: float = 0.0
     ) -> np.ndarray:
         """See ``Engine``."""
-        feed = {
-            "L": np.asarray(lightness[None, ..., None], np.float32),
-            "temperature": np.full(1, temperature, np.float32),
-            "vividness": np.full(1, vividness, np.float32),
-        }
+        feed = _feed(lightness, temperature, vividness)
         self._outputs = self._run({k: v for k, v in feed.items() if k in self._names})
         return self._outputs["ab"][0].numpy()
 
