@@ -40,16 +40,19 @@ def judged(data, loss, output):
 
 @pytest.mark.parametrize("factor", [0.8, 1.0, 1.5, 2.0])
 def test_the_best_scale_undoes_what_made_logits_flat(data, monkeypatch, factor):
-    # Two likely colours and a grid of scales: the best product of logit and scale is one.
+    # Two likely colours. A grid of scales multiplied by what the logits are divided by holds the
+    # same products, so the same one must win with the same score.
     near = np.abs(bins.centres() - [20, 20]).sum(axis=1) < 1
     near |= np.abs(bins.centres() - [-20, -30]).sum(axis=1) < 1
     assert near.sum() == 2
     logits = np.where(near, [2.0 if c[0] > 0 else 0.0 for c in bins.centres()], -40.0)
-    monkeypatch.setattr(validation, "SCALES", tuple(np.linspace(0.05, 4, 80)))
+    grid = np.linspace(0.05, 4, 80)
+    monkeypatch.setattr(validation, "SCALES", tuple(grid))
     _, (best, scale) = judged(data, "classification", logits)
+    monkeypatch.setattr(validation, "SCALES", tuple(grid * factor))
     _, (again, product) = judged(data, "classification", logits / factor)
     assert again == pytest.approx(best, abs=0.02)
-    assert product == pytest.approx(scale * factor, rel=0.15)
+    assert product == pytest.approx(scale * factor, rel=1e-6)
 
 
 def test_a_head_of_plain_ab_has_one_scale(data):
