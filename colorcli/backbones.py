@@ -21,10 +21,12 @@ class Backbone:
     """An encoder: ``build(L)`` takes L (B, S, S, 1) in 0…100 and gives features by stride.
 
     ``load(network, arrays)`` copies published weights into the layers; None where there are none.
+    ``residual``: it has blocks that add to what they get, so one can be left out (``fused.py``).
     """
 
     build: Callable[[Any], Features]
     load: Callable[[keras.Model, Mapping[str, np.ndarray]], None] | None = None
+    residual: bool = False
 
 
 # --- plain: the convolutional encoder of the client's baseline ---------------------------------
@@ -101,7 +103,7 @@ def _efficientnet_lite(width: float, depth: float) -> Callable[[Any], Features]:
             x = layers.Conv2D(channels, 1, use_bias=False, name=f"{name}_project_conv")(x)
             x = _norm(x, f"{name}_project_bn")
             if step == 1 and entry.shape[-1] == channels:
-                x = layers.Add()([x, entry])
+                x = layers.Add(name=f"{name}_sum")([x, entry])
         features[stride] = x
         return features
 
@@ -159,6 +161,6 @@ def _load_efficientnet(network: keras.Model, arrays: Mapping[str, np.ndarray]) -
 
 BACKBONES: dict[str, Backbone] = {
     "plain": Backbone(_plain),
-    "efficientnet-lite0": Backbone(_efficientnet_lite(1.0, 1.0), _load_efficientnet),
-    "efficientnet-lite2": Backbone(_efficientnet_lite(1.1, 1.2), _load_efficientnet),
+    "efficientnet-lite0": Backbone(_efficientnet_lite(1.0, 1.0), _load_efficientnet, True),
+    "efficientnet-lite2": Backbone(_efficientnet_lite(1.1, 1.2), _load_efficientnet, True),
 }

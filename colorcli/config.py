@@ -186,6 +186,10 @@ class TrainConfig:
     )  # fmt: skip
     # The early blocks work at high resolution, cost half of the backward pass and know edges already.
     release_from: int = value(5, "First backbone block to release; 0: all.", least=0)
+    stochastic_depth: float = value(
+        0.0, "Chance that the released backbone's last residual is left out; others less.",
+        least=0, most=0.9,
+    )  # fmt: skip
     warmup: int = value(200, "Steps over which the rates rise.", least=0)
     weight_decay: float = value(1e-4, "AdamW's, on kernels.", least=0)
     clip: float = value(1.0, "Largest global norm of the gradients; 0: any.", least=0)

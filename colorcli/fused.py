@@ -3,7 +3,8 @@
 Keras writes batch normalization as several passes over every feature map, forwards and backwards.
 While training that is a third of the work, all of it memory traffic. Here the frozen norms of the
 backbone scale the (small) kernels instead, and the decoder's norms use TensorFlow's fused kernel.
-Mathematics and variables are those of the network, gradients included.
+Mathematics and variables are those of the network, gradients included, unless residual blocks are
+to be left out at random.
 """
 
 from __future__ import annotations
@@ -72,10 +73,37 @@ class _FusedNorm(keras.layers.Layer):
         return y
 
 
-def fused(network: keras.Model, frozen_prefix: str = "backbone_") -> keras.Model:
+class _RandomDepth(keras.layers.Layer):
+    """entry + branch, whose branch is left out of a ``share`` of the pictures and scaled up in others.
+
+    Stochastic depth, Huang et al. 2016. What is left out depends on ``number`` and ``step`` alone.
+    """
+
+    def __init__(self, name: str, share: float, number: int, step: Any) -> None:
+        super().__init__(name=f"random_{name}")
+        self.share, self.number, self.step = share, number, step
+
+    def call(self, inputs: Any) -> Any:
+        branch, entry = inputs
+        replica = tf.distribute.get_replica_context()
+        own = self.number + 1000 * (replica.replica_id_in_sync_group if replica else 0)
+        seed = tf.stack([tf.cast(own, tf.int64), tf.cast(self.step, tf.int64)])
+        draw = tf.random.stateless_uniform((tf.shape(branch)[0], 1, 1, 1), seed)
+        kept = tf.cast(draw >= self.share, branch.dtype)
+        return entry + branch * (kept / (1.0 - self.share))
+
+
+def fused(
+    network: keras.Model,
+    frozen_prefix: str = "backbone_",
+    stochastic_depth: float = 0.0,
+    step: Any = 0,
+) -> keras.Model:
     """A twin of ``network`` that shares its variables, for the training step.
 
     Batch norms whose names begin with ``frozen_prefix`` use their moving averages, which stay.
+    ``stochastic_depth`` is the chance that the backbone's last residual branch is left out, which
+    falls linearly towards the first; ``step``, a number or variable, draws which are.
     """
     norms = {
         layer.name: layer
@@ -83,8 +111,13 @@ def fused(network: keras.Model, frozen_prefix: str = "backbone_") -> keras.Model
         if isinstance(layer, keras.layers.BatchNormalization)
     }
     frozen = {name: layer for name, layer in norms.items() if name.startswith(frozen_prefix)}
+    sums = [layer.name for layer in network.layers if layer.name.startswith("backbone_block")]
+    sums = [name for name in sums if name.endswith("_sum")]
 
     def twin(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if stochastic_depth and layer.name in sums:
+            number = sums.index(layer.name) + 1
+            return _RandomDepth(layer.name, stochastic_depth * number / len(sums), number, step)
         if layer.name in frozen:
             return _Nothing()
         if layer.name in norms:

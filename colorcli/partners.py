@@ -59,12 +59,8 @@ class Features(Partner):
     def __init__(self, weights: LossWeights) -> None:
         self.weight = weights.perceptual
         with policy("float32"):
-            lightness = keras.Input((None, None, 1))
-            # Every stride is an output, so that strict loading finds every layer.
-            maps = BACKBONES["efficientnet-lite0"].build(lightness)
-            network = keras.Model(lightness, [maps[s] for s in sorted(maps)])
-            _fill(network, weights.features)
-            self.wanted = [sorted(maps).index(s) for s in self.strides]
+            network, maps = _features(weights.features)
+            self.wanted = [maps.index(s) for s in self.strides]
             self.frozen = fused(network)
 
     def _maps(self, lightness: Any, ab: Any) -> list[Any]:
@@ -85,22 +81,41 @@ class Features(Partner):
         return self.weight * value, {"features": value}
 
 
-def _fill(network: keras.Model, source: str) -> None:
+def _features(source: str) -> tuple[keras.Model, list[int]]:
+    """A pretrained backbone from L to its feature maps, and their strides.
+
+    Every stride is an output, so that strict loading finds every layer. Raises ``ModelError``.
+    """
+
+    def built(backbone: str) -> tuple[keras.Model, list[int]]:
+        lightness = keras.Input((None, None, 1))
+        maps = BACKBONES[backbone].build(lightness)
+        return keras.Model(lightness, [maps[s] for s in sorted(maps)]), sorted(maps)
+
+    published = {name: b.load for name, b in BACKBONES.items() if b.load is not None}
     if source.endswith(".npz"):
-        load = BACKBONES["efficientnet-lite0"].load
-        assert load is not None  # one of those with published weights
-        load(network, model_dir.read_arrays(source))
-        return
+        arrays, problem = model_dir.read_arrays(source), None
+        for name, load in published.items():  # whose weights these are, only loading tells
+            network, strides = built(name)
+            try:
+                load(network, arrays)
+            except ModelError as error:
+                problem = problem or error
+            else:
+                return network, strides
+        raise ModelError(f"{source}: weights of no known backbone ({problem})")
     folder = model_dir.load(source, needs=(model_dir.WEIGHTS, model_dir.LITERT))
-    if folder.config.backbone != "efficientnet-lite0":
+    if folder.config.backbone not in published:
         raise ModelError(
-            f"{source}: its backbone is {folder.config.backbone}; the perceptual loss needs "
-            "efficientnet-lite0: name another model or weights in --features"
+            f"{source}: its backbone is {folder.config.backbone}; the perceptual loss needs one of "
+            f"{', '.join(published)}: name another model or weights in --features"
         )
+    network, strides = built(folder.config.backbone)
     arrays = model_dir.weights_of(folder)
     model_dir.set_weights(
         network, {k: v for k, v in arrays.items() if k.startswith("backbone_")}, "backbone_"
     )
+    return network, strides
 
 
 class Critic(Partner):

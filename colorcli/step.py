@@ -107,7 +107,12 @@ def compiled(
     what the partner logs.
     """
     config, loss = state.config, LOSSES[state.config.model.loss]
-    twin = fused(state.network, "" if config.norms == "frozen" else "backbone_")
+    twin = fused(
+        state.network,
+        "" if config.norms == "frozen" else "backbone_",
+        config.stochastic_depth if released else 0.0,
+        state.step,
+    )
     both = zip(_groups(state.network, config), state.optimizers, strict=True)
     pairs = [(group, optimizer) for group, optimizer in both if group][: 2 if released else 1]
     groups = [group for group, _ in pairs]

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from colorcli import dataset, devices, feed, initial, model_dir, schedule
+from colorcli.backbones import BACKBONES
 from colorcli.checkpoints import Checkpoints
 from colorcli.config import TrainConfig
 from colorcli.dataset import Dataset
@@ -76,6 +77,11 @@ def train(
     strategy = strategy or devices.strategy()
     schedule.check(config)
     check(config.model)
+    if config.stochastic_depth and not BACKBONES[config.model.backbone].residual:
+        raise UsageError(
+            f"backbone {config.model.backbone} has no residual blocks to leave out; "
+            "drop --stochastic-depth"
+        )
     replicas = strategy.num_replicas_in_sync
     if config.batch % replicas:
         raise UsageError(

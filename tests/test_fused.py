@@ -78,3 +78,31 @@ def test_all_norms_can_stay_as_they_were(network):
     lightness = tf.random.stateless_uniform((4, 64, 64, 1), [1, 2], 0, 100)
     exact = np.asarray(network(lightness, training=False))
     assert np.allclose(output, exact, rtol=1e-3, atol=1e-5)
+
+
+def halves(step):
+    """Each picture's factor in 1,000 of a residual block that triples its input, left out or not."""
+    entry = keras.Input((1, 1, 1))
+    branch = keras.layers.Rescaling(2.0)(entry)
+    block = keras.Model(entry, keras.layers.Add(name="backbone_block0_sum")([branch, entry]))
+    twin = fused(block, stochastic_depth=0.5, step=step)
+    return np.asarray(twin(np.ones((1000, 1, 1, 1), np.float32), training=True)).ravel()
+
+
+def test_stochastic_depth_leaves_a_share_of_branches_out_and_keeps_the_mean():
+    factors = halves(7)
+    assert set(factors) == {1.0, 5.0}
+    assert factors.mean() == pytest.approx(3.0, abs=0.25)  # four standard errors
+
+
+def test_stochastic_depth_is_drawn_by_the_step():
+    assert np.array_equal(halves(7), halves(tf.Variable(7, dtype=tf.int64)))
+    assert not np.array_equal(halves(7), halves(8))
+
+
+def test_stochastic_depth_spares_the_network_itself(network):
+    lightness = tf.random.stateless_uniform((4, 64, 64, 1), [1, 2], 0, 100)
+    plain, random = fused(network, ""), fused(network, "", 0.5)
+    exact = np.asarray(network(lightness, training=False))
+    off = [np.linalg.norm(twin(lightness, training=True) - exact) for twin in (plain, random)]
+    assert off[0] < 1e-3 * np.linalg.norm(exact) and off[1] > 0.05 * np.linalg.norm(exact)

@@ -1,8 +1,8 @@
-import keras
 import numpy as np
 import pytest
+from published import published
 
-from colorcli import backbones, bins, model_dir
+from colorcli import bins, model_dir
 from colorcli.backbones import BACKBONES
 from colorcli.config import PRESETS, LossWeights, ModelConfig
 from colorcli.errors import ModelError
@@ -84,24 +84,6 @@ def test_presets_build(preset):
 def test_impossible_configs_are_refused(changes, word):
     with pytest.raises(ModelError, match=word):
         build_model(ModelConfig(**changes))
-
-
-def published(network: keras.Model) -> dict[str, np.ndarray]:
-    """Arrays shaped and named as the PyTorch port publishes them."""
-    random, arrays = np.random.default_rng(0), {}
-    for layer in network.layers:
-        if not layer.name.startswith("backbone_") or not layer.weights:
-            continue
-        source = backbones._source_name(layer.name)
-        if layer.name.endswith("_bn"):
-            for leaf in ("weight", "bias", "running_mean", "running_var"):
-                arrays[f"{source}.{leaf}"] = random.uniform(0.5, 1, layer.weights[0].shape)
-        else:
-            h, w, i, o = layer.weights[0].shape
-            if "depthwise" in layer.name:
-                i, o = o, i
-            arrays[f"{source}.weight"] = random.normal(size=(o, 3 if "stem" in source else i, h, w))
-    return arrays
 
 
 def test_published_weights_load_strictly():

@@ -4,10 +4,14 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from published import published
 
-from colorcli.config import LossWeights
+from colorcli import bins, model_dir
+from colorcli.backbones import BACKBONES
+from colorcli.config import LossWeights, ModelConfig
 from colorcli.errors import ModelError
 from colorcli.losses import LOSSES
+from colorcli.model import build_model
 from colorcli.partners import PARTNERS, Critic, Features
 
 
@@ -38,10 +42,28 @@ def test_features_see_colour(scene, small_model):
     assert not features.learn(lightness, ab, predicted, 1) and features.network is None
 
 
-def test_features_need_the_right_backbone(tmp_path):
+@pytest.mark.parametrize("name", ["efficientnet-lite0", "efficientnet-lite2"])
+def test_features_come_from_any_published_backbone(name, scene, tmp_path):
+    lightness, ab = scene
+    source = keras.Input((None, None, 1))
+    maps = BACKBONES[name].build(source)
+    np.savez(tmp_path / "it.npz", **published(keras.Model(source, list(maps.values()))))
+    features = Features(LossWeights(features=str(tmp_path / "it.npz")))
+    assert features.frozen.count_params() > 2e6
+    assert float(features.judge(lightness, ab, 0 * ab)[0]) > float(
+        features.judge(lightness, ab, 0.9 * ab)[0]
+    )
+
+
+def test_features_need_a_published_backbone(tmp_path):
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
-    with pytest.raises(ModelError, match="no array named"):
+    with pytest.raises(ModelError, match=r"other\.npz: weights of no known backbone"):
         Features(LossWeights(features=str(tmp_path / "other.npz")))
+    config = ModelConfig(backbone="plain", loss="mse", size=32, decoder=(8,))
+    folder = model_dir.save(build_model(config), config, bins.prior(np.ones(len(bins.centres()))),
+                            tmp_path / "plain")  # fmt: skip
+    with pytest.raises(ModelError, match="its backbone is plain; the perceptual loss needs one of"):
+        Features(LossWeights(features=str(folder)))
 
 
 def test_the_critic_learns_what_is_true_and_stays_finite(scene):

@@ -177,6 +177,12 @@ def test_fewer_photographs_than_a_batch(data, tmp_path):
     assert not (tmp_path / "x").exists()
 
 
+def test_stochastic_depth_wants_a_backbone_with_residual_blocks(data, tmp_path):
+    with pytest.raises(UsageError, match="plain has no residual blocks"):
+        train(data, tmp_path / "x", changed(stochastic_depth=0.1))
+    assert not (tmp_path / "x").exists()
+
+
 def test_a_folder_that_cannot_be_written(data, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="file"):
@@ -284,7 +290,9 @@ def one_step(state, released):
 
 
 def test_release_spares_early_blocks_and_all_statistics(data):
-    config = changed(backbone="efficientnet-lite0", decoder=(8, 8, 8), release_from=14)
+    config = changed(
+        backbone="efficientnet-lite0", decoder=(8, 8, 8), release_from=14, stochastic_depth=0.1
+    )
     state = new_state(config, data.prior, "float32", tf.distribute.get_strategy())
     before, after, _ = one_step(state, released=False)
     moved = {path for path in after if not np.array_equal(before[path], after[path])}
