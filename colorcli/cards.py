@@ -240,6 +240,6 @@ def texts(
         "metadata": json.dumps(metadata, indent=1, ensure_ascii=False) + "\n",
         "example": Template(template).substitute(
             file="." if inside else file, script=example, side=side, packages=runtime.packages,
-            runtime=runtime.code.rstrip(),
+            runtime=runtime.code.rstrip(), knobs=list(VIVID),
         ),
     }  # fmt: skip
