@@ -24,7 +24,7 @@ def value(default: Any, help: str, **limits: Any) -> Any:
 # Keys of the plug-point tables, for a command line that must not load what the tables hold.
 # tests/test_structure.py keeps them equal to the tables.
 BACKBONE_NAMES = ("plain", "efficientnet-lite0", "efficientnet-lite2")
-LOSS_NAMES = ("mse", "smooth-l1", "classification", "perceptual", "adversarial")
+LOSS_NAMES = ("mse", "smooth-l1", "classification", "distillation", "perceptual", "adversarial")
 OPTIMIZER_NAMES = ("adam", "adamw")
 NORM_NAMES = ("batch", "frozen")
 PRECISION_NAMES = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
@@ -149,6 +149,10 @@ class LossWeights:
     rebalance: float = value(
         1.0, "classification: λ of rebalancing; 1 none, 0.5 the paper's, 0 full.", least=0, most=1
     )
+    teachers: str = value(
+        "default", "distillation: finished models, with commas; the mean of their colours teaches."
+    )
+    distillation: float = value(20.0, "distillation: weight of the distance to it.", least=0)
     perceptual: float = value(0.1, "perceptual: weight of the feature error.", least=0)
     features: str = value(
         "default", "perceptual: frozen network, a model or ImageNet weights .npz."

@@ -104,6 +104,9 @@ LOSSES: dict[str, Loss] = {
     "classification": Loss(
         len(bins.centres()), _soft_bins, _cross_entropy, _annealed, distribution=True
     ),
+    "distillation": Loss(
+        len(bins.centres()), _soft_bins, _cross_entropy, _annealed, True, partner="teachers"
+    ),
     "perceptual": Loss(2, _scaled, _smooth_l1, _tanh_ab, partner="features"),
     "adversarial": Loss(2, _scaled, _smooth_l1, _tanh_ab, partner="critic"),
 }

@@ -1,4 +1,5 @@
-"""Networks that some losses bring along: frozen features that compare, a critic that learns.
+"""Networks that some losses bring along: finished models that teach, frozen features that compare, a
+critic that learns.
 
 A partner adds a term to the loss of each step and may then learn from the same step. What it
 learns is kept in checkpoints; it never becomes part of a model folder.
@@ -15,11 +16,12 @@ from keras import layers, ops
 
 from colorcli import model_dir
 from colorcli.backbones import BACKBONES
-from colorcli.config import LossWeights
+from colorcli.config import MEAN, LossWeights
 from colorcli.devices import policy
 from colorcli.errors import ModelError
 from colorcli.fused import fused
 from colorcli.lab import AB_MAX, L_MAX, lab_to_rgb
+from colorcli.losses import LOSSES
 
 Logs = dict[str, Any]
 
@@ -41,6 +43,45 @@ class Partner:
     def learn(self, lightness: Any, truth: Any, predicted: Any, replicas: int) -> Logs:
         """Train the partner's own network, one of ``replicas``; what to log."""
         return {}
+
+
+class Teachers(Partner):
+    """Finished models whose mean colours the network is drawn to, beside the true ones.
+
+    After Hinton, Vinyals and Dean, "Distilling the Knowledge in a Neural Network" (2015). A true
+    colour is one draw of what a point may be; a teacher says the mean, and that of several errs
+    less than any of them. Each sees the same L as the network, aged or not, at its own size. The
+    loss is the mean squared distance of ab, over 110.
+    """
+
+    def __init__(self, weights: LossWeights) -> None:
+        self.weight = weights.distillation
+        self.taught: list[Callable[[Any], Any]] = []
+        for name in filter(None, map(str.strip, weights.teachers.split(","))):
+            with policy("float32"):
+                network, folder = model_dir.load_network(name)
+                self.taught.append(_colours(fused(network, ""), folder))
+        if not self.taught:
+            raise ModelError("--teachers names no model; the distillation loss needs one")
+
+    def judge(self, lightness: Any, truth: Any, predicted: Any) -> tuple[Any, Logs]:
+        """The distance to the teachers' mean, weighted."""
+        size = tf.shape(predicted)[1:3]
+        shown = [tf.image.resize(colours(lightness), size) for colours in self.taught]
+        mean = tf.stop_gradient(tf.add_n(shown) / len(shown))
+        value = tf.reduce_mean(tf.square((predicted - mean) / AB_MAX))
+        return self.weight * value, {"distance": value}
+
+
+def _colours(network: keras.Model, folder: model_dir.ModelFolder) -> Callable[[Any], Any]:
+    """ab (B, s, s, 2), the plain mean, of L (B, S, S, 1) by a finished model."""
+    loss, log_prior = LOSSES[folder.config.loss], tf.math.log(folder.prior)
+
+    def colours(lightness: Any) -> Any:
+        seen = tf.image.resize(lightness, (folder.config.size, folder.config.size))
+        return loss.decode(network(seen, training=False), *MEAN, log_prior)
+
+    return colours
 
 
 class Features(Partner):
@@ -175,5 +216,7 @@ class Critic(Partner):
         return {"critic": loss}
 
 
-PARTNERS: dict[str, Callable[[LossWeights], Partner]] = {"features": Features, "critic": Critic}
+PARTNERS: dict[str, Callable[[LossWeights], Partner]] = {
+    "teachers": Teachers, "features": Features, "critic": Critic,
+}  # fmt: skip
 """Names that ``Loss.partner`` may have."""

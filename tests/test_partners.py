@@ -10,9 +10,10 @@ from colorcli import bins, model_dir
 from colorcli.backbones import BACKBONES
 from colorcli.config import LossWeights, ModelConfig
 from colorcli.errors import ModelError
+from colorcli.lab import AB_MAX
 from colorcli.losses import LOSSES
 from colorcli.model import build_model
-from colorcli.partners import PARTNERS, Critic, Features
+from colorcli.partners import PARTNERS, Critic, Features, Teachers
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +41,36 @@ def test_features_see_colour(scene, small_model):
     slope = tape.gradient(value, predicted)
     assert np.isfinite(slope).all() and float(tf.norm(slope)) > 0
     assert not features.learn(lightness, ab, predicted, 1) and features.network is None
+
+
+def test_teachers_draw_to_the_mean_of_their_colours(scene, small_model, tmp_path):
+    lightness, ab = scene
+    config = ModelConfig(backbone="plain", loss="mse", size=32, decoder=(8,))
+    network = build_model(config)
+    network.get_layer("head").bias.assign([0.5, -0.2])
+    flat = bins.prior(np.ones(len(bins.centres())))
+    other = model_dir.save(network, config, flat, tmp_path / "other")
+    says = [
+        partner.taught[0](lightness)
+        for partner in (Teachers(LossWeights(teachers=str(m))) for m in (small_model, other))
+    ]
+    flat_ab = np.tanh([0.5, -0.2]) * AB_MAX
+    assert np.allclose(says[1].numpy().mean((0, 1, 2)), flat_ab, atol=1)
+    both = Teachers(LossWeights(teachers=f"{small_model}, {other}", distillation=3.0))
+    side = ab.shape[1]
+    mean = (tf.image.resize(says[0], (side, side)) + tf.image.resize(says[1], (side, side))) / 2
+    value, logs = both.judge(lightness, ab, mean)
+    assert float(value) == pytest.approx(0, abs=1e-9)
+    value, logs = both.judge(lightness, ab, mean + 11.0)
+    assert float(logs["distance"]) == pytest.approx(0.01, rel=1e-4)
+    assert float(value) == pytest.approx(0.03, rel=1e-4)
+
+
+def test_teachers_must_be(tmp_path):
+    with pytest.raises(ModelError, match="names no model"):
+        Teachers(LossWeights(teachers=" ,"))
+    with pytest.raises(ModelError, match="nothing-here"):
+        Teachers(LossWeights(teachers=str(tmp_path / "nothing-here")))
 
 
 @pytest.mark.parametrize("name", ["efficientnet-lite0", "efficientnet-lite2"])

@@ -322,9 +322,8 @@ def test_mixed_precision_steps_are_near_float32(precision, data):
 @pytest.mark.slow
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss_trains_resumes_predicts_and_exports(loss, data, small_model, tmp_path):
-    config = changed(
-        loss=loss, weights=LossWeights(features=str(small_model)), steps=4, panel=0, batch=4
-    )
+    weights = LossWeights(teachers=str(small_model), features=str(small_model))
+    config = changed(loss=loss, weights=weights, steps=4, panel=0, batch=4)
     cut(data, tmp_path / "run", config, 2)
     result = train(data, tmp_path / "run", config)
     assert result.steps == 4 and np.isfinite([result.loss, result.val_psnr]).all()
