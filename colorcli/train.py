@@ -410,6 +410,10 @@ class _Run:
                     "weights": {
                         **asdict(config.weights),
                         "features": initial.display_name(config.weights.features),
+                        "teachers": ",".join(
+                            initial.display_name(name.strip())
+                            for name in config.weights.teachers.split(",")
+                        ),
                     },
                 },
             },

@@ -327,6 +327,8 @@ def test_every_loss_trains_resumes_predicts_and_exports(loss, data, small_model,
     cut(data, tmp_path / "run", config, 2)
     result = train(data, tmp_path / "run", config)
     assert result.steps == 4 and np.isfinite([result.loss, result.val_psnr]).all()
+    card = (tmp_path / "run" / "model-last" / "metadata.json").read_text()
+    assert small_model.name in card and str(small_model.parent) not in card
     gray = np.linspace(0, 255, 40 * 50).reshape(40, 50).astype(np.uint8)
     coloured = Colorizer(tmp_path / "run").colorize(gray)
     assert coloured.shape == (40, 50, 3)
