@@ -1,6 +1,6 @@
-"""Draw the README's pictures from photographs that come with scikit-image.
+"""Draw the documents' pictures from photographs that come with scikit-image.
 
-python docs/pictures.py [--model M]   writes docs/before-after.jpg and docs/knobs.jpg
+python docs/pictures.py [--model M]   writes before-after.jpg, knobs.jpg and failures.jpg into docs/
 """
 
 import argparse
@@ -15,6 +15,7 @@ from colorcli.config import MEAN, VIVID, Knobs
 from colorcli.lab import join, neutral
 
 NAMES = ("astronaut", "chelsea", "coffee", "rocket")
+FAILURES = ("chelsea", "rocket", "stereo_motorcycle")  # fur, a night sky, paint
 SIDE, LINE = 240, 6
 HERE = Path(__file__).parent
 SETTINGS = (("mean", MEAN), ("default", VIVID), ("vivid", (0.8, 0.45)), ("very vivid", (0.8, 0.6)))
@@ -51,18 +52,25 @@ def main() -> None:
     )
     parser.add_argument("--model", default="default")
     model = parser.parse_args().model
-    truths = [square(getattr(data, name)()) for name in NAMES]
-    grays = [neutral(truth) for truth in truths]
     none = np.zeros((1, 1, 2), np.float32)
-    before = [join(gray, none, np.uint8) for gray in grays]
-    columns = [
-        [Colorizer(model, Knobs(*knobs)).colorize(gray, np.uint8) for gray in grays]
-        for _, knobs in SETTINGS
-    ]
+    colorizers = [Colorizer(model, Knobs(*knobs)) for _, knobs in SETTINGS]
+
+    def drawn(names: tuple[str, ...]) -> tuple[list, list[list], list]:
+        """Gray, coloured with each of the settings, and true."""
+        photos = [getattr(data, name)() for name in names]
+        truths = [square(p[0] if isinstance(p, tuple) else p) for p in photos]
+        grays = [neutral(truth) for truth in truths]
+        coloured = [[c.colorize(gray, np.uint8) for gray in grays] for c in colorizers]
+        return [join(gray, none, np.uint8) for gray in grays], coloured, truths
+
+    before, columns, truths = drawn(NAMES)
     write("before-after.jpg", grid([before, columns[1]], ["gray in, colour out, default knobs"]))
     rows = [list(row) for row in zip(before, *columns, truths, strict=True)]
     words = [f"{name}: T {t:g}, lambda {v:g}" for name, (t, v) in SETTINGS]
     write("knobs.jpg", grid(rows, ["gray", *words, "the photograph"]))
+    before, columns, truths = drawn(FAILURES)
+    rows = [list(row) for row in zip(before, columns[1], truths, strict=True)]
+    write("failures.jpg", grid(rows, ["gray", "default knobs", "the photograph"]))
 
 
 if __name__ == "__main__":
