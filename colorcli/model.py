@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -73,29 +72,9 @@ def build_model(config: ModelConfig) -> keras.Model:
     return keras.Model(lightness, head(x), name="colorizer")
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """What makes the logits z of a finished distribution best in PSNR: scale·z + pull·log prior.
-
-    Soft targets teach a network to be less sure than the best mean wants, so ``scale`` is often
-    above 1 (temperature scaling, Guo et al. 2017, with PSNR for likelihood). On photographs unlike
-    those it learned from it is too sure of its colours, which ``pull`` draws to the common ones:
-    prior-corrected decoding, backwards.
-    """
-
-    scale: float = 1.0
-    pull: float = 0.0
-
-
-def calibrated(
-    arrays: Mapping[str, np.ndarray], calibration: Calibration, prior: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Weights by path, with the calibration in those of the head."""
-    scale = np.float32(calibration.scale)
-    changed = {k: v * scale if k.startswith("head/") else v for k, v in arrays.items()}
-    if calibration.pull:
-        changed["head/bias"] = changed["head/bias"] + np.float32(calibration.pull) * np.log(prior)
-    return changed
+def sharpened(arrays: Mapping[str, np.ndarray], scale: float) -> dict[str, np.ndarray]:
+    """Weights by path, those of the head times ``scale``: so are its outputs."""
+    return {k: v * np.float32(scale) if k.startswith("head/") else v for k, v in arrays.items()}
 
 
 def output_stride(config: ModelConfig) -> int:

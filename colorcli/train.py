@@ -22,7 +22,7 @@ from colorcli.dataset import Dataset
 from colorcli.errors import DataError, UsageError
 from colorcli.files import write_atomic
 from colorcli.journal import Journal, Silence
-from colorcli.model import Calibration, build_model, calibrated, check, output_stride
+from colorcli.model import build_model, check, output_stride, sharpened
 from colorcli.step import compiled, new_state
 from colorcli.validation import Validation
 
@@ -179,9 +179,8 @@ class _Run:
             self.judge = Validation(validation, config, data.prior)
             self.predict = self.judge.predictor(self.state.average)
             self.journal = Journal(folder, int(self.state.step))
-        # Of the models that are saved: as last judged.
-        last = self.journal.last
-        self.calibration = Calibration(float(last("scale", 1.0)), float(last("pull", 0.0)))
+        # What the logits are multiplied by in the models that are saved: as last judged.
+        self.scale = float(self.journal.last("scale", 1.0))
         self.values: dict[str, float] = {}
         self.recent: list[dict[str, float]] = []
         self.paced, self.pace_seconds, self.pace_clock = 0, 0.0, math.nan
@@ -359,8 +358,7 @@ class _Run:
         state, step = self.state, int(self.state.step)
         if self.recent:
             self._note_recent(step)
-        score, self.calibration = self.judge.score(self.predict)
-        gray, found = self.judge.gray_psnr, asdict(self.calibration)
+        (score, self.scale), gray = self.judge.score(self.predict), self.judge.gray_psnr
         self.values |= {"val_psnr": score, "gain": score - gray}
         if score > float(state.best) or math.isnan(score):
             state.best.assign(score)
@@ -372,11 +370,11 @@ class _Run:
         self.journal.note(
             step=step, epoch=round(step / self.per_epoch, 3),
             **{k: None if math.isnan(v) else round(v, 4) for k, v in shown.items()},
-            **found, minutes=round(float(state.seconds) / 60, 3),
+            scale=self.scale, minutes=round(float(state.seconds) / 60, 3),
         )  # fmt: skip
         if not math.isnan(score):
-            self.journal.scalars(step, **shown, **found)
-        panel = self.judge.panel(self.predict, self.config.panel, self.calibration)
+            self.journal.scalars(step, **shown, scale=self.scale)
+        panel = self.judge.panel(self.predict, self.config.panel, self.scale)
         if panel is not None:
             self.journal.panel(step, panel)
         if progress:
@@ -390,14 +388,13 @@ class _Run:
         import io
 
         buffer = io.BytesIO()
-        arrays: dict[str, Any] = self._calibrated()
+        arrays: dict[str, Any] = self._sharpened()
         np.savez(buffer, **arrays)
         write_atomic(self.folder / BEST_WEIGHTS, buffer.getvalue())
 
-    def _calibrated(self) -> dict[str, np.ndarray]:
-        """The averaged weights, with the calibration that judged best in the head."""
-        arrays = model_dir.arrays_of(self.state.average)
-        return calibrated(arrays, self.calibration, self.state.prior)
+    def _sharpened(self) -> dict[str, np.ndarray]:
+        """The averaged weights, with the logits' factor that judged best in the head."""
+        return sharpened(model_dir.arrays_of(self.state.average), self.scale)
 
     def _save_model(self, name: str, arrays: dict[str, np.ndarray] | None = None) -> None:
         config, state = self.config, self.state
@@ -423,7 +420,7 @@ class _Run:
         }
         with devices.policy("float32"):
             network = build_model(config.model)
-            model_dir.set_weights(network, arrays or self._calibrated())
+            model_dir.set_weights(network, arrays or self._sharpened())
             model_dir.save(
                 network, config.model, state.prior, self.folder / name, metadata,
                 self.journal.history(),

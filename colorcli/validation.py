@@ -17,12 +17,12 @@ from colorcli.dataset import Dataset
 from colorcli.lab import join, neutral, plane
 from colorcli.losses import LOSSES
 from colorcli.metrics import psnr
-from colorcli.model import Calibration
 
 BATCH = 16
-# What is tried at each judgement; the best in PSNR goes into the head (``model.Calibration``).
-SCALES = (0.8, 0.9, 1.0, 1.1, 1.2, 1.35, 1.5, 1.8)
-PULLS = (0.0, 0.1, 0.2)
+# Factors on the logits of a distribution, of which the best in PSNR goes into the head: soft
+# targets teach a network to be less sure than the best mean wants (temperature scaling, Guo et al.
+# 2017, with PSNR for likelihood).
+SCALES = (0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.35, 1.5, 1.7, 2.0)
 LINE = 4  # white pixels between the pictures of a panel
 
 
@@ -40,9 +40,7 @@ class Validation:
         self.lightness = [plane(g)[..., None] for g in self.gray]
         self.gray_psnr = self._score([np.zeros((1, 1, 2), np.float32)] * len(self.truth))
         self._loss, self._log_prior = LOSSES[config.model.loss], np.log(prior)
-        self.calibrations = [Calibration()]
-        if self._loss.distribution:
-            self.calibrations = [Calibration(*pair) for pair in itertools.product(SCALES, PULLS)]
+        self._scales = SCALES if self._loss.distribution else (1.0,)
 
     def _score(self, predicted: list[np.ndarray]) -> float:
         if not self.truth:
@@ -51,13 +49,12 @@ class Validation:
         return float(np.mean([psnr(t, s) for t, s in zip(self.truth, shown, strict=True)]))
 
     def predictor(self, network: keras.Model) -> Callable[[Any], Any]:
-        """ab (n, B, s, s, 2) of a batch of L by ``network``, compiled: for each calibration."""
+        """ab (scales, B, s, s, 2) of a batch of L by ``network``, compiled: one for each scale."""
 
         def predict(lightness: Any) -> Any:
             output = network(lightness, training=False)
-            decode, prior = self._loss.decode, self._log_prior
             return tf.stack(
-                [decode(c.scale * output, 1.0, -c.pull, prior) for c in self.calibrations]
+                [self._loss.decode(s * output, 1.0, 0.0, self._log_prior) for s in self._scales]
             )
 
         return tf.function(predict, reduce_retracing=True)
@@ -65,26 +62,26 @@ class Validation:
     def _predicted(
         self, predict: Callable[[Any], Any], count: int | None = None
     ) -> list[list[np.ndarray]]:
-        """For each calibration, ab (s, s, 2) of each picture, or of the first ``count``."""
+        """For each scale, ab (s, s, 2) of each picture, or of the first ``count``."""
         inputs = self.lightness[:count]
         parts = [inputs[i : i + BATCH] for i in range(0, len(inputs), BATCH)]
         batches = [predict(np.stack(part)).numpy() for part in parts]
-        return [[ab for batch in batches for ab in batch[i]] for i in range(len(self.calibrations))]
+        return [[ab for batch in batches for ab in batch[i]] for i in range(len(self._scales))]
 
-    def score(self, predict: Callable[[Any], Any]) -> tuple[float, Calibration]:
-        """Mean PSNR in dB of the coloured pictures at the best calibration, and which that is."""
+    def score(self, predict: Callable[[Any], Any]) -> tuple[float, float]:
+        """Mean PSNR in dB of the coloured pictures at the best of the scales, and which that is."""
         scores = [self._score(predicted) for predicted in self._predicted(predict)]
         if not self.truth:
-            return float("nan"), Calibration()
+            return float("nan"), 1.0
         best = int(np.argmax(scores))
-        return scores[best], self.calibrations[best]
+        return scores[best], self._scales[best]
 
     def panel(
-        self, predict: Callable[[Any], Any], count: int, calibration: Calibration = Calibration()
+        self, predict: Callable[[Any], Any], count: int, scale: float = 1.0
     ) -> np.ndarray | None:
         """sRGB (H, W, 3) uint8 of the first pictures, a row each: gray, predicted, truth."""
         none, rows = np.zeros((1, 1, 2), np.float32), []
-        shown = self._predicted(predict, count)[self.calibrations.index(calibration)]
+        shown = self._predicted(predict, count)[self._scales.index(scale)]
         for gray, ab, truth in zip(self.gray, shown, self.truth, strict=False):
             line = np.full((len(gray), LINE, 3), 255, np.uint8)
             row = [join(gray, none, np.uint8), line, join(gray, ab, np.uint8), line, truth]
