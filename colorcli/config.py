@@ -54,7 +54,7 @@ class ModelConfig:
 
     backbone: str = value("efficientnet-lite0", "Encoder.", choices=BACKBONE_NAMES)
     loss: str = value("classification", "Head and loss.", choices=LOSS_NAMES)
-    size: int = value(192, "Side in pixels that the finished model sees.", least=32)
+    size: int = value(224, "Side in pixels that the finished model sees.", least=32)
     decoder: tuple[int, ...] = value((128, 96, 64), "Widths of the decoder's stages.", least=1)
 
     @classmethod
@@ -144,7 +144,7 @@ class LossWeights:
 
     regression: float = value(10.0, "classification: weight of the expected ab's error.", least=0)
     log_regression: float = value(
-        0.3, "classification: weight of the log of each picture's error, as in PSNR.", least=0
+        0.5, "classification: weight of the log of each picture's error, as in PSNR.", least=0
     )
     rebalance: float = value(
         1.0, "classification: λ of rebalancing; 1 none, 0.5 the paper's, 0 full.", least=0, most=1
@@ -173,7 +173,7 @@ class TrainConfig:
     )
     init_sha256: str = value("", "Checksum of a URL's file; URL#sha256=HEX says the same.")
     stages: tuple[tuple[int, float], ...] = value(
-        ((192, 1.0),), "Sides of the training crops with their shares: 128:0.7,192:0.3.", least=32
+        ((224, 1.0),), "Sides of the training crops with their shares: 128:0.7,192:0.3.", least=32
     )
     batch: int = value(32, "Photographs in a step, over all devices.", least=1)
     epochs: int = value(12, "Times to see every photograph.", least=1)
@@ -181,8 +181,8 @@ class TrainConfig:
     minutes: float = value(0.0, "Instead of both, when positive; not reproducible.", least=0)
     optimizer: str = value("adamw", "Update rule.", choices=OPTIMIZER_NAMES)
     rate: float = value(2e-3, "Learning rate while the backbone is frozen.", least=0)
-    released_rate: float = value(1e-3, "Of decoder and head afterwards.", least=0)
-    backbone_rate: float = value(3e-4, "Of the backbone, released.", least=0)
+    released_rate: float = value(5e-4, "Of decoder and head afterwards.", least=0)
+    backbone_rate: float = value(2e-4, "Of the backbone, released.", least=0)
     frozen: float = value(0.0, "Share of the run with the backbone frozen.", least=0, most=1)
     norms: str = value(
         "batch", "Statistics of the decoder's norms: of each batch, or as they were.",
@@ -195,11 +195,11 @@ class TrainConfig:
         least=0, most=0.9,
     )  # fmt: skip
     warmup: int = value(200, "Steps over which the rates rise.", least=0)
-    weight_decay: float = value(1e-4, "AdamW's, on kernels.", least=0)
+    weight_decay: float = value(0.02, "AdamW's, on kernels.", least=0)
     clip: float = value(1.0, "Largest global norm of the gradients; 0: any.", least=0)
     ema: float = value(0.999, "Decay of the averaged weights that are kept.", least=0, most=1)
     augment: float = value(0.4, "Share of pictures whose L is aged.", least=0, most=1)
-    crop: float = value(0.6, "Smallest share of a picture's area in a crop.", least=0.01, most=1)
+    crop: float = value(0.5, "Smallest share of a picture's area in a crop.", least=0.01, most=1)
     val_images: int = value(256, "Validation pictures that judge.", least=1)
     val_steps: int = value(0, "Steps between judgements; 0: an epoch.", least=0)
     panel: int = value(6, "Validation pictures shown after each judgement.", least=0)
