@@ -63,11 +63,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         for name, precision, signature in CASES:
             path = Path(scratch, f"{name}-{precision}-{signature}{formats.FORMATS[name].suffix}")
-            size = ["--size", str(SIDE)] if signature == "image" else []
+            # The knobs of an image export are inside it: those of the others, as fed below.
+            inside = ["--size", str(SIDE), "--temperature", "1", "--vividness", "0"]
             done = subprocess.run(
                 [sys.executable, "-m", "colorcli", "export", "-m", options.model, "-o", str(path),
-                 "--format", name, "--precision", precision, "--signature", signature, *size,
-                 "--json"], capture_output=True, text=True,
+                 "--format", name, "--precision", precision, "--signature", signature,
+                 *(inside if signature == "image" else ()), "--json"], capture_output=True, text=True,
             )  # fmt: skip
             label = f"{name} {precision} {signature}"
             if done.returncode:
