@@ -258,7 +258,7 @@ def test_a_shard_gone_bad_while_training_is_named(data, photos, tmp_path):
 
 def test_patience_ends_a_run_early(data, tmp_path, no_models):
     # A rate of nothing, and norms that follow nothing, never bring a better score than the first.
-    config = changed(rate=0.0, released_rate=0.0, backbone_rate=0.0, norms="frozen", val_steps=1,
+    config = changed(rate=0.0, released_rate=0.0, backbone_rate=0.0, norms="frozen", ema=0.0, val_steps=1,
                      patience=2, panel=0)  # fmt: skip
     result = train(data, tmp_path, config)
     assert (result.stopped, result.steps) == ("patience", 3)
