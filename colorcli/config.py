@@ -161,6 +161,11 @@ class LossWeights:
     penalty: float = value(1.0, "adversarial: γ of the critic's R1 gradient penalty.", least=0)
     critic_rate: float = value(2e-4, "adversarial: the critic's learning rate.", least=0)
 
+    @property
+    def teacher_names(self) -> list[str]:
+        """Those of ``teachers``, one by one."""
+        return [name for name in map(str.strip, self.teachers.split(",")) if name]
+
 
 @dataclass(frozen=True)
 class TrainConfig:

@@ -111,8 +111,11 @@ def fused(
         if isinstance(layer, keras.layers.BatchNormalization)
     }
     frozen = {name: layer for name, layer in norms.items() if name.startswith(frozen_prefix)}
-    sums = [layer.name for layer in network.layers if layer.name.startswith("backbone_block")]
-    sums = [name for name in sums if name.endswith("_sum")]
+    sums = [
+        layer.name
+        for layer in network.layers
+        if isinstance(layer, keras.layers.Add) and layer.name.startswith("backbone_")
+    ]
 
     def twin(layer: keras.layers.Layer) -> keras.layers.Layer:
         if stochastic_depth and layer.name in sums:

@@ -57,7 +57,7 @@ class Teachers(Partner):
     def __init__(self, weights: LossWeights) -> None:
         self.weight = weights.distillation
         self.taught: list[Callable[[Any], Any]] = []
-        for name in filter(None, map(str.strip, weights.teachers.split(","))):
+        for name in weights.teacher_names:
             with policy("float32"):
                 network, folder = model_dir.load_network(name)
                 self.taught.append(_colours(fused(network, ""), folder))

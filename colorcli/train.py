@@ -411,8 +411,7 @@ class _Run:
                         **asdict(config.weights),
                         "features": initial.display_name(config.weights.features),
                         "teachers": ",".join(
-                            initial.display_name(name.strip())
-                            for name in config.weights.teachers.split(",")
+                            map(initial.display_name, config.weights.teacher_names)
                         ),
                     },
                 },
