@@ -22,24 +22,41 @@ LAYERS = (
 )  # fmt: skip
 
 
-def imported(module: str) -> set[str]:
+COMMANDS = ("options", "predict", "prepare", "train", "evaluate", "export", "models", "__init__")
+
+
+def imported(path, package: str) -> set[str]:
+    """Modules of ``package`` that a file imports from."""
     names = set()
-    for node in ast.walk(ast.parse((PACKAGE / f"{module}.py").read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module == "colorcli":
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == package:
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("colorcli."):
-            names.add(node.module.split(".")[1])
-    return names & set(LAYERS)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{package}."):
+            names.add(node.module.removeprefix(f"{package}.").split(".")[0])
+    return names
 
 
 def test_every_module_has_a_layer():
-    assert {p.stem for p in PACKAGE.glob("*.py")} - {"__init__"} == set(LAYERS)
+    found = {p.stem for p in PACKAGE.glob("*.py")} | {
+        p.parent.name for p in PACKAGE.glob("*/__init__.py")
+    }
+    assert found - {"__init__"} == set(LAYERS)
+    assert {p.stem for p in (PACKAGE / "cli").glob("*.py")} == set(COMMANDS)
 
 
 @pytest.mark.parametrize("module", LAYERS)
 def test_imports_point_down(module):
-    above = [name for name in imported(module) if LAYERS.index(name) >= LAYERS.index(module)]
-    assert not above
+    paths = (
+        [path] if (path := PACKAGE / f"{module}.py").is_file() else (PACKAGE / module).glob("*.py")
+    )
+    names = set().union(*(imported(path, "colorcli") for path in paths)) & {*LAYERS} - {module}
+    assert not [name for name in names if LAYERS.index(name) > LAYERS.index(module)]
+
+
+@pytest.mark.parametrize("module", COMMANDS)
+def test_commands_share_options_alone(module):
+    allowed = {"__init__": {*COMMANDS} - {"__init__"}, "options": set()}.get(module, {"options"})
+    assert imported(PACKAGE / "cli" / f"{module}.py", "colorcli.cli") <= allowed
 
 
 HEAVY = ("tensorflow", "keras", "cv2", "skimage", "numpy", "PIL", "rich.console")

@@ -1,0 +1,105 @@
+"""The ``colorize`` command: options, help, and the one place where errors become exit codes.
+
+A command imports its core function late, builds the config, calls it and reports.
+"""
+
+from __future__ import annotations
+
+import gc
+import io
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from colorcli import __version__, interrupt, native, report
+from colorcli.cli import prepare
+from colorcli.cli.evaluate import evaluate
+from colorcli.cli.export import export
+from colorcli.cli.models import models
+from colorcli.cli.predict import predict
+from colorcli.cli.train import train
+from colorcli.errors import ColorizeError, ExitCode
+
+
+class Commands(TyperGroup):
+    """Turns the core's errors into one stderr line and an exit code, for every command."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names in the order of the help: what most come for, then as work goes."""
+        first = ("predict", "prepare")  # Typer puts groups last
+        return [*first, *(name for name in super().list_commands(ctx) if name not in first)]
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the chosen command; bugs keep their traceback."""
+        try:
+            with interrupt.watch() as ctx.obj:
+                return super().invoke(ctx)
+        except ColorizeError as error:
+            report.say(f"colorize: {error}")
+            _abandon_stdout()
+            raise typer.Exit(error.exit_code) from None
+        except BrokenPipeError:  # the reader has gone: be quiet
+            _abandon_stdout()
+            raise typer.Exit(128 + 13) from None
+        except KeyboardInterrupt as error:
+            report.say("colorize: interrupted; finished files are kept")
+            raise typer.Exit(getattr(error, "exit_code", ExitCode.INTERRUPTED)) from None
+
+
+def _abandon_stdout() -> None:
+    """Leave nothing that could not be written for the interpreter to flush at its end."""
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+app = typer.Typer(
+    cls=Commands, no_args_is_help=True, add_completion=True, rich_markup_mode=None,
+    pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
+)  # fmt: skip
+app.add_typer(prepare.app, name="prepare")
+COMMANDS = {
+    "predict": predict, "train": train, "eval": evaluate, "export": export, "models": models,
+}  # fmt: skip
+for _name, _command in COMMANDS.items():
+    app.command(_name)(_command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from colorcli import runtimes
+
+        typer.echo(f"colorize {__version__}")
+        for name, version in runtimes.versions().items():
+            typer.echo(f"{name} {version or 'not installed'}")
+        raise typer.Exit()
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the versions.")
+    ] = False,
+) -> None:
+    """Colorize grayscale photographs; train, judge and export colorizers."""
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    # Workers are ours to start; NumPy's own threads would stand in their way.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    gc.set_threshold(50_000)  # importing makes many objects and no garbage
+    for descriptor in (0, 1, 2):  # one closed by the caller must not become some file's
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    native.own_stderr()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # None where the caller closed it
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
+    app(prog_name="colorize")

@@ -1,0 +1,284 @@
+"""``colorize eval``: what to judge, by what, and how the figures are shown."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
+
+import typer
+
+from colorcli import report
+from colorcli.cli.options import (
+    FilesFrom,
+    FlipAverage,
+    Json,
+    Limit,
+    Nul,
+    Overwrite,
+    Quiet,
+    Recursive,
+    Saturation,
+    Seed,
+    Temperature,
+    Vividness,
+    bundled,
+    items,
+    listed,
+)
+from colorcli.config import GRAYS, PERCEPTUAL_METRICS, EvalConfig, Knobs
+from colorcli.errors import ExitCode, UsageError
+
+# ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
+
+if TYPE_CHECKING:  # a checker cannot read choices from a table
+    Gray = str
+else:
+    Gray = Literal[GRAYS]
+
+
+def evaluate(
+    inputs: Annotated[
+        Optional[list[str]],
+        typer.Argument(
+            help="Colour photographs, folders, globs, or a prepared folder.", show_default=False
+        ),
+    ] = None,
+    recursive: Recursive = False,
+    files_from: FilesFrom = None,
+    nul: Nul = False,
+    coco: Annotated[
+        Optional[Path], typer.Option(help="COCO folder: holds SPLIT/ and annotations/.")
+    ] = None,
+    split: Annotated[
+        Optional[str],
+        typer.Option(help="Of COCO or a prepared folder. [default: val2017, val]"),
+    ] = None,
+    annotations: Annotated[
+        Optional[str], typer.Option(help="[default: COCO/annotations/instances_SPLIT.json]")
+    ] = None,
+    category: Annotated[str, typer.Option(help="COCO: only these, by name or id: person,dog")] = "",
+    pairs: Annotated[
+        Optional[tuple[Path, Path]],
+        typer.Option(
+            metavar="TRUTH COLOURED",
+            show_default=False,
+            help="Judge another tool's output: two folders with the same names.",
+        ),
+    ] = None,
+    model: Annotated[
+        Optional[list[str]],
+        typer.Option(
+            "--model",
+            "-m",
+            autocompletion=bundled,
+            show_default=False,
+            help="Model name, folder, run or exported file; repeat to compare. "
+            "[default: COLORIZE_MODEL, default]",
+        ),
+    ] = None,
+    temperature: Temperature = Knobs.temperature,
+    vividness: Vividness = Knobs.vividness,
+    saturation: Saturation = Knobs.saturation,
+    flip_average: FlipAverage = Knobs.flip_average,
+    protocol: Annotated[
+        Optional[str],
+        typer.Option(
+            help=f"squash-SIZE, crop-SIZE or native. [default: {EvalConfig.protocol}-{EvalConfig.size}]",
+            show_default=False,
+        ),
+    ] = None,
+    size: Annotated[
+        Optional[int],
+        typer.Option(min=32, help="Side of the judged square.", show_default=False),
+    ] = None,
+    gray: Annotated[
+        Gray,
+        typer.Option(help="Gray that is coloured: L of Lab, or BT.601 luma."),
+    ] = EvalConfig.gray,
+    perceptual: Annotated[
+        Optional[list[str]],  # Typer knows no list of choices
+        typer.Option(
+            "--with",
+            autocompletion=lambda incomplete: [
+                name for name in PERCEPTUAL_METRICS if name.startswith(incomplete)
+            ],
+            metavar=f"[{'|'.join(PERCEPTUAL_METRICS)}]",
+            show_default=False,
+            help="Judge by this too; needs colorcli[perceptual].",
+        ),
+    ] = None,
+    limit: Limit = 0,
+    seed: Seed = EvalConfig.seed,
+    workers: Annotated[
+        int, typer.Option(min=0, envvar="COLORIZE_WORKERS", help="Threads; 0: one for each core.")
+    ] = EvalConfig.workers,
+    per_image: Annotated[
+        Optional[Path], typer.Option(help="Every picture's figures: FILE.csv or FILE.jsonl.")
+    ] = None,
+    panels: Annotated[
+        Optional[Path], typer.Option(help="Folder for gray, predicted, truth side by side.")
+    ] = None,
+    report_page: Annotated[
+        Optional[Path], typer.Option("--report", help="One HTML page with everything.")
+    ] = None,
+    fail_under: Annotated[
+        Optional[list[str]],
+        typer.Option(metavar="METRIC=VALUE", help="Exit 5 below it.", show_default=False),
+    ] = None,
+    fail_over: Annotated[
+        Optional[list[str]],
+        typer.Option(metavar="METRIC=VALUE", help="Exit 5 above it.", show_default=False),
+    ] = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Judge models on colour photographs, beside doing nothing."""
+    from colorcli import evaluate as judging
+    from colorcli import page, protocols, records
+    from colorcli.files import write_atomic
+    from colorcli.perceptual import PERCEPTUAL
+
+    name = protocols.named(protocol or EvalConfig.protocol, size).name
+    config = EvalConfig(name, gray=gray, seed=seed, workers=workers)
+    for unknown in set(perceptual or ()) - set(PERCEPTUAL):
+        raise UsageError(f"--with {unknown}: unknown metric; known: {', '.join(PERCEPTUAL)}")
+    known = judging.metrics_with(dict.fromkeys(perceptual or ()))
+    gates = [judging.gate(text, known, under=True) for text in fail_under or ()]
+    gates += [judging.gate(text, known, under=False) for text in fail_over or ()]
+    records.check_writable([per_image, report_page], panels, overwrite=overwrite)
+    if per_image:
+        records.check(per_image)
+    chosen, coloured = _chosen(
+        inputs or [],
+        list(listed(files_from, nul)),
+        recursive,
+        coco,
+        split,
+        annotations,
+        category,
+        pairs,
+        limit,
+        seed,
+    )
+    knobs = Knobs(temperature, vividness, saturation, flip_average)
+    contenders = _contenders(model, knobs, coloured, pairs)
+    networks = {name: PERCEPTUAL[name]() for name in perceptual or ()}
+    for line in (
+        *(entry["reason"] for entry in chosen.broken),
+        *(f"{path}: missing; left out" for path in chosen.missing),
+        *(f"{path}: no true picture has this name; left out" for path in chosen.extra),
+    ):
+        report.say(f"colorize: {line}")
+    with contextlib.ExitStack() as stack:
+        each = None
+        if per_image:
+            columns = ["picture", "row", *(name for name in known if name != "fid")]
+            write = stack.enter_context(records.writer(per_image, columns))
+            each = lambda picture, row, figures: write(  # noqa: E731
+                {"picture": picture, "row": row, **figures}
+            )
+        bar = stack.enter_context(report.progress("judging", quiet))
+        result = judging.evaluate(
+            chosen.source, contenders, config, perceptual=networks, broken=chosen.broken,
+            missing=chosen.missing, extra=chosen.extra, panels=panels, each=each, progress=bar,
+        )  # fmt: skip
+    summary = result.summary
+    for entry in summary.broken[len(chosen.broken) :]:
+        report.say(f"colorize: {entry['reason']}")
+    if report_page:
+        pictures = page.examples(result, chosen.source, contenders, config)
+        text = page.render(result, pictures)
+        write_atomic(report_page, text.encode("utf-8", "backslashreplace"))
+    if json:
+        report.emit(summary)
+    elif not quiet:
+        _show(summary, known)
+    short = [line for gate in gates for line in gate.failures(summary)]
+    for line in short:
+        report.say(f"colorize: {line}")
+    if short or summary.broken or summary.missing or summary.extra:
+        raise typer.Exit(ExitCode.PARTIAL)
+
+
+def _chosen(
+    names: list[str], listed: list[str], recursive: bool, coco: Optional[Path], split: Optional[str],
+    annotations: Optional[str], category: str, pairs: Optional[tuple[Path, Path]],
+    limit: int, seed: int,
+) -> tuple[Any, Any]:  # fmt: skip
+    """The pictures to judge, and another tool's colours of them by key (None: there are none)."""
+    from colorcli import dataset, sources
+
+    ways = [
+        way
+        for way, given in (("pictures", names or listed), ("--coco", coco), ("--pairs", pairs))
+        if given
+    ]
+    if len(ways) != 1:
+        given = f"not {' and '.join(ways)}" if ways else "none was given"
+        raise UsageError(f"give either pictures, --coco or --pairs; {given}")
+    if (annotations or category) and not coco:
+        raise UsageError("--annotations and --category belong to --coco")
+    draw: dict[str, Any] = {"limit": limit, "seed": seed}
+    prepared = [name for name in names if (Path(name) / dataset.INDEX).is_file()]
+    if prepared and len(names) + len(listed) > 1:
+        raise UsageError(f"{prepared[0]}: a prepared data set is judged alone")
+    if split and not (coco or prepared):
+        raise UsageError("--split belongs to --coco or a prepared data set")
+    if coco:
+        chosen = sources.from_coco(
+            coco, split or "val2017", annotations=annotations, categories=items(category), **draw
+        )
+        return chosen, None
+    if pairs:
+        return sources.from_pairs(*pairs, **draw)
+    if prepared:
+        return sources.from_prepared(prepared[0], split or "val", **draw), None
+    return sources.from_names(names, listed=listed, recursive=recursive, **draw), None
+
+
+def _contenders(
+    models: Optional[list[str]], knobs: Knobs, coloured: Any, pairs: Optional[tuple[Path, Path]]
+) -> list[Any]:
+    """Models by name, and another tool's colours; without any of both, the default model."""
+    from colorcli.colorizer import Colorizer
+    from colorcli.evaluate import Model, Pictures, distinct
+
+    if not models and coloured is None:
+        models = [os.environ.get("COLORIZE_MODEL") or "default"]
+    made: list[Any] = [
+        Model(name, Colorizer(model, knobs))
+        for name, model in zip(distinct(models or ()), models or (), strict=True)
+    ]
+    if coloured is not None and pairs:
+        made.append(Pictures(str(pairs[1]), coloured))
+    return made
+
+
+def _show(summary: Any, known: Any) -> None:
+    """The table of an evaluation on stderr."""
+
+    def cell(stat: Any, digits: int) -> str:
+        if stat is None:
+            return "–"
+        if stat.low is None:
+            return f"{stat.mean:.{digits}f}"
+        return (
+            f"{stat.mean:.{digits}f}\n{stat.low:.{digits}f} … {stat.high:.{digits}f}\n"
+            f"median {stat.median:.{digits}f}"
+        )
+
+    rows = [*summary.models, summary.gray]
+    fed = {"lab": "Lab L", "bt601": "BT.601"}[summary.fed]
+    lines = []
+    for name, metric in known.items():
+        title = f"{name} {({'higher': '↑', 'lower': '↓'}).get(metric.better, '')}"
+        stats = [row.metrics.get(name) for row in rows] + [summary.truth.get(name)]
+        lines.append([title, *(cell(stat, metric.digits) for stat in stats)])
+    report.table(
+        f"{summary.judged} photographs · {summary.protocol} · fed {fed} · "
+        f"{summary.gray_originals} gray originals left out · mean, 95 % interval, median",
+        ["", *(row.name for row in rows), "truth"], lines,
+    )  # fmt: skip

@@ -1,0 +1,210 @@
+"""``colorize predict``: photographs in, the same in colour out."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal, Optional
+
+import typer
+
+from colorcli import report
+from colorcli.cli.options import (
+    FilesFrom,
+    FlipAverage,
+    Json,
+    Model,
+    Nul,
+    Overwrite,
+    Quiet,
+    Recursive,
+    Saturation,
+    Temperature,
+    Vividness,
+    listed,
+)
+from colorcli.config import DEVICES, IMAGE_FORMATS, Knobs
+from colorcli.errors import ExitCode, UsageError
+
+# ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
+
+if TYPE_CHECKING:  # a checker cannot read choices from a table
+    ImageFormat = str
+    Device = str
+else:
+    ImageFormat = Literal[IMAGE_FORMATS]
+    Device = Literal[DEVICES]
+
+
+def predict(
+    context: typer.Context,
+    inputs: Annotated[
+        Optional[list[str]],
+        typer.Argument(
+            help="Photographs, folders, quoted globs (** too), or - for stdin.", show_default=False
+        ),
+    ] = None,
+    output: Annotated[
+        Optional[str],
+        typer.Option(
+            "--output",
+            "-o",
+            help="Folder, file, - for stdout, or a name with {stem} {ext} {dir} {model} {index}. "
+            "[default: NAME-color.EXT beside each photograph]",
+        ),
+    ] = None,
+    recursive: Recursive = False,
+    files_from: FilesFrom = None,
+    nul: Nul = False,
+    model: Model = "default",
+    temperature: Temperature = Knobs.temperature,
+    vividness: Vividness = Knobs.vividness,
+    saturation: Saturation = Knobs.saturation,
+    flip_average: FlipAverage = Knobs.flip_average,
+    keep_color: Annotated[
+        bool, typer.Option("--keep-color", help="Pass on what is in colour already, unchanged.")
+    ] = False,
+    format: Annotated[
+        Optional[ImageFormat],
+        typer.Option(help="Format of the outputs. [default: by suffix]", show_default=False),
+    ] = None,
+    quality: Annotated[
+        Optional[int], typer.Option(min=1, max=100, help="Of lossy formats.")
+    ] = None,
+    strip: Annotated[
+        bool, typer.Option("--strip", help="Leave EXIF, XMP, IPTC and DPI out.")
+    ] = False,
+    overwrite: Overwrite = False,
+    skip_existing: Annotated[
+        bool, typer.Option("--skip-existing", help="Leave existing outputs; resumes a run.")
+    ] = False,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=0, envvar="COLORIZE_WORKERS", help="Photographs at once; 0: one for each core."
+        ),
+    ] = 0,
+    device: Annotated[
+        Device,
+        typer.Option(envvar="COLORIZE_DEVICE", help="What runs the network."),
+    ] = "auto",
+    max_megapixels: Annotated[int, typer.Option(min=1, help="Refuse larger pictures.")] = 512,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done.")
+    ] = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Name each result.")] = False,
+) -> None:
+    """Colour photographs at full resolution."""
+    if not inputs and files_from is None:
+        raise UsageError("no photographs given; name files, folders or globs, or - for stdin")
+    if overwrite and skip_existing:
+        raise UsageError("--overwrite and --skip-existing contradict each other")
+    if quiet and verbose:
+        raise UsageError("--quiet and --verbose contradict each other")
+    if files_from == "-" and "-" in (inputs or []):
+        raise UsageError("stdin cannot be both a photograph and the list of --files-from")
+    from colorcli import images
+    from colorcli.files import STREAM, find, is_special, output_folder, plan
+    from colorcli.predict import Output, Result, suffix_for
+    from colorcli.predict import predict as run
+
+    found = find(
+        inputs or [], images.READABLE, listed=listed(files_from, nul), recursive=recursive,
+        leave_out=output_folder(output),
+    )  # fmt: skip
+    jobs = plan(
+        found.entries, output, suffix=suffix_for(format), copies=images.READABLE,
+        model=Path(model).name, overwrite=overwrite, skip_existing=skip_existing,
+    )  # fmt: skip
+    if format is not None:
+        images.format_of(f"--format {suffix_for(format)}")
+    else:
+        for job in jobs:
+            unknown = job.todo and os.path.splitext(job.target)[1].lower() not in images.SUFFIXES
+            if unknown and job.target != STREAM and not is_special(job.target):
+                images.format_of(job.target)  # raises, with what is known
+    piped = any(job.target == STREAM for job in jobs)
+    if piped and json:
+        raise UsageError("--json and a picture cannot share stdout; give -o FILE")
+    todo = sum(job.todo for job in jobs)
+    counts: dict[str, int] = {}
+    finished: list[str] = []
+
+    def tell(result: Result) -> None:
+        counts[result.status] = counts.get(result.status, 0) + 1
+        if result.output is not None and result.status in ("done", "kept"):
+            finished.append(result.output)
+        if json:
+            report.emit(result)
+        elif result.status == "planned":
+            report.show(f"{result.input} -> {result.output}")
+        if result.error:
+            report.say(f"colorize: {result.error}")
+        elif verbose:
+            spent = "  ".join(f"{stage} {ms:.0f}" for stage, ms in result.milliseconds.items())
+            report.say(
+                f"colorize: {result.status}: {result.input} -> {result.output}"
+                + (f"  {result.width} × {result.height}  ms: {spent}" if spent else "")
+            )
+
+    for path in found.results if verbose else ():
+        report.say(f"colorize: {path}: left out, the result of an earlier run")
+    if dry_run:
+        for job in jobs:
+            source, target = job.source, job.target
+            if source.error:
+                tell(Result(source.path, None, "failed", error=f"{source.path}: {source.error}"))
+            else:
+                tell(Result(source.path, target, "skipped" if job.skip else "planned"))
+    else:
+        colorizer = None
+        if todo:
+            from colorcli.colorizer import Colorizer
+
+            knobs = Knobs(temperature, vividness, saturation, flip_average)
+            colorizer = Colorizer(model, knobs, device=device)
+        options = Output(format, quality, max_megapixels * 1_000_000, strip, keep_color)
+        # A live line only where it cannot tear JSON on the same terminal.
+        live = todo > 1 and not (json and sys.stdout is not None and sys.stdout.isatty())
+        began = time.monotonic()
+        try:
+            with (
+                report.progress("colouring", quiet or not live) as bar,
+                context.obj.deferred() as stop,
+            ):
+                for result in run(
+                    jobs, colorizer, options, workers=workers, progress=bar, stop=stop
+                ):
+                    tell(result)
+        except KeyboardInterrupt as error:
+            names = ", ".join(finished[:20]) + (", …" if len(finished) > 20 else "")
+            report.say(
+                f"colorize: interrupted; {len(finished)} of {todo} are finished and kept"
+                + (f": {names}" if names else "")
+                + "; --skip-existing goes on from there"
+            )
+            raise typer.Exit(getattr(error, "exit_code", ExitCode.INTERRUPTED)) from None
+        if not quiet and not piped:
+            _summary(counts, finished, len(found.results), time.monotonic() - began)
+    if counts.get("failed"):
+        others = sum(counts.values()) - counts["failed"]
+        raise typer.Exit(ExitCode.PARTIAL if others else ExitCode.DATA)
+
+
+def _summary(counts: dict[str, int], finished: list[str], results: int, seconds: float) -> None:
+    """One line on stderr; where there was one photograph, where it went."""
+    if counts == {"failed": 1}:  # said already
+        return
+    if counts == {"done": 1}:
+        report.say(f"colorize: {finished[0]}")
+        return
+    parts = [f"{counts.get('done', 0)} coloured"]
+    parts += [f"{counts[s]} {s}" for s in ("kept", "skipped", "failed") if counts.get(s)]
+    if results:
+        parts.append(f"{results} earlier results left out")
+    rate = f", {len(finished) / seconds:.1f}/s" if len(finished) > 1 else ""
+    report.say(f"colorize: {', '.join(parts)} in {seconds:.1f} s{rate}")

@@ -1,0 +1,213 @@
+"""``colorize prepare``: one command for each kind of source, and what they share."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, Optional
+
+import typer
+
+from colorcli import report
+from colorcli.cli.options import (
+    FilesFrom,
+    Json,
+    Limit,
+    Nul,
+    Output,
+    Quiet,
+    Recursive,
+    Seed,
+    extended,
+    items,
+    listed,
+)
+from colorcli.config import PrepareConfig
+from colorcli.errors import ExitCode, UsageError
+
+# ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
+
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Turn photographs into training shards."
+)
+
+
+def _prepare(
+    paths: Iterable[str],
+    output: str,
+    config: PrepareConfig,
+    source: dict[str, Any],
+    json: bool,
+    quiet: bool,
+    missing: tuple[str, ...] = (),
+) -> None:
+    from colorcli.prepare import prepare
+
+    with report.progress("preparing", quiet) as bar:
+        result = prepare(paths, output, config, source=source, missing=missing, progress=bar)
+    for entry in result.broken:
+        report.say(f"colorize: {entry['path']}: left out: {entry['reason']}")
+    if json:
+        report.emit(result)
+    elif not quiet:
+        if config.val_fraction and not result.counts["val"]:
+            report.say(f"colorize: {output}: no photograph fell to validation; try --val-fraction")
+        dropped = "".join(f", {count} {why}" for why, count in result.dropped.items())
+        resumed = f" ({result.resumed} of them done before)" if result.resumed else ""
+        report.say(
+            f"colorize: {output}: {result.counts['train']} to train, {result.counts['val']} to "
+            f"validate{dropped}{resumed}; {result.bytes / 1e6:.0f} MB; left out: {result.report}"
+        )
+
+
+def _preparing(command: Any) -> Any:
+    """Decorator: a command with the options of preparation, given as ``config``."""
+    options = {
+        "size": Annotated[
+            int, typer.Option(min=32, help="Short side of the stored pictures, in pixels.")
+        ],
+        "min_side": Annotated[
+            int, typer.Option(min=1, help="Leave out pictures with a shorter side.")
+        ],
+        "min_chroma": Annotated[
+            float, typer.Option(min=0, help="Mean chroma below which one is gray.")
+        ],
+        "min_spread": Annotated[
+            float,
+            typer.Option(
+                min=0, help="Spread of colours below which one of a single hue is toned (sepia)."
+            ),
+        ],
+        "duplicate_distance": Annotated[
+            int,
+            typer.Option(
+                min=-1, max=16,
+                help="Bits of 64 in which copies may differ; -1: only equal files are copies.",
+            ),
+        ],
+        "val_fraction": Annotated[
+            float, typer.Option(min=0, max=1, help="Share kept for validation.")
+        ],
+        "limit": Limit,
+        "seed": Seed,
+        "workers": Annotated[int, typer.Option(min=0, help="Processes; 0: one for each core.")],
+    }  # fmt: skip
+    parameters = [
+        inspect.Parameter(
+            name, inspect.Parameter.KEYWORD_ONLY, annotation=annotation,
+            default=getattr(PrepareConfig, name),
+        )
+        for name, annotation in options.items()
+    ]  # fmt: skip
+    return extended(command, parameters, "config", lambda values: PrepareConfig(**values))
+
+
+@app.command("folder")
+@_preparing
+def prepare_folder(
+    output: Output,
+    inputs: Annotated[
+        Optional[list[str]],
+        typer.Argument(help="Photographs, folders or globs.", show_default=False),
+    ] = None,
+    recursive: Recursive = False,
+    files_from: FilesFrom = None,
+    nul: Nul = False,
+    json: Json = False,
+    quiet: Quiet = False,
+    *,
+    config: PrepareConfig,
+) -> None:
+    """Any photographs: files, folders, globs. The same command resumes."""
+    if not inputs and files_from is None:
+        raise UsageError("no photographs given; name files, folders or globs, or --files-from")
+    from colorcli import images
+    from colorcli.files import stream
+
+    failures = 0
+
+    def names() -> Iterable[str]:
+        nonlocal failures
+        named = listed(files_from, nul)
+        for source in stream(inputs or [], images.READABLE, listed=named, recursive=recursive):
+            if source.error:
+                failures += 1
+                report.say(f"colorize: {source.path}: {source.error}")
+            else:
+                yield source.path
+
+    source = {"kind": "folder", "inputs": inputs or [], "files_from": files_from}
+    _prepare(names(), output, config, source, json, quiet)
+    if failures:
+        raise typer.Exit(ExitCode.PARTIAL)
+
+
+@contextlib.contextmanager
+def _bytes_bar(label: str, quiet: bool) -> Iterator[Any]:
+    """A progress bar in megabytes for a core function that counts bytes."""
+    with report.progress(f"{label} (MB)", quiet) as bar:
+        yield bar and (lambda done, total: bar(round(done / 1e6), round(total / 1e6)))
+
+
+@app.command("coco")
+@_preparing
+def prepare_coco(
+    output: Output,
+    root: Annotated[str, typer.Option(help="Holds SPLIT/ and annotations/.")] = ".",
+    split: Annotated[
+        str, typer.Option(help="Folder of photographs below the root: train2017, val2017, yours.")
+    ] = "train2017",
+    annotations: Annotated[
+        Optional[str], typer.Option(help="[default: ROOT/annotations/instances_SPLIT.json]")
+    ] = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch and unpack what the root lacks; resumes.")
+    ] = False,
+    remove_archives: Annotated[
+        bool, typer.Option("--remove-archives", help="Delete each archive once it is unpacked.")
+    ] = False,
+    base_url: Annotated[
+        Optional[str],
+        typer.Option(envvar="COLORIZE_COCO_URL", help="Mirror with zips/ and annotations/."),
+    ] = None,
+    category: Annotated[str, typer.Option(help="Only these, by name or id: person,dog")] = "",
+    match: Annotated[
+        Literal["any", "all"], typer.Option(help="Show any, or all, of those categories.")
+    ] = "any",
+    ignore_crowds: Annotated[
+        bool, typer.Option("--ignore-crowds", help="A crowd (iscrowd) shows no category.")
+    ] = False,
+    license: Annotated[
+        str, typer.Option(help="Only photographs under these licence ids: 4,5")
+    ] = "",
+    json: Json = False,
+    quiet: Quiet = False,
+    *,
+    config: PrepareConfig,
+) -> None:
+    """COCO: photographs that an annotation file names. The same command resumes."""
+    licenses = items(license)
+    if not all(item.isdecimal() for item in licenses):
+        raise UsageError(f"--license {license}: licences are named by their ids, such as 4,5")
+    from colorcli import coco
+
+    if download:
+        coco.obtain(
+            root, split, base_url=base_url or coco.BASE_URL, keep=not remove_archives,
+            progress=lambda label: _bytes_bar(label, quiet),
+        )  # fmt: skip
+    chosen = coco.select(
+        annotations or f"{root}/annotations/instances_{split}.json", Path(root) / split,
+        coco.Filter(items(category), match, not ignore_crowds, tuple(map(int, licenses))),
+    )  # fmt: skip
+    if chosen.missing:
+        report.say(
+            f"colorize: {len(chosen.missing)} photographs are not on disk, e.g. {chosen.missing[0]}"
+        )
+    source = {
+        "kind": "coco", "split": split, "category": category, "match": match,
+        "ignore_crowds": ignore_crowds, "license": license,
+    }  # fmt: skip
+    _prepare(chosen.paths, output, config, source, json, quiet, chosen.missing)
