@@ -16,7 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from colorcli import images
+from colorcli import encoding, images
 from colorcli.colorizer import Colorizer
 from colorcli.config import EvalConfig, Knobs
 from colorcli.files import find
@@ -46,7 +46,7 @@ def main() -> None:
     parser.add_argument("--strip-rows", type=int, default=6)
     options = parser.parse_args()
 
-    paths = [s.path for s in find(options.photos, images.READABLE, recursive=True).sources]
+    paths = [s.path for s in find(options.photos, encoding.READABLE, recursive=True).sources]
     random.Random(0).shuffle(paths)
     truths: list[np.ndarray] = []
     for path in paths:

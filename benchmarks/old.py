@@ -18,7 +18,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from colorcli import images
+from colorcli import encoding, images
 from colorcli.colorizer import Colorizer
 from colorcli.config import EvalConfig, Knobs
 from colorcli.files import find
@@ -83,7 +83,7 @@ def level(values: np.ndarray) -> np.ndarray:
 
 
 def photographs(inputs: list[str], limit: int) -> Iterator[np.ndarray]:
-    sources = find(inputs, images.READABLE, recursive=True).sources
+    sources = find(inputs, encoding.READABLE, recursive=True).sources
     chosen = np.random.default_rng(0).permutation(len(sources))[: limit or None]
     for index in sorted(chosen):
         picture = images.read(sources[index].path)

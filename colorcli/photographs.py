@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import cv2
 import numpy as np
 
-from colorcli import images
+from colorcli import encoding
 from colorcli.errors import DataError, ImageError
 from colorcli.files import find
 from colorcli.sources import read_rgb
@@ -29,7 +29,7 @@ def given(names: Sequence[str], limit: int) -> list[np.ndarray]:
     Raises ``DataError`` when an input names none or a chosen one cannot be read: what an export is
     checked with is not to shrink unseen.
     """
-    found = find(names, images.READABLE, recursive=True)
+    found = find(names, encoding.READABLE, recursive=True)
     for name, why in found.failures:
         raise DataError(f"{name}: {why}")
     step = max(1, -(-len(found.sources) // limit))

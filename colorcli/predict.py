@@ -15,7 +15,7 @@ from typing import BinaryIO
 import cv2
 import numpy as np
 
-from colorcli import images, strips
+from colorcli import encoding, images, strips
 from colorcli.colorizer import Colorizer, halved
 from colorcli.config import LARGE
 from colorcli.errors import ColorizeError, DataError, ImageError, reason
@@ -131,7 +131,7 @@ def colorize_bytes(
             clock("encode")
             del picture
 
-    encoded = images.encode(
+    encoded = encoding.encode(
         coloured(), document, format or document.format,
         quality=output.quality, strip=output.strip,
     )  # fmt: skip
@@ -166,7 +166,7 @@ def colorize_strips(
     width, height = photograph.size
     with images.failures(name):
         images.check_size(width, height, output.max_pixels)
-        images.check_sides(format, width, height)
+        encoding.check_sides(format, width, height)
     down, across = colorizer.halvings(height, width)
     grays, colours = [], []
     for rows, picture in photograph.pictures(1 << down, output.keep_color):
@@ -186,7 +186,7 @@ def colorize_strips(
     joined = None if kept else Join(colorizer.ab(_stacked(grays)), height, width)
     clock("network")
 
-    def coloured() -> Generator[images.Page, None, None]:
+    def coloured() -> Generator[encoding.Page, None, None]:
         for rows, picture in photograph.pictures(keep=kept):
             if stop():
                 raise Stopped
@@ -298,7 +298,7 @@ class _Worker:
         if format is None:
             # PNG into a pipe unless asked otherwise: lossless, and every reader knows it.
             stream = target == STREAM or is_special(target)
-            format = "png" if stream else images.format_of(target)
+            format = "png" if stream else encoding.format_of(target)
         once = name == STREAM or is_special(name)  # can be read
         source = _read(job) if once else name
         header = strips.peek(source)
@@ -398,4 +398,4 @@ def predict(
 
 def suffix_for(format: str | None) -> str | None:
     """The suffix that ``--format`` gives to output names; None keeps the source's."""
-    return None if format is None else images.FORMATS[format].suffixes[0]
+    return None if format is None else encoding.FORMATS[format].suffixes[0]

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from colorcli import images
+from colorcli import encoding, images
 from colorcli.errors import DataError, UsageError
 from colorcli.files import Source as File
 from colorcli.files import find
@@ -112,7 +112,7 @@ def from_names(
     seed: int = 0,
 ) -> Selection:
     """Files, folders and globs, and ``listed`` names taken literally. Raises ``DataError`` when none names a picture."""
-    found = find(names, images.READABLE, listed=listed, recursive=recursive)
+    found = find(names, encoding.READABLE, listed=listed, recursive=recursive)
     broken = [{"path": name, "reason": f"{name}: {why}"} for name, why in found.failures]
     if not found.sources:
         raise DataError(broken[0]["reason"] if broken else "no photographs given")
@@ -198,7 +198,7 @@ def from_pairs(
     for folder in (truth, coloured):
         if not folder.is_dir():
             raise DataError(f"{folder}: no such folder; --pairs takes two folders")
-        found = find([str(folder)], images.READABLE, recursive=True)
+        found = find([str(folder)], encoding.READABLE, recursive=True)
         if not found.sources:
             raise DataError(f"{folder}: no pictures in this folder")
         sides.append(found.sources)

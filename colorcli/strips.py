@@ -21,7 +21,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from PIL import Image
 
-from colorcli import deep, images, metadata, whole
+from colorcli import deep, encoding, images, metadata, whole
 from colorcli.errors import ImageError, reason
 from colorcli.icc import srgb_profile
 from colorcli.pipeline import in_order
@@ -441,7 +441,7 @@ def _write_png(page: deep.Strips, file: BinaryIO, twin: bytes, quality: Any, ext
 
 def _write_tiff(page: deep.Strips, file: BinaryIO, twin: bytes, quality: Any, extra: Any) -> None:
     height, width, _ = page.shape
-    deep.write_tiff(file, [page], extra, srgb_profile(), images.needs_big_tiff(width * height))
+    deep.write_tiff(file, [page], extra, srgb_profile(), encoding.needs_big_tiff(width * height))
 
 
 WRITERS: dict[str, Callable[[deep.Strips, BinaryIO, bytes, Any, Any], None]] = {
@@ -462,9 +462,9 @@ def write(
 ) -> None:
     """Write sRGB strips (h, W, 3) with alpha (h, W) or None as a copy of ``photograph``.
 
-    ``format``: a key of ``WRITERS``; ``file`` must allow seeking. As ``images.encode`` otherwise.
+    ``format``: a key of ``WRITERS``; ``file`` must allow seeking. As ``encoding.encode`` otherwise.
     """
-    chosen, name = images.FORMATS[format], photograph.name
+    chosen, name = encoding.FORMATS[format], photograph.name
     quality = chosen.quality if quality is None else quality
     extra = {} if strip else photograph.extra
     width, height = photograph.size
@@ -473,11 +473,11 @@ def write(
 
     def fitted() -> Iterator[np.ndarray]:
         for rgb, alpha in rows:
-            colours, clear = images.fitted(format, rgb, alpha)
+            colours, clear = encoding.fitted(format, rgb, alpha)
             yield colours if clear is None else np.dstack([colours, clear])
 
     tiny = images.Picture(np.zeros((1, 1), dtype), depth=8 * dtype.itemsize)
-    twin = images.encode(
+    twin = encoding.encode(
         [(np.zeros((1, 1, 3), dtype), tiny)], images.Document(format, [tiny], extra, name), format,
         quality=quality,
     )  # fmt: skip

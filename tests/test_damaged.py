@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from colorcli import images
+from colorcli import encoding, icc, images
 from colorcli.errors import ImageError
 
 LIMIT = 10**7  # pixels; far under what the hostile headers claim
@@ -29,14 +29,14 @@ def _whole() -> dict[str, bytes]:
     document = images.Document("png", [written])
 
     def ours(pixels: np.ndarray, format: str) -> bytes:
-        return images.encode([(pixels, written)], document, format)
+        return encoding.encode([(pixels, written)], document, format)
 
     return {
-        "jpeg": saved(image, "JPEG", exif=exif, icc_profile=images.srgb_profile()),
+        "jpeg": saved(image, "JPEG", exif=exif, icc_profile=icc.srgb_profile()),
         "jpeg gray": saved(image.convert("L"), "JPEG"),
         "jpeg progressive": saved(image, "JPEG", progressive=True),
         "jpeg cmyk": saved(image.convert("CMYK"), "JPEG"),
-        "png": saved(image, "PNG", exif=exif, icc_profile=images.srgb_profile()),
+        "png": saved(image, "PNG", exif=exif, icc_profile=icc.srgb_profile()),
         "png palette": saved(image.convert("P"), "PNG"),
         "png 16": ours(deep, "png"),
         "png 16 gray": saved(Image.fromarray(deep[..., 0]), "PNG"),
@@ -365,7 +365,7 @@ def test_broken_exif_never_loses_the_picture(kind, format):
     assert np.array_equal(document.frames[0].gray, plain)
     rgb = np.dstack([plain >> 8] * 3).astype(np.uint8)
     for out in ("jpeg", "png", "tiff", "webp"):
-        again = images.decode(images.encode([(rgb, document.frames[0])], document, out))
+        again = images.decode(encoding.encode([(rgb, document.frames[0])], document, out))
         assert again.size == (48, 40)
 
 

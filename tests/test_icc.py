@@ -216,7 +216,7 @@ def test_cmyk_comes_through_its_profile():
 
 def test_srgb_changes_nothing():
     rgb = scene(5)
-    data = saved(Image.fromarray(rgb), "PNG", icc_profile=images.srgb_profile())
+    data = saved(Image.fromarray(rgb), "PNG", icc_profile=icc.srgb_profile())
     assert np.array_equal(images.decode(data, keep_color=True).frames[0].rgb, rgb)
 
 

@@ -11,7 +11,7 @@ from conftest import saved, scene, tiff
 from PIL import ExifTags, Image, ImageOps
 from PIL.TiffImagePlugin import IFDRational
 
-from colorcli import images, metadata
+from colorcli import encoding, images, metadata
 from colorcli.errors import ImageError, UsageError
 from colorcli.lab import plane, rgb_to_lab
 
@@ -20,7 +20,7 @@ VEIL = np.random.default_rng(1).integers(0, 65536, (40, 50)).astype(np.uint16)
 needs_heif = {"heic": "pillow_heif"}
 
 
-@pytest.fixture(params=images.FORMATS)
+@pytest.fixture(params=encoding.FORMATS)
 def format(request):
     if request.param in needs_heif:
         pytest.importorskip(needs_heif[request.param])
@@ -29,7 +29,7 @@ def format(request):
 
 def encoded(rgb: np.ndarray, format: str, alpha=None, **options) -> bytes:
     picture = images.Picture(rgb[..., 0], alpha=alpha)
-    return images.encode([(rgb, picture)], images.Document("png", [picture]), format, **options)
+    return encoding.encode([(rgb, picture)], images.Document("png", [picture]), format, **options)
 
 
 def colours(data: bytes) -> images.Picture:
@@ -37,7 +37,7 @@ def colours(data: bytes) -> images.Picture:
 
 
 def copied(document: images.Document, format: str, **options) -> bytes:
-    return images.encode([(p.rgb, p) for p in document.frames], document, format, **options)
+    return encoding.encode([(p.rgb, p) for p in document.frames], document, format, **options)
 
 
 # --- round trips -------------------------------------------------------------------------------
@@ -53,7 +53,7 @@ def test_every_format_is_written_and_read_back(format):
 
 def test_sixteen_bits_stay_sixteen_where_the_format_holds_them(format):
     picture = colours(encoded(DEEP, format))
-    if 16 in images.FORMATS[format].depths:
+    if 16 in encoding.FORMATS[format].depths:
         assert picture.depth == 16 and np.array_equal(picture.rgb, DEEP)
     else:
         assert picture.depth == 8
@@ -67,7 +67,7 @@ def test_alpha_is_kept_at_its_depth_or_laid_over_white(format, depth):
         if depth == 16
         else (images.to_depth(a, np.dtype(np.uint8)) for a in (DEEP, VEIL))
     )
-    record = images.FORMATS[format]
+    record = encoding.FORMATS[format]
     picture = colours(encoded(rgb, format, alpha))
     if record.alpha and depth in record.depths and format != "gif":
         assert picture.alpha.dtype == rgb.dtype
@@ -83,7 +83,7 @@ def test_alpha_is_kept_at_its_depth_or_laid_over_white(format, depth):
 @pytest.mark.parametrize("shape", [(1, 1), (2, 3), (1, 30000), (30000, 1), (66000, 1)])
 def test_tiny_and_thin_pictures_are_written_or_refused_in_one_line(format, shape):
     rgb = np.broadcast_to(np.uint8([10, 120, 200]), (*shape, 3)).copy()
-    side = images.FORMATS[format].side
+    side = encoding.FORMATS[format].side
     if side and max(shape) > side:
         with pytest.raises(ImageError, match=f"{format} holds {side} a side; choose --format"):
             encoded(rgb, format)
@@ -417,7 +417,7 @@ def test_metadata_is_kept_and_made_true(format, depth):
     picture = document.frames[0]
     rgb = images.to_depth(picture.rgb, np.dtype(f"u{depth // 8}"))
     kept = KEPT.get(format, set())
-    data = images.encode([(rgb, picture)], document, format)
+    data = encoding.encode([(rgb, picture)], document, format)
     out = Image.open(io.BytesIO(data))
     out.load()
     assert out.size == (80, 96) and (("icc_profile" in out.info) == ("icc" in kept))
@@ -438,7 +438,7 @@ def test_metadata_is_kept_and_made_true(format, depth):
         assert again["iptc"] == IPTC
     if "dpi" in kept:
         assert again["dpi"] == pytest.approx((300, 300), abs=0.01)
-    bare = images.encode([(rgb, picture)], document, format, strip=True)
+    bare = encoding.encode([(rgb, picture)], document, format, strip=True)
     assert set(images.decode(bare).extra) <= ({"dpi"} if format == "bmp" else set())
     assert ("icc_profile" in Image.open(io.BytesIO(bare)).info) == ("icc" in kept)
 
@@ -472,7 +472,7 @@ def test_png_text_is_kept():
     document = images.decode(saved(Image.fromarray(scene(1)), "PNG", pnginfo=info), keep_color=True)
     for depth in ("u1", "u2"):
         rgb = images.to_depth(document.frames[0].rgb, np.dtype(depth))
-        out = images.encode([(rgb, document.frames[0])], document, "png")
+        out = encoding.encode([(rgb, document.frames[0])], document, "png")
         assert Image.open(io.BytesIO(out)).text["Title"] == "Grandmother, \u00e9t\u00e9 1931"
 
 
@@ -503,7 +503,7 @@ def test_every_orientation_is_applied_once(orientation, depth, container):
         data = tiff(rgb.astype(np.uint16) * 257, photometric="rgb", extratags=[(274, 3, 1, orientation, True)])  # fmt: skip
     else:
         document = images.Document("png", [images.Picture(rgb[..., 0])])
-        data = images.encode([(rgb.astype(np.uint16) * 257, document.frames[0])], document, "png")
+        data = encoding.encode([(rgb.astype(np.uint16) * 257, document.frames[0])], document, "png")
         chunk = exif.tobytes().removeprefix(b"Exif\0\0")
         body = b"eXIf" + chunk
         data = (
@@ -541,7 +541,7 @@ def test_bad_bytes_are_one_line_with_the_name(data, word):
 
 def test_unknown_suffix_names_the_known():
     with pytest.raises(UsageError, match=r"\.png"):
-        images.format_of("a.xyz")
+        encoding.format_of("a.xyz")
 
 
 def test_heic_without_its_package_names_the_extra(monkeypatch):

@@ -13,7 +13,7 @@ from conftest import REPO
 PACKAGE = REPO / "colorcli"
 LAYERS = (
     "errors", "native", "config", "settings", "lab", "bins", "losses", "backbones", "files", "download",
-    "listing", "tfrecord", "interrupt", "pipeline", "icc", "metadata", "whole", "deep", "images", "strips", "metrics", "coco", "aging", "model",
+    "listing", "tfrecord", "interrupt", "pipeline", "icc", "metadata", "whole", "deep", "images", "encoding", "strips", "metrics", "coco", "aging", "model",
     "packing", "model_dir", "engine", "colorizer", "dataset", "duplicates", "samples",
     "prepare", "feed", "fused", "devices", "partners", "schedule", "initial", "validation", "journal",
     "checkpoints", "step", "train", "predict",
@@ -97,10 +97,10 @@ def test_names_in_config_are_the_tables_keys():
         backbones,
         cards,
         config,
+        encoding,
         engine,
         formats,
         graphs,
-        images,
         losses,
         model_dir,
         perceptual,
@@ -109,7 +109,7 @@ def test_names_in_config_are_the_tables_keys():
 
     assert tuple(backbones.BACKBONES) == config.BACKBONE_NAMES
     assert tuple(losses.LOSSES) == config.LOSS_NAMES
-    assert tuple(images.FORMATS) == config.IMAGE_FORMATS
+    assert tuple(encoding.FORMATS) == config.IMAGE_FORMATS
     assert tuple(formats.FORMATS) == tuple(cards.RUNTIMES) == config.EXPORT_FORMATS
     assert {p for f in formats.FORMATS.values() for p in f.precisions} == set(
         config.EXPORT_PRECISIONS

@@ -107,26 +107,26 @@ def predict(
         raise UsageError("--quiet and --verbose contradict each other")
     if files_from == "-" and "-" in (inputs or []):
         raise UsageError("stdin cannot be both a photograph and the list of --files-from")
-    from colorcli import images
+    from colorcli import encoding
     from colorcli.files import STREAM, find, is_special, output_folder, plan
     from colorcli.predict import Output, Result, suffix_for
     from colorcli.predict import predict as run
 
     found = find(
-        inputs or [], images.READABLE, listed=listed(files_from, nul), recursive=recursive,
+        inputs or [], encoding.READABLE, listed=listed(files_from, nul), recursive=recursive,
         leave_out=output_folder(output),
     )  # fmt: skip
     jobs = plan(
-        found.entries, output, suffix=suffix_for(format), copies=images.READABLE,
+        found.entries, output, suffix=suffix_for(format), copies=encoding.READABLE,
         model=Path(model).name, overwrite=overwrite, skip_existing=skip_existing,
     )  # fmt: skip
     if format is not None:
-        images.format_of(f"--format {suffix_for(format)}")
+        encoding.format_of(f"--format {suffix_for(format)}")
     else:
         for job in jobs:
-            unknown = job.todo and os.path.splitext(job.target)[1].lower() not in images.SUFFIXES
+            unknown = job.todo and os.path.splitext(job.target)[1].lower() not in encoding.SUFFIXES
             if unknown and job.target != STREAM and not is_special(job.target):
-                images.format_of(job.target)  # raises, with what is known
+                encoding.format_of(job.target)  # raises, with what is known
     piped = any(job.target == STREAM for job in jobs)
     if piped and json:
         raise UsageError("--json and a picture cannot share stdout; give -o FILE")

@@ -123,7 +123,7 @@ def prepare_folder(
     """Any photographs: files, folders, globs. The same command resumes."""
     if not inputs and files_from is None:
         raise UsageError("no photographs given; name files, folders or globs, or --files-from")
-    from colorcli import images
+    from colorcli import encoding
     from colorcli.files import stream
 
     failures = 0
@@ -131,7 +131,7 @@ def prepare_folder(
     def names() -> Iterable[str]:
         nonlocal failures
         named = listed(files_from, nul)
-        for source in stream(inputs or [], images.READABLE, listed=named, recursive=recursive):
+        for source in stream(inputs or [], encoding.READABLE, listed=named, recursive=recursive):
             if source.error:
                 failures += 1
                 report.say(f"colorize: {source.path}: {source.error}")
