@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from colorcli.atomic import PART
 from colorcli.download import fetch
 from colorcli.errors import DataError, UsageError, reason
-from colorcli.files import PART
 
 Progress = Callable[..., None]
 BASE_URL = "http://images.cocodataset.org"

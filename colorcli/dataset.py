@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from colorcli import tfrecord
+from colorcli.atomic import write_atomic
 from colorcli.config import DATASET_SCHEMA
 from colorcli.download import digest
 from colorcli.errors import DataError, reason
-from colorcli.files import write_atomic
 
 INDEX = "dataset.json"
 WORK = ".work"  # what a preparation keeps until it is finished

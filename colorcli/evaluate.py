@@ -17,11 +17,11 @@ import cv2
 import numpy as np
 
 from colorcli import __version__, protocols
+from colorcli.atomic import write_atomic
 from colorcli.bootstrap import Stat, summarise
 from colorcli.colorizer import Colorizer
 from colorcli.config import EVAL_SCHEMA, EvalConfig
 from colorcli.errors import DataError, ImageError, UsageError
-from colorcli.files import write_atomic
 from colorcli.lab import join
 from colorcli.metrics import METRICS, TRUTH_METRICS, Case, Metric, View, mean_chroma
 from colorcli.perceptual import Moments, frechet

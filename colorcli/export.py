@@ -20,9 +20,9 @@ import cv2
 import numpy as np
 
 from colorcli import cards, formats, graphs, model_dir, photographs
+from colorcli.atomic import PART
 from colorcli.config import MEAN, ExportConfig, Knobs, ModelConfig
 from colorcli.errors import DataError, ModelError, UsageError, reason
-from colorcli.files import PART
 from colorcli.formats import FORMATS, Check, Exported, Feed, Run, Tolerance
 from colorcli.lab import join, neutral, plane
 from colorcli.losses import LOSSES

@@ -1,4 +1,4 @@
-"""Files in and out: which photographs a call means, where their results go, atomic writes."""
+"""Files in: which photographs a call means, of names, folders and globs."""
 
 from __future__ import annotations
 
@@ -7,25 +7,14 @@ import fnmatch
 import glob
 import os
 import re
-import shutil
-import stat
-import string
-import sys
-import tempfile
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
-from typing import BinaryIO
 
-from colorcli.errors import DataError, UsageError, reason
+from colorcli.errors import reason
 
 JUNK = {"thumbs.db", "desktop.ini", "ehthumbs.db"}
-PART = ".colorize-"  # prefix of temporary names, so that a killed run's leftovers are known
 STREAM = "-"  # stdin as an input, stdout as an output
 MARK = "-color"  # what a result is called beside its source: NAME-color.EXT
-FALLBACK = ".png"  # of results whose source has no suffix, or one unheard of
-FIELDS = ("stem", "ext", "dir", "model", "index")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +27,6 @@ class Source:
     path: str
     relative: str
     error: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A source and where its colours go: with ``skip`` they are there already.
-
-    ``target`` is empty for a source that names no photograph.
-    """
-
-    source: Source
-    target: str
-    skip: bool = False
-
-    @property
-    def todo(self) -> bool:
-        """Whether there is work to do."""
-        return not self.skip and self.source.error is None
 
 
 @dataclass(frozen=True)
@@ -75,13 +47,14 @@ class Found:
         return tuple((e.path, e.error) for e in self.entries if e.error is not None)
 
 
-class _Identity:
+class Identity:
     """Real paths of many files, looking each folder up once."""
 
     def __init__(self) -> None:
         self._folders: dict[str, str] = {}
 
     def __call__(self, path: str) -> str:
+        """The real path, links followed."""
         head, tail = os.path.split(path)
         if tail in ("", os.curdir, os.pardir) or os.path.islink(path):
             return os.path.realpath(path)
@@ -186,7 +159,7 @@ def _matches(pattern: str, suffixes: Collection[str]) -> list[Source]:
     return [Source(hit, os.path.relpath(hit, root)) for hit in hits]
 
 
-def _without_results(sources: list[Source], identity: _Identity) -> tuple[list[Source], list[str]]:
+def _without_results(sources: list[Source], identity: Identity) -> tuple[list[Source], list[str]]:
     """Part photographs from what an earlier run made of them: NAME-color.* beside a NAME.*."""
 
     def stem(source: Source) -> str:
@@ -260,7 +233,7 @@ def find(
     below an input folder, and ``NAME-color.*`` is left out when its ``NAME.*`` is an input too.
     Never raises: an input that names nothing becomes an entry with an error.
     """
-    identity = _Identity()
+    identity = Identity()
     sources: dict[str, Source] = {}
     for source in stream(inputs, suffixes, listed=listed, recursive=recursive, leave_out=leave_out):
         if source.error is not None:
@@ -270,282 +243,3 @@ def find(
         sources.setdefault(key, source)
     kept, results = _without_results(list(sources.values()), identity)
     return Found(tuple(kept), tuple(results))
-
-
-# --- outputs -----------------------------------------------------------------------------------
-
-
-def _fields(template: str) -> set[str]:
-    """Names between braces. Raises ``UsageError`` for unknown ones and broken braces."""
-    known = " ".join(f"{{{name}}}" for name in FIELDS)
-    try:
-        parsed = list(string.Formatter().parse(template))
-    except ValueError as error:
-        raise UsageError(
-            f"{template}: {reason(error)}; known fields: {known}; double a brace that is meant"
-        ) from None
-    names = {name for _, name, _, _ in parsed if name is not None}
-    conversions = any(conversion for _, _, _, conversion in parsed)
-    if names - set(FIELDS) or conversions:
-        odd = min(names - set(FIELDS), default="!")
-        raise UsageError(
-            f"{template}: unknown field {{{odd}}}; known fields: {known}; double a brace that is meant"
-        )
-    return names
-
-
-def output_folder(output: str | None) -> str | None:
-    """The folder below which ``output`` puts all results, as far as it is fixed."""
-    if output is None or output == STREAM:
-        return None
-    if os.path.isdir(output) or "{" not in output:
-        return output
-    return os.path.dirname(output.partition("{")[0]) or None
-
-
-def _namer(
-    output: str | None, suffix: str | None, copies: Mapping[str, str], model: str, count: int
-) -> Callable[[Source, int], str]:
-    """(source, its index) to target."""
-
-    def extension(source: Source) -> str:
-        own = os.path.splitext(source.relative)[1]
-        copy = suffix or copies.get(own.lower(), FALLBACK)
-        return own if copy == own.lower() else copy
-
-    def beside(source: Source, index: int) -> str:
-        if source.path == STREAM:
-            return STREAM
-        return os.path.splitext(source.path)[0] + MARK + extension(source)
-
-    if output is None:
-        return beside
-
-    def below(source: Source, index: int) -> str:
-        return os.path.join(output, os.path.splitext(source.relative)[0] + extension(source))
-
-    def filled(source: Source, index: int) -> str:
-        folder, name = os.path.split(source.relative)
-        values = {
-            "stem": os.path.splitext(name)[0], "ext": extension(source)[1:],
-            "dir": folder or os.curdir, "model": model, "index": index,
-        }  # fmt: skip
-        try:
-            return os.path.normpath(output.format(**values))
-        except (ValueError, TypeError) as error:
-            raise UsageError(f"{output}: {reason(error)}; e.g. {{index:05d}}") from None
-
-    if output != STREAM and not os.path.exists(output) and ("{" in output or "}" in output):
-        _fields(output)
-        return filled
-    single = output == STREAM or (os.path.exists(output) and not os.path.isdir(output))
-    named = os.path.splitext(output)[1].lower() in copies and not output.endswith(os.sep)
-    if single or (named and not os.path.isdir(output)):
-        if count > 1:
-            what = "stdout" if output == STREAM else output
-            raise UsageError(f"{what}: one file cannot hold {count} photographs; give a folder")
-        return lambda source, index: output
-    return below
-
-
-def is_special(path: str) -> bool:
-    """Whether ``path`` is a pipe or a device: written to, never replaced."""
-    try:
-        mode = os.stat(path).st_mode
-    except OSError:
-        return False
-    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
-
-
-def _ignores_case(path: str) -> bool:
-    """Whether the file system that will hold ``path`` takes ``A`` and ``a`` for one name."""
-    folder = os.path.realpath(path)
-    while (parent := os.path.dirname(folder)) != folder:
-        folder = parent
-        name = os.path.basename(folder)
-        if name.swapcase() != name and os.path.isdir(folder):
-            other = os.path.join(os.path.dirname(folder), name.swapcase())
-            return os.path.exists(other) and os.path.samefile(folder, other)
-    return False
-
-
-def plan(
-    sources: Sequence[Source],
-    output: str | None,
-    *,
-    suffix: str | None = None,
-    copies: Mapping[str, str],
-    model: str = "default",
-    overwrite: bool = False,
-    skip_existing: bool = False,
-) -> list[Job]:
-    """Where each result goes, in the order of ``sources``; existing ones marked as skipped.
-
-    ``output`` None puts ``NAME-color.EXT`` beside the source (stdin's on stdout), ``-`` is
-    stdout, a name with ``{stem} {ext} {dir} {model} {index}`` is filled in for each photograph, a
-    name with a suffix among ``copies`` that is no folder is a single file, anything else a folder.
-    ``copies`` gives the suffix of a result by that of its source (lower case, with dot),
-    ``suffix`` replaces it for all. Raises ``UsageError`` before any work when two
-    results would share a name, a result exists, or a result is one of the sources, be it through
-    links.
-    """
-    identity = _Identity()
-    photographs = [s for s in sources if s.error is None]
-    target_of = _namer(output, suffix, copies, model, len(photographs))
-    real_sources = {identity(s.path) for s in photographs if s.path != STREAM}
-    inodes: set[tuple[int, int]] = set()  # of the sources, filled when a hard link turns up
-    jobs: list[Job] = []
-    targets: dict[str, str] = {}
-    index = 0
-    for source in sources:
-        if source.error is not None:
-            jobs.append(Job(source, ""))
-            continue
-        index += 1
-        target = target_of(source, index)
-        if target == STREAM or is_special(target):
-            jobs.append(Job(source, target))
-            continue
-        real = identity(target)
-        if real in targets:
-            raise UsageError(
-                f"{target}: both {targets[real]} and {source.path} would go there; use -r with "
-                "their common folder, or name them apart with -o 'FOLDER/{dir}/{stem}_{ext}.png'"
-            )
-        targets[real] = source.path
-        try:
-            status = os.stat(target)
-        except (OSError, ValueError):
-            status = None
-        if status and status.st_nlink > 1 and not inodes:
-            for path in real_sources:
-                with contextlib.suppress(OSError):
-                    inodes.add(((s := os.stat(path)).st_dev, s.st_ino))
-        if real in real_sources or (status and (status.st_dev, status.st_ino) in inodes):
-            raise UsageError(f"{target}: the output would replace a source; choose another -o")
-        if status and stat.S_ISDIR(status.st_mode):
-            raise UsageError(f"{target}: a folder is in the way of the output")
-        if status and not (overwrite or skip_existing):
-            raise UsageError(f"{target}: exists already; use --overwrite or --skip-existing")
-        jobs.append(Job(source, target, skip=bool(status) and skip_existing))
-    _check_case(targets)
-    return jobs
-
-
-def _check_case(targets: dict[str, str]) -> None:
-    folded: dict[str, str] = {}
-    for target, source in targets.items():
-        other = folded.setdefault(target.casefold(), target)
-        if other != target and _ignores_case(target):
-            raise UsageError(
-                f"{target}: {targets[other]} and {source} differ only by case, which this file "
-                "system ignores; colour them into different folders"
-            )
-
-
-# --- atomic writes -----------------------------------------------------------------------------
-
-_parts: set[str] = set()  # temporary files of this process that still exist
-_TOKEN = os.urandom(4).hex()  # tells this process from a dead one that had its number
-
-
-@lru_cache(maxsize=1)
-def _host() -> str:
-    name = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
-    return re.sub(r"[^A-Za-z0-9]", "", name)[:20] or "host"
-
-
-def _part_prefix() -> str:
-    return f"{PART}{_host()}-{os.getpid()}-{_TOKEN}-"
-
-
-def _is_alive(pid: int) -> bool:
-    if sys.platform == "win32":  # os.kill would end the process there
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
-
-
-def sweep(folder: str) -> list[str]:
-    """Remove temporary files that dead processes of this machine left in ``folder``.
-
-    Returns their names; those of running processes and of other machines stay.
-    """
-    removed = []
-    ours = re.compile(re.escape(PART) + re.escape(_host()) + r"-(\d+)-([0-9a-f]{8})-[0-9a-f]+")
-    with contextlib.suppress(OSError), os.scandir(folder or os.curdir) as entries:
-        for entry in entries:
-            if not (match := ours.fullmatch(entry.name)):
-                continue
-            pid, token = int(match[1]), match[2]
-            dead = token != _TOKEN if pid == os.getpid() else not _is_alive(pid)
-            if dead:
-                with contextlib.suppress(OSError):
-                    os.unlink(entry.path)
-                    removed.append(entry.path)
-    return removed
-
-
-def discard_parts() -> None:
-    """Remove this process's temporary files: for leaving without finishing them."""
-    for part in list(_parts):
-        with contextlib.suppress(OSError):
-            os.unlink(part)
-
-
-@contextlib.contextmanager
-def atomic(path: Path | str) -> Iterator[BinaryIO]:
-    """A file open for writing and reading that becomes ``path`` whole or not at all.
-
-    Temporary name, fsync, rename, at the end of the block; an exception in it leaves nothing
-    behind. Makes missing parent folders; writes through a symbolic link; a pipe or a device gets
-    its bytes at the end. Raises ``DataError``.
-    """
-    path = os.fspath(path)
-    part, begun = None, False
-    try:
-        if is_special(path):
-            with tempfile.TemporaryFile() as file:
-                begun = True
-                yield file
-                file.seek(0)
-                with open(path, "wb") as special:
-                    shutil.copyfileobj(file, special, 1 << 20)
-            return
-        real = os.path.realpath(path) if os.path.islink(path) else path
-        folder = os.path.dirname(real)
-        if folder:
-            os.makedirs(folder, exist_ok=True)
-        part = os.path.join(folder, _part_prefix() + os.urandom(6).hex())
-        _parts.add(part)
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        with os.fdopen(os.open(part, flags, 0o666), "w+b") as file:
-            begun = True
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, real)
-        _parts.discard(part)
-        part = None
-    except (OSError, ValueError) as error:
-        if begun and isinstance(error, ValueError):  # not of the path, then
-            raise
-        raise DataError(
-            f"{path}: cannot be written: {reason(error)}; choose another place"
-        ) from None
-    finally:
-        if part is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(part)
-            _parts.discard(part)
-
-
-def write_atomic(path: Path | str, data: bytes) -> None:
-    """Write ``data`` to ``path`` whole or not at all; see ``atomic``."""
-    with atomic(path) as file:
-        file.write(data)

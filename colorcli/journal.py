@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
+from colorcli.atomic import write_atomic
 from colorcli.errors import DataError, reason
-from colorcli.files import write_atomic
 
 LOG, BOARD, PANELS = "log.jsonl", "tensorboard", "panels"
 

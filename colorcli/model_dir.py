@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from colorcli import __version__, native
+from colorcli.atomic import PART
 from colorcli.config import MODEL_SCHEMA, ModelConfig
 from colorcli.errors import ModelError, reason
-from colorcli.files import PART
 
 if TYPE_CHECKING:
     import keras

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
+from colorcli.atomic import PART
 from colorcli.errors import DataError, UsageError, reason
-from colorcli.files import PART
 
 TIMEOUT = 20.0  # seconds without a byte before a download is given up
 

@@ -16,12 +16,14 @@ import cv2
 import numpy as np
 
 from colorcli import encoding, images, strips
+from colorcli.atomic import atomic, is_special, sweep, write_atomic
 from colorcli.colorizer import Colorizer, halved
 from colorcli.config import LARGE
 from colorcli.errors import ColorizeError, DataError, ImageError, reason
-from colorcli.files import STREAM, Job, atomic, is_special, sweep, write_atomic
+from colorcli.files import STREAM
 from colorcli.lab import Join, join, rgb_to_lab
 from colorcli.pipeline import Budget, Stopped, available_memory, cores, in_order
+from colorcli.targets import Job
 
 STAGES = ("read", "decode", "network", "join", "encode", "write")
 

@@ -31,11 +31,11 @@ from typing import Any
 import numpy as np
 
 from colorcli import __version__, bins, samples
+from colorcli.atomic import PART, write_atomic
 from colorcli.config import DATASET_SCHEMA, PrepareConfig
 from colorcli.dataset import INDEX, WORK, verify
 from colorcli.duplicates import Duplicates
 from colorcli.errors import DataError, reason
-from colorcli.files import PART, write_atomic
 from colorcli.listing import Listing
 from colorcli.samples import CELLS, Sample
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from colorcli.atomic import PART
 from colorcli.errors import DataError, UsageError, reason
-from colorcli.files import PART
 
 Write = Callable[[Mapping[str, Any]], None]
 

@@ -15,12 +15,12 @@ import numpy as np
 import tensorflow as tf
 
 from colorcli import dataset, devices, feed, initial, model_dir, schedule
+from colorcli.atomic import write_atomic
 from colorcli.backbones import BACKBONES
 from colorcli.checkpoints import Checkpoints
 from colorcli.config import TrainConfig
 from colorcli.dataset import Dataset
 from colorcli.errors import DataError, UsageError
-from colorcli.files import write_atomic
 from colorcli.journal import Journal, Silence
 from colorcli.model import build_model, check, output_stride, sharpened
 from colorcli.step import compiled, new_state

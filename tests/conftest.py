@@ -94,3 +94,21 @@ def in_path(tmp_path, monkeypatch) -> None:
     command.chmod(0o755)
     monkeypatch.setenv("PATH", f"{command.parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", str(REPO))
+
+
+def make(root, *names):
+    for name in names:
+        path = os.path.join(os.fsencode(root), os.fsencode(name))
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(b"x")
+
+
+@pytest.fixture
+def tree(tmp_path):
+    root = tmp_path / "in"
+    make(root, "a.jpg", "b.png", "sub/a.jpg", "sub/c d.jpg", ".hidden.jpg", "Thumbs.db", "x.txt")
+    make(root, ".hidden/h.jpg", "._a.jpg", "sub/.DS_Store")
+    os.symlink(root, root / "sub" / "loop")
+    os.symlink(root / "sub", root / "sub" / "again")
+    return root

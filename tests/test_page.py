@@ -15,10 +15,10 @@ from conftest import scene
 from PIL import Image
 
 from colorcli import evaluate, page, sources
+from colorcli.atomic import write_atomic
 from colorcli.colorizer import Colorizer
 from colorcli.config import EvalConfig
 from colorcli.evaluate import Model
-from colorcli.files import write_atomic
 from colorcli.metrics import METRICS
 
 ODD = "<b>&\"'.png"

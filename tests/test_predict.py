@@ -16,10 +16,12 @@ from conftest import scene
 from PIL import Image
 
 from colorcli import images, predict
+from colorcli.atomic import PART
 from colorcli.colorizer import Colorizer
 from colorcli.errors import ImageError, ModelError
-from colorcli.files import PART, Job, Source
+from colorcli.files import Source
 from colorcli.pipeline import Budget
+from colorcli.targets import Job
 
 
 def lines(output: bytes) -> list[str]:
@@ -460,7 +462,7 @@ def test_stop_gives_what_is_finished_and_begins_nothing_new(colorizer, tmp_path)
 def test_stale_temporaries_of_the_dead_are_removed(run, photos, tmp_path):
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    from colorcli.files import _host
+    from colorcli.atomic import _host
 
     stale = tmp_path / f"{PART}{_host()}-{dead.pid}-0123abcd-ffee"
     stale.write_bytes(b"half")

@@ -11,7 +11,7 @@ import pytest
 from conftest import scene
 from PIL import Image
 
-from colorcli.files import PART
+from colorcli.atomic import PART
 
 COUNT = 40
 
@@ -117,7 +117,7 @@ def test_killed_and_resumed(start, scans, tmp_path):
     process.communicate()
     left = set(os.listdir(whole)) - set(parts(whole))
     # What a kill in the middle of writing leaves, named as this very process would have.
-    from colorcli.files import _host
+    from colorcli.atomic import _host
 
     half = whole / f"{PART}{_host()}-{process.pid}-00000000-ff"
     half.write_bytes(b"half a picture")

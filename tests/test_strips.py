@@ -18,8 +18,9 @@ from PIL import Image, ImageCms
 from colorcli import deep, images, predict, strips
 from colorcli.colorizer import Colorizer, halved
 from colorcli.errors import DataError, ImageError
-from colorcli.files import Job, Source
+from colorcli.files import Source
 from colorcli.lab import Join, join
+from colorcli.targets import Job
 
 needs_vips = pytest.mark.skipif(strips._vips() is None, reason="needs the extra large")
 GAMMA = test_icc.gamma(1.5)

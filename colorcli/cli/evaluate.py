@@ -138,7 +138,7 @@ def evaluate(
     """Judge models on colour photographs, beside doing nothing."""
     from colorcli import evaluate as judging
     from colorcli import page, protocols, records
-    from colorcli.files import write_atomic
+    from colorcli.atomic import write_atomic
     from colorcli.perceptual import PERCEPTUAL
 
     name = protocols.named(protocol or EvalConfig.protocol, size).name

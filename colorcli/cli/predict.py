@@ -108,9 +108,11 @@ def predict(
     if files_from == "-" and "-" in (inputs or []):
         raise UsageError("stdin cannot be both a photograph and the list of --files-from")
     from colorcli import encoding
-    from colorcli.files import STREAM, find, is_special, output_folder, plan
+    from colorcli.atomic import is_special
+    from colorcli.files import STREAM, find
     from colorcli.predict import Output, Result, suffix_for
     from colorcli.predict import predict as run
+    from colorcli.targets import output_folder, plan
 
     found = find(
         inputs or [], encoding.READABLE, listed=listed(files_from, nul), recursive=recursive,
