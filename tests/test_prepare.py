@@ -16,8 +16,7 @@ import pytest
 from conftest import REPO, scene
 from PIL import Image
 
-from colorcli import dataset, samples, tfrecord
-from colorcli import prepare as module
+from colorcli import blocks, dataset, pool, samples, tfrecord
 from colorcli.config import PrepareConfig
 from colorcli.errors import DataError
 from colorcli.prepare import prepare
@@ -92,7 +91,7 @@ def test_shards_are_balanced(made):
 
 
 def test_the_result_does_not_depend_on_workers(paths, made, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "FEW", 0)
+    monkeypatch.setattr(pool, "FEW", 0)
     config = PrepareConfig(val_fraction=0.15, shard_images=20, workers=3)
     prepare(paths, tmp_path / "set", config, source={"kind": "test"})
     assert contents(tmp_path / "set") == contents(made[1])
@@ -282,7 +281,7 @@ def test_two_runs_do_not_share_a_folder(paths, tmp_path):
 
 
 def test_a_small_disk_is_told_at_once(paths, tmp_path, monkeypatch):
-    monkeypatch.setattr(module.shutil, "disk_usage", lambda _: SimpleNamespace(free=20_000))
+    monkeypatch.setattr(blocks.shutil, "disk_usage", lambda _: SimpleNamespace(free=20_000))
     seen = []
     with pytest.raises(DataError, match=r"34 photographs still to come need about .*--limit"):
         prepare(
@@ -293,7 +292,7 @@ def test_a_small_disk_is_told_at_once(paths, tmp_path, monkeypatch):
 
 
 def test_a_full_disk_keeps_what_is_done(made, paths, tmp_path, monkeypatch):
-    folder, write, left = tmp_path / "set", module._File.write, [45]
+    folder, write, left = tmp_path / "set", blocks._File.write, [45]
 
     def failing(self, *arguments):
         left[0] -= 1
@@ -301,7 +300,7 @@ def test_a_full_disk_keeps_what_is_done(made, paths, tmp_path, monkeypatch):
             raise OSError(28, "No space left on device")
         write(self, *arguments)
 
-    monkeypatch.setattr(module._File, "write", failing)
+    monkeypatch.setattr(blocks._File, "write", failing)
     with pytest.raises(DataError, match="No space left on device; free some space and repeat"):
         prepare(paths, folder, CONFIG, source={"kind": "test"})
     assert not list(folder.glob(".colorize-*"))
@@ -316,8 +315,8 @@ def _fatal_chunk(names, config):
 
 
 def test_a_photograph_that_kills_its_reader_costs_no_other(paths, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "FEW", 0)
-    monkeypatch.setattr(module, "_chunk", _fatal_chunk)
+    monkeypatch.setattr(pool, "FEW", 0)
+    monkeypatch.setattr(pool, "_chunk", _fatal_chunk)
     config = PrepareConfig(val_fraction=0.15, shard_images=100, workers=2)
     given = [p for p in paths if int("".join(c for c in Path(p).stem if c.isdigit()) or 99) < 12]
     result = prepare(given, tmp_path / "set", config)
