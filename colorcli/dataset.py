@@ -20,23 +20,61 @@ from colorcli.download import digest
 from colorcli.errors import DataError, reason
 
 INDEX = "dataset.json"
+SPLITS = ("train", "val")
 WORK = ".work"  # what a preparation keeps until it is finished
 VERIFIED = ".verified.json"  # sizes and times of shards whose checksums were compared
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """``dataset.json``: counts, shards by split, colour prior (Q,) and how the set was made."""
+    """``dataset.json``: counts, shards by split, colour prior (Q,) and how the set was made.
+
+    ``parts``: the sets that this one joins, whose shards it lists in their order.
+    """
 
     folder: Path
     counts: dict[str, int]
     shards: dict[str, list[dict[str, Any]]]
     prior: np.ndarray
     info: dict[str, Any]
+    parts: tuple[Dataset, ...] = ()
+
+    def __str__(self) -> str:
+        return ", ".join(dict.fromkeys(map(str, self.parts))) or str(self.folder)
 
     def files(self, split: str) -> list[str]:
         """Paths of the split's shards, in order."""
+        if self.parts:
+            return [file for part in self.parts for file in part.files(split)]
         return [str(self.folder / shard["file"]) for shard in self.shards[split]]
+
+    @property
+    def distinct(self) -> int:
+        """Number of training photographs; those of a set joined twice count once."""
+        return sum({s["sha256"]: int(s["images"]) for s in self.shards["train"]}.values())
+
+    def reread(self) -> None:
+        """Compare every training shard with its checksum; raises ``DataError`` naming a bad one."""
+        for part in self.parts:
+            part.reread()
+        if not self.parts:
+            listed = [(s["file"], s["bytes"], s["sha256"]) for s in self.shards["train"]]
+            verify(self.folder, listed, known=False)
+
+
+def joined(parts: Sequence[Dataset]) -> Dataset:
+    """All ``parts`` as one; a part that is there twice counts twice."""
+    if len(parts) == 1:
+        return parts[0]
+    counts = [max(part.counts["train"], 1e-9) for part in parts]  # priors of nothing weigh nothing
+    return Dataset(
+        folder=parts[0].folder,
+        counts={split: sum(part.counts[split] for part in parts) for split in SPLITS},
+        shards={split: [s for part in parts for s in part.shards[split]] for split in SPLITS},
+        prior=np.average([p.prior for p in parts], 0, counts).astype(np.float32),
+        info={},
+        parts=tuple(parts),
+    )
 
 
 def load(folder: Path | str, *, progress: Callable[..., None] | None = None) -> Dataset:

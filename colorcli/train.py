@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from colorcli import dataset, devices, feed, initial, model_dir, schedule
+from colorcli import devices, feed, initial, model_dir, schedule
 from colorcli.atomic import write_atomic
 from colorcli.backbones import BACKBONES
 from colorcli.checkpoints import Checkpoints
@@ -90,7 +90,7 @@ def train(
         )
     if data.counts["train"] < config.batch:
         raise DataError(
-            f"{data.folder}: {data.counts['train']} training photographs are fewer than one batch "
+            f"{data}: {data.counts['train']} training photographs are fewer than one batch "
             f"of {config.batch}; add photographs or lower --batch"
         )
     return _Run(data, folder, config, validation or data, strategy).go(stop, progress)
@@ -135,7 +135,7 @@ def _check_same(folder: Path, config: TrainConfig, data: Dataset) -> None:
             )
         if "data" in changed:
             raise UsageError(
-                f"{folder}: holds a run on other data than {data.folder}; choose another -o, or "
+                f"{folder}: holds a run on other data than {data}; choose another -o, or "
                 "go on from its model with --init"
             )
         if changed:
@@ -298,13 +298,12 @@ class _Run:
 
     def _blamed(self, error: tf.errors.OpError) -> DataError:
         """The shard that is to blame for a batch that could not be read."""
-        shards = [(s["file"], s["bytes"], s["sha256"]) for s in self.data.shards["train"]]
         try:
-            dataset.verify(self.data.folder, shards, known=False)
+            self.data.reread()
         except DataError as named:
             return named
         line = error.message.splitlines()[0][:160] if error.message else type(error).__name__
-        return DataError(f"{self.data.folder}: a batch cannot be read ({line}); prepare again")
+        return DataError(f"{self.data}: a batch cannot be read ({line}); prepare again")
 
     def _learnt(
         self, at: int, logs: dict[str, float], head_rate: float, backbone_rate: float
@@ -400,7 +399,7 @@ class _Run:
         config, state = self.config, self.state
         metadata = {
             "trained": {
-                "photographs": self.data.counts["train"],
+                "photographs": self.data.distinct,
                 "steps": int(state.step),
                 "minutes": round(float(state.seconds) / 60, 1),
                 # Names alone: where files lay on this machine is nobody's business.

@@ -133,3 +133,24 @@ def test_an_index_that_is_no_json(data):
     (data / "dataset.json").write_bytes(b"\xff\xfe")
     with pytest.raises(DataError, match="damaged"):
         dataset.load(data)
+
+
+def test_joined_sets_train_together_and_one_named_twice_counts_twice(data, photos, tmp_path):
+    other_folder = tmp_path / "other"
+    some = sorted(str(p) for p in photos.iterdir())[:12]
+    prepare(some, other_folder, PrepareConfig(val_fraction=0, workers=1))
+    one, other = dataset.load(data), dataset.load(other_folder)
+    assert dataset.joined([one]) is one
+    both = dataset.joined([one, other, other])
+    assert both.counts["train"] == one.counts["train"] + 2 * other.counts["train"]
+    assert both.distinct == one.counts["train"] + other.counts["train"]
+    assert both.files("train") == one.files("train") + 2 * other.files("train")
+    assert both.files("val") == one.files("val")
+    assert str(both) == f"{data}, {other_folder}"
+    weights = [one.counts["train"], 2 * other.counts["train"]]
+    expected = np.average([one.prior, other.prior], 0, weights)
+    np.testing.assert_allclose(both.prior, expected, rtol=1e-5)
+    both.reread()
+    flip(other_folder / other.shards["train"][0]["file"], keep_time=True)
+    with pytest.raises(DataError, match=rf"{other_folder}.*damaged, its checksum"):
+        both.reread()

@@ -241,6 +241,23 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(data, tmp_path):
         Checkpoints(tmp_path, state.parts()).restore()
 
 
+def test_several_folders_train_as_one(data, photos, tmp_path, colorize):
+    other = tmp_path / "other"
+    prepare(sorted(map(str, photos.glob("*.png"))), other, PrepareConfig(val_fraction=0, workers=1))
+    run, both = tmp_path / "run", [data.folder, other, other]
+    options = ["-o", run, *FLAGS, "--steps", "2", "--json"]
+    first = colorize("train", *both, *options)
+    assert first.returncode == 0, first.stderr
+    result = json.loads(first.stdout)
+    assert np.isfinite(result["gain"])  # judged by the first folder's validation split
+    metadata = json.loads((run / "model-last" / "metadata.json").read_text())
+    distinct = data.counts["train"] + dataset.load(other).counts["train"]
+    assert metadata["trained"]["photographs"] == distinct
+    fewer = colorize("train", *both[:2], *options)
+    assert fewer.returncode == 2
+    assert f"holds a run on other data than {data.folder}, {other}" in fewer.stderr.decode()
+
+
 def test_a_shard_gone_bad_while_training_is_named(data, photos, tmp_path):
     folder = tmp_path / "set"
     prepare(

@@ -36,7 +36,8 @@ def _layered(preset: TrainConfig, file: Optional[str], values: dict[str, Any]) -
 def train(
     context: typer.Context,
     data: Annotated[
-        Optional[str], typer.Argument(help="Prepared folder.", show_default=False)
+        Optional[list[str]],
+        typer.Argument(help="Prepared folders; one named twice counts twice.", show_default=False),
     ] = None,
     output: Annotated[
         Optional[str],
@@ -50,7 +51,8 @@ def train(
         Optional[str], typer.Option(help="TOML file of values; flags come before it.")
     ] = None,
     validation: Annotated[
-        Optional[str], typer.Option("--val", help="Prepared folder whose val split judges.")
+        Optional[str],
+        typer.Option("--val", help="Prepared folder whose val split judges; else the first."),
     ] = None,
     print_config: Annotated[
         bool, typer.Option("--print-config", help="Print all values as TOML and stop.")
@@ -70,12 +72,12 @@ def train(
     if print_config:
         typer.echo(settings.write(chosen), nl=False)
         return
-    if data is None or output is None:
+    if not data or output is None:
         raise UsageError("train needs a prepared folder and -o RUN; see colorize train --help")
     from colorcli import dataset
 
-    loaded = dataset.load(data)
-    judges = dataset.load(validation) if validation else None
+    loaded = [dataset.load(folder) for folder in data]
+    judges = dataset.load(validation) if validation else loaded[0]
     native.tensorflow()
     from colorcli import devices
 
@@ -85,7 +87,7 @@ def train(
     try:
         with context.obj.deferred() as stop, report.progress("training", quiet) as bar:
             result = run(
-                loaded, output, chosen, validation=judges, strategy=strategy,
+                dataset.joined(loaded), output, chosen, validation=judges, strategy=strategy,
                 stop=stop.is_set, progress=None if quiet else _shown(bar),
             )  # fmt: skip
     except KeyboardInterrupt as error:
