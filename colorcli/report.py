@@ -71,8 +71,19 @@ def show(*fields: str) -> None:
 
 def say(message: str) -> None:
     """One line on stderr."""
-    if sys.stderr is not None:
-        print(line(message), file=sys.stderr, flush=True)
+    _tell(line(message) + "\n")
+
+
+def _tell(shown: str) -> None:
+    """Write on stderr. Where that has no room, what is said is lost and the work goes on."""
+    try:
+        if sys.stderr is not None:
+            sys.stderr.write(shown)
+            sys.stderr.flush()
+    except BrokenPipeError:
+        raise
+    except OSError:
+        pass
 
 
 @contextlib.contextmanager
@@ -124,4 +135,7 @@ def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
         drawn.add_column(column, justify="left" if i == 0 else "right")
     for row in rows:
         drawn.add_row(*row)
-    Console(stderr=True).print(drawn)
+    console = Console(stderr=True)
+    with console.capture() as written:  # rich would end the process where the reader has gone
+        console.print(drawn)
+    _tell(written.get())

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -118,3 +120,14 @@ def test_unlisted_files_are_not_trusted(small_model, tmp_path):
     (copy / model_dir.METADATA).write_text("{}")
     with pytest.raises(ModelError, match="lists no files"):
         model_dir.verify(model_dir.load(copy, needs=()))
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["predict", "--help"], ["models"]]
+)
+def test_a_stdout_without_room(arguments):
+    command = [sys.executable, "-m", "colorcli", *arguments]
+    done = subprocess.run(["bash", "-c", 'exec "$@" >/dev/full', "-", *command],
+                          capture_output=True, text=True, timeout=60)  # fmt: skip
+    assert done.returncode == 3
+    assert done.stderr == "colorize: stdout cannot be written: No space left on device\n"

@@ -257,6 +257,26 @@ def test_a_closed_stderr_spoils_nothing(small_model, tmp_path):
     assert done.stdout.startswith(b"\x89PNG") and done.stdout.endswith(b"IEND\xaeB`\x82")
 
 
+@pytest.mark.parametrize(("photograph", "code"), [("photo00.png", 0), ("none.png", 3)])
+def test_a_full_disk_under_the_log_spoils_nothing(photos, small_model, tmp_path, photograph, code):
+    command = [sys.executable, "-m", "colorcli", "predict", photos / photograph, "-o", tmp_path,
+               "-m", small_model]  # fmt: skip
+    done = subprocess.run(["bash", "-c", 'exec "$@" 2>/dev/full', "-", *command], timeout=60)
+    assert done.returncode == code
+    assert os.listdir(tmp_path) == ([] if code else [photograph])
+
+
+def test_a_reader_of_messages_that_leaves_ends_it_quietly(small_model, tmp_path):
+    for i in range(50):
+        (tmp_path / f"{i}.jpg").write_bytes(b"no picture")
+    command = [sys.executable, "-m", "colorcli", "predict", tmp_path, "-m", small_model]
+    shell = '"$@" 2>&1 >&3 | head -n 1 | cut -c -9; exit ${PIPESTATUS[0]}'
+    done = subprocess.run(["bash", "-c", f"exec 3>&1; {shell}", "-", *command],
+                          capture_output=True, timeout=60)  # fmt: skip
+    assert done.returncode == 141
+    assert done.stdout == b"colorize:\n" and done.stderr == b""
+
+
 def test_a_reader_that_leaves_ends_it_quietly(photos, small_model, tmp_path):
     command = [sys.executable, "-m", "colorcli", "predict", photos, "-o", tmp_path / "out",
                "-m", small_model, "--json", "--workers", "1"]  # fmt: skip

@@ -9,7 +9,7 @@ import gc
 import io
 import os
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 from typer.core import TyperGroup
@@ -21,7 +21,7 @@ from colorcli.cli.export import export
 from colorcli.cli.models import models
 from colorcli.cli.predict import predict
 from colorcli.cli.train import train
-from colorcli.errors import ColorizeError, ExitCode
+from colorcli.errors import ColorizeError, ExitCode, reason
 
 
 class Commands(TyperGroup):
@@ -39,23 +39,24 @@ class Commands(TyperGroup):
                 return super().invoke(ctx)
         except ColorizeError as error:
             report.say(f"colorize: {error}")
-            _abandon_stdout()
+            _abandon(sys.stdout)
             raise typer.Exit(error.exit_code) from None
         except BrokenPipeError:  # the reader has gone: be quiet
-            _abandon_stdout()
+            _abandon(sys.stdout)
             raise typer.Exit(128 + 13) from None
         except KeyboardInterrupt as error:
             report.say("colorize: interrupted; finished files are kept")
             raise typer.Exit(getattr(error, "exit_code", ExitCode.INTERRUPTED)) from None
 
 
-def _abandon_stdout() -> None:
+def _abandon(stream: TextIO | None) -> None:
     """Leave nothing that could not be written for the interpreter to flush at its end."""
+    if stream is None:
+        return
     try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        stream.flush()
     except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 app = typer.Typer(
@@ -102,4 +103,14 @@ def main() -> None:
     native.own_stderr()
     if isinstance(sys.stdout, io.TextIOWrapper):  # None where the caller closed it
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
-    app(prog_name="colorize")
+    try:
+        app(prog_name="colorize")
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        # Help and versions are written by the parser; all else names what it could not write.
+        report.say(f"colorize: stdout cannot be written: {reason(error)}")
+        _abandon(sys.stdout)
+        sys.exit(ExitCode.DATA)
+    finally:
+        _abandon(sys.stderr)
