@@ -243,7 +243,7 @@ def select(
     if not present:
         raise DataError(
             f"{folder}: has none of the {len(files)} photographs that {annotations} names, e.g. "
-            f"{files[0]}; check --root and --split, or add --download"
+            f"{files[0]}; check the COCO folder and the split; prepare coco --download fetches both"
         )
     return Selection(tuple(present), tuple(missing))
 
@@ -280,7 +280,7 @@ def _load(annotations: Path | str) -> Any:
             coco.createIndex()
     except OSError as error:
         raise DataError(
-            f"{annotations}: {reason(error)}; check --root and --split, or add --download"
+            f"{annotations}: {reason(error)}; check the COCO folder and the split; prepare coco --download fetches both"
         ) from None
     except (ValueError, KeyError, AssertionError, TypeError, AttributeError) as error:
         raise _foreign(annotations, error) from None

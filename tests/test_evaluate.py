@@ -287,7 +287,7 @@ def test_per_image_figures_make_the_means(four, small_model, tmp_path):
         (["{out}"], 3, "no photographs in this folder"),
         (["{out}/none.png"], 3, "no such file"),
         (["{four}", "-m", "{out}"], 4, "holds no config.json"),
-        (["--coco", "{out}"], 3, "check --root and --split"),
+        (["--coco", "{out}"], 3, "prepare coco --download"),
     ],
 )
 def test_bad_input_is_one_line(four, small_model, tmp_path, arguments, code, word):
