@@ -25,7 +25,7 @@ MEANINGS = {
     ExitCode.MODEL: "The model is missing or damaged.",
     ExitCode.PARTIAL: "Some files failed, or a bar of eval was missed; the rest is done.",
     ExitCode.INTERRUPTED: "Interrupted; finished files are kept and named.",
-    141: "The reader of standard output has gone.",
+    141: "The reader of standard output or error has gone.",
     143: "Terminated; finished files are kept and named.",
 }
 
