@@ -131,3 +131,30 @@ def test_a_stdout_without_room(arguments):
                           capture_output=True, text=True, timeout=60)  # fmt: skip
     assert done.returncode == 3
     assert done.stderr == "colorize: stdout cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says", "help"),
+    [
+        (["--nope"], "no such option: --nope", "colorize"),
+        (["predicct", "a.jpg"], "no such command 'predicct'. Did you mean 'predict'?", "colorize"),
+        (["predict", "--nope"], "no such option: --nope", "colorize predict"),
+        (["predict", "a.jpg", "--format", "xyz"], "'xyz' is not one of 'jpeg', 'png'", "colorize predict"),
+        (["predict", "a.jpg", "--quality", "101"], "'--quality'", "colorize predict"),
+        (["predict", "a.jpg", "-o"], "option '-o' requires an argument", "colorize"),
+        (["train", "x", "--steps", "many"], "'--steps'", "colorize train"),
+        (["prepare", "folder", "x"], "missing option '--output'", "colorize prepare folder"),
+    ],
+)  # fmt: skip
+def test_a_command_line_that_cannot_be(colorize, arguments, says, help):
+    done = colorize(*arguments)
+    (line,) = lines(done.stderr)
+    assert done.returncode == 2 and done.stdout == b""
+    assert line.startswith("colorize: ") and says in line
+    assert line.endswith(f"; see {help} --help")
+
+
+@pytest.mark.parametrize("arguments", [[], ["prepare"]])
+def test_nothing_given_is_answered_with_the_help(colorize, arguments):
+    done, help = colorize(*arguments), colorize(*arguments, "--help")
+    assert done.returncode == 2 and done.stdout == b"" and done.stderr == help.stdout

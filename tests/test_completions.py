@@ -10,7 +10,7 @@ import time
 import pytest
 from conftest import REPO
 
-from colorcli.config import IMAGE_FORMATS
+from colorcli.config import FORMAT_ALIASES, IMAGE_FORMATS
 
 pty = pytest.importorskip("pty", reason="no terminals here")
 SHELLS = ("bash", "zsh", "fish")
@@ -93,7 +93,7 @@ TYPED = {
     "colorize pred": ["colorize", "predict"],
     "colorize prepare fo": ["colorize", "prepare", "folder"],
     "colorize predict --viv": ["colorize", "predict", "--vividness"],
-    "colorize predict x --format tif": ["colorize", "predict", "x", "--format", "tiff"],
+    "colorize predict x --format web": ["colorize", "predict", "x", "--format", "webp"],
     "colorize predict --model def": ["colorize", "predict", "--model", "default"],
     "colorize models def": ["colorize", "models", "default"],
     "colorize eval x --with fi": ["colorize", "eval", "x", "--with", "fid"],
@@ -145,6 +145,9 @@ def candidates(shell: str, typed: str, folder) -> list[str]:
 @pytest.mark.parametrize("shell", [p for p in INSTALLED if "zsh" not in p.values])
 def test_everything_is_offered(shell, place):
     assert set(candidates(shell, "colorize ", place)) == COMMANDS
-    assert set(candidates(shell, "colorize predict x --format ", place)) == set(IMAGE_FORMATS)
+    assert set(candidates(shell, "colorize predict x --format ", place)) == {
+        *IMAGE_FORMATS,
+        *FORMAT_ALIASES,
+    }
     options = set(candidates(shell, "colorize predict --", place))
     assert {"--model", "--output", "--recursive", "--dry-run"} <= options

@@ -205,6 +205,14 @@ def test_templates_and_formats(run, tmp_path):
     assert wrong.returncode == 2 and "{stem} {ext} {dir} {model} {index}" in wrong.stderr.decode()
 
 
+@pytest.mark.parametrize(("name", "kind"), [("jpg", "JPEG"), ("tif", "TIFF")])
+def test_formats_by_their_suffix(run, tmp_path, name, kind):
+    (tmp_path / "a.png").write_bytes(jpeg())
+    done = run(tmp_path / "a.png", "--format", name, "-o", tmp_path / "out")
+    assert done.returncode == 0, done.stderr
+    assert Image.open(tmp_path / "out" / f"a.{name}").format == kind
+
+
 # --- streams -----------------------------------------------------------------------------------
 
 

@@ -49,6 +49,17 @@ class Commands(TyperGroup):
             raise typer.Exit(getattr(error, "exit_code", ExitCode.INTERRUPTED)) from None
 
 
+def _refuse(error: typer.TyperException) -> None:
+    """Say what is wrong with the command line and where help is; the help where there is none."""
+    context, message = getattr(error, "ctx", None), error.format_message()
+    if context is not None and message == context.get_help():
+        typer.echo(message, err=True)
+        return
+    message = message.replace("Value error, ", "").rstrip(".")  # of the validator behind Typer
+    command = "colorize" if context is None else context.command_path
+    report.say(f"colorize: {message[0].lower()}{message[1:]}; see {command} --help")
+
+
 def _abandon(stream: TextIO | None) -> None:
     """Leave nothing that could not be written for the interpreter to flush at its end."""
     if stream is None:
@@ -104,7 +115,10 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):  # None where the caller closed it
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
-        app(prog_name="colorize")
+        sys.exit(app(prog_name="colorize", standalone_mode=False))
+    except typer.TyperException as error:  # the parser's
+        _refuse(error)
+        sys.exit(error.exit_code)
     except OSError as error:
         if error.filename is not None:
             raise

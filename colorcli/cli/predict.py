@@ -25,7 +25,7 @@ from colorcli.cli.options import (
     Vividness,
     listed,
 )
-from colorcli.config import DEVICES, IMAGE_FORMATS, Knobs
+from colorcli.config import DEVICES, FORMAT_ALIASES, IMAGE_FORMATS, Knobs
 from colorcli.errors import ExitCode, UsageError
 
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # a checker cannot read choices from a table
     ImageFormat = str
     Device = str
 else:
-    ImageFormat = Literal[IMAGE_FORMATS]
+    ImageFormat = Literal[IMAGE_FORMATS + tuple(FORMAT_ALIASES)]
     Device = Literal[DEVICES]
 
 
@@ -114,6 +114,8 @@ def predict(
     from colorcli.predict import predict as run
     from colorcli.targets import output_folder, plan
 
+    if format is not None:
+        format = FORMAT_ALIASES.get(format, format)
     found = find(
         inputs or [], encoding.READABLE, listed=listed(files_from, nul), recursive=recursive,
         leave_out=output_folder(output),
