@@ -82,14 +82,6 @@ def lightness(gray: Any, xp: Any = np) -> Any:
     return 116.0 * f - 16.0
 
 
-def in_gamut(lab: np.ndarray, tolerance: float = 1e-6) -> np.ndarray:
-    """Boolean (…): whether a Lab colour (…, 3) has an sRGB triple in 0…1."""
-    fy = (lab[..., 0] + 16.0) / 116.0
-    f = np.stack([fy + lab[..., 1] / 500.0, fy, fy - lab[..., 2] / 200.0], axis=-1)
-    linear = np.where(f > 0.2068966, f**3, (f - _OFFSET) / _KAPPA) @ _RGB_FROM_F.T
-    return np.all((linear >= -tolerance) & (linear <= 1 + tolerance), axis=-1)
-
-
 # --- whole photographs -------------------------------------------------------------------------
 
 

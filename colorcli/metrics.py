@@ -87,12 +87,12 @@ class View:
 
     @cached_property
     def cf(self) -> float:
-        """True colorfulness."""
+        """Colorfulness M3 of Hasler and Süsstrunk (2003)."""
         return _colorfulness(self.opponents)
 
     @cached_property
     def cf_abs(self) -> float:
-        """The literature's colorfulness."""
+        """The colorization literature's variant: the same of |rg| and |yb|."""
         return _colorfulness(np.abs(self.opponents))
 
     @cached_property
@@ -188,18 +188,11 @@ def ciede2000(truth: np.ndarray, image: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(squares, 0))
 
 
-def colorfulness(image: np.ndarray) -> float:
-    """Colorfulness M3 of Hasler and Süsstrunk (2003)."""
-    return View(image).cf
+def auc(truth: View, image: View, weights: np.ndarray | None = None) -> float:
+    """AuC of Zhang et al. (2016): area under the share of pixels with ab error ≤ t, t = 0…150.
 
-
-def colorfulness_abs(image: np.ndarray) -> float:
-    """The colorization literature's variant: the same of |rg| and |yb|."""
-    return View(image).cf_abs
-
-
-def _auc(truth: View, image: View, weights: np.ndarray | None = None) -> float:
-    """Area under the share of pixels with ab error ≤ t over t = 0…150, in 0…1."""
+    In 0…1. ``weights`` (H, W) of the pixels: ``truth.rarity`` is the paper's rebalancing.
+    """
     error = cv2.absdiff(truth.lab, image.lab)
     distance = cv2.magnitude(*cv2.split(error)[1:])
     # A pixel counts from the first whole threshold not below its error; the trapezoid rule over
@@ -207,17 +200,6 @@ def _auc(truth: View, image: View, weights: np.ndarray | None = None) -> float:
     first = np.ceil(distance)
     area = np.maximum(AUC_REACH + 0.5 - first - 0.5 * (first == 0), 0) / AUC_REACH
     return float(np.average(area, weights=weights))
-
-
-def auc(truth: np.ndarray, image: np.ndarray) -> float:
-    """AuC of Zhang et al. (2016), every pixel alike."""
-    return _auc(View(truth), View(image))
-
-
-def auc_rebalanced(truth: np.ndarray, image: np.ndarray) -> float:
-    """AuC of Zhang et al. (2016), pixels weighted inversely to the prior of their true colour."""
-    view = View(truth)
-    return _auc(view, View(image), view.rarity)
 
 
 @dataclass(frozen=True)
@@ -271,11 +253,11 @@ METRICS: dict[str, Metric] = {
         "mean over pixels",
     ),
     "auc": Metric(
-        "AuC", "", 4, "higher", lambda c: _auc(c.truth, c.image),
+        "AuC", "", 4, "higher", lambda c: auc(c.truth, c.image),
         "share of pixels whose ab error is at most t, integrated over t = 0…150, divided by 150",
     ),
     "auc_rebalanced": Metric(
-        "AuC rebalanced", "", 4, "higher", lambda c: _auc(c.truth, c.image, c.truth.rarity),
+        "AuC rebalanced", "", 4, "higher", lambda c: auc(c.truth, c.image, c.truth.rarity),
         "the same, pixels weighted inversely to the smoothed prior of their true colour (λ = 0), "
         "pooled over the pictures",
         weight=lambda c: float(c.truth.rarity.mean(dtype=np.float64)),
