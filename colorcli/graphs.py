@@ -31,11 +31,6 @@ class Port:
     dtype: str
     note: str
 
-    @property
-    def spec(self) -> tf.TensorSpec:
-        """The same for TensorFlow."""
-        return tf.TensorSpec(self.shape, self.dtype)
-
 
 @dataclass(frozen=True)
 class Graph:
