@@ -203,6 +203,8 @@ def stream(
             yield Source(text, os.path.basename(text))
         elif os.path.islink(text):
             yield Source(text, text, "a link that leads nowhere; check what it points to")
+        elif "://" in text:
+            yield Source(text, text, "addresses are not fetched; download it first, as by curl -O")
         elif not literal and glob.has_magic(text):
             hits = _matches(text, known)
             yield from hits or [Source(text, text, "no file matches this pattern")]

@@ -69,6 +69,12 @@ def test_inputs_that_name_nothing_are_entries_in_their_place(tree, tmp_path):
     assert "-r" in dict(found.failures)[given[2]]
 
 
+@pytest.mark.parametrize("address", ["https://a.example/b.jpg", "http://a.example/b?c=[1]"])
+def test_addresses_are_answered_with_a_remedy(address):
+    ((path, error),) = find([address], SUFFIXES).failures
+    assert path == address and "download it first" in error
+
+
 def test_odd_names_come_through_whole(tmp_path):
     names = [b"with space.jpg", b"new\nline.jpg", b"-dash.jpg", b"caf\xe9.jpg", "é.jpg".encode()]
     make(tmp_path, *names)
