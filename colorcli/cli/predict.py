@@ -126,11 +126,16 @@ def predict(
     )  # fmt: skip
     if format is not None:
         encoding.format_of(f"--format {suffix_for(format)}")
-    else:
-        for job in jobs:
-            unknown = job.todo and os.path.splitext(job.target)[1].lower() not in encoding.SUFFIXES
-            if unknown and job.target != STREAM and not is_special(job.target):
-                encoding.format_of(job.target)  # raises, with what is known
+    for job in jobs:
+        if not job.todo or job.target == STREAM:
+            continue
+        meant = encoding.SUFFIXES.get(os.path.splitext(job.target)[1].lower())
+        if format and meant and meant != format:
+            raise UsageError(
+                f"{job.target}: its suffix means {meant}, not {format}; change one of them"
+            )
+        if not (format or meant or is_special(job.target)):
+            encoding.format_of(job.target)  # raises, with what is known
     piped = any(job.target == STREAM for job in jobs)
     if piped and json:
         raise UsageError("--json and a picture cannot share stdout; give -o FILE")
