@@ -31,7 +31,7 @@ PRECISION_NAMES = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
 IMAGE_FORMATS = (
     "jpeg", "png", "tiff", "webp", "avif", "gif", "bmp", "jp2", "ppm", "heic",
 )  # fmt: skip
-FORMAT_ALIASES = {"jpg": "jpeg", "tif": "tiff"}
+FORMAT_ALIASES = ("jpg", "tif")  # suffixes that many take for names
 GRAYS = ("lab", "bt601")
 PERCEPTUAL_METRICS = ("lpips", "fid")
 EXPORT_FORMATS = ("keras", "saved-model", "litert", "onnx")

@@ -110,6 +110,8 @@ def test_names_in_config_are_the_tables_keys():
     assert tuple(backbones.BACKBONES) == config.BACKBONE_NAMES
     assert tuple(losses.LOSSES) == config.LOSS_NAMES
     assert tuple(encoding.FORMATS) == config.IMAGE_FORMATS
+    read = [encoding.SUFFIXES[f".{n}"] for n in config.IMAGE_FORMATS + config.FORMAT_ALIASES]
+    assert tuple(read) == (*config.IMAGE_FORMATS, "jpeg", "tiff")
     assert tuple(formats.FORMATS) == tuple(cards.RUNTIMES) == config.EXPORT_FORMATS
     assert {p for f in formats.FORMATS.values() for p in f.precisions} == set(
         config.EXPORT_PRECISIONS

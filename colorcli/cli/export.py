@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Optional
 import typer
 
 from colorcli import native, report
-from colorcli.cli.options import Json, Model, Overwrite, Quiet
+from colorcli.cli.options import Json, Model, Overwrite, Quiet, agreed
 from colorcli.config import (
     EXPORT_FORMATS,
     EXPORT_PRECISIONS,
@@ -95,13 +95,11 @@ def export(
     from colorcli import formats
     from colorcli.export import export as run
 
-    meant = formats.of(output)
-    if format and meant and format != meant:
-        raise UsageError(f"{output}: its suffix means {meant}, not {format}; change one of them")
+    format = agreed(output, format, formats.of(output))
     if size is not None and size != "any" and not (size.isascii() and size.isdigit()):
         raise UsageError(f"--size {size}: give a number of pixels, or any")
     config = ExportConfig(
-        format or meant or ExportConfig.format, precision, signature,
+        format or ExportConfig.format, precision, signature,
         None if size is None else 0 if size == "any" else int(size),
         Knobs(temperature, vividness, saturation), max_loss,
     )  # fmt: skip

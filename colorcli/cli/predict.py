@@ -23,6 +23,7 @@ from colorcli.cli.options import (
     Saturation,
     Temperature,
     Vividness,
+    agreed,
     listed,
 )
 from colorcli.config import DEVICES, FORMAT_ALIASES, IMAGE_FORMATS, Knobs
@@ -34,7 +35,7 @@ if TYPE_CHECKING:  # a checker cannot read choices from a table
     ImageFormat = str
     Device = str
 else:
-    ImageFormat = Literal[IMAGE_FORMATS + tuple(FORMAT_ALIASES)]
+    ImageFormat = Literal[IMAGE_FORMATS + FORMAT_ALIASES]
     Device = Literal[DEVICES]
 
 
@@ -115,7 +116,7 @@ def predict(
     from colorcli.targets import output_folder, plan
 
     if format is not None:
-        format = FORMAT_ALIASES.get(format, format)
+        format = encoding.format_of(f"--format .{format}")
     found = find(
         inputs or [], encoding.READABLE, listed=listed(files_from, nul), recursive=recursive,
         leave_out=output_folder(output),
@@ -124,18 +125,11 @@ def predict(
         found.entries, output, suffix=suffix_for(format), copies=encoding.READABLE,
         model=Path(model).name, overwrite=overwrite, skip_existing=skip_existing,
     )  # fmt: skip
-    if format is not None:
-        encoding.format_of(f"--format {suffix_for(format)}")
     for job in jobs:
-        if not job.todo or job.target == STREAM:
-            continue
-        meant = encoding.SUFFIXES.get(os.path.splitext(job.target)[1].lower())
-        if format and meant and meant != format:
-            raise UsageError(
-                f"{job.target}: its suffix means {meant}, not {format}; change one of them"
-            )
-        if not (format or meant or is_special(job.target)):
-            encoding.format_of(job.target)  # raises, with what is known
+        if job.todo and job.target != STREAM:
+            meant = encoding.SUFFIXES.get(os.path.splitext(job.target)[1].lower())
+            if agreed(job.target, format, meant) is None and not is_special(job.target):
+                encoding.format_of(job.target)  # raises, with what is known
     piped = any(job.target == STREAM for job in jobs)
     if piped and json:
         raise UsageError("--json and a picture cannot share stdout; give -o FILE")
