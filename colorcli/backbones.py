@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from keras import layers
 
 from colorcli.errors import ModelError
 from colorcli.lab import L_MAX
+from colorcli.layers import ConvNorm, Residual, convolutions
 
 Features = dict[int, Any]  # stride -> feature map (B, size/stride, size/stride, channels)
 
@@ -20,8 +21,9 @@ Features = dict[int, Any]  # stride -> feature map (B, size/stride, size/stride,
 class Backbone:
     """An encoder: ``build(L)`` takes L (B, S, S, 1) in 0…100 and gives features by stride.
 
+    It is made of ``ConvNorm`` layers that know their block, and ``Residual`` sums.
     ``load(network, arrays)`` copies published weights into the layers; None where there are none.
-    ``residual``: it has blocks that add to what they get, so one can be left out (``fused.py``).
+    ``residual``: it has blocks that add to what they get, so one can be left out.
     """
 
     build: Callable[[Any], Features]
@@ -37,13 +39,12 @@ def _plain(lightness: Any) -> Features:
     plan = [(64, 2), (128, 1), (128, 2), (256, 1), (256, 2), (512, 1), (512, 1), (256, 1)]
     for i, (width, stride) in enumerate(plan):
         name = f"backbone_conv{i}"
-        x = layers.Conv2D(width, 3, stride, "same", activation="relu", name=name)(x)
+        x = ConvNorm(width, 3, stride, norm="none", activation="relu", block=i, name=name)(x)
     return {8: x}
 
 
 # --- EfficientNet-Lite (Apache-2.0 weights; Tan and Le 2019, without squeeze-excite, ReLU6) ----
 
-BN_EPSILON = 1e-3
 # repeats, kernel, stride, expansion, width: the seven stages of EfficientNet-B0
 _STAGES = [
     (1, 3, 1, 1, 16),
@@ -72,20 +73,18 @@ def _blocks(width: float, depth: float) -> list[tuple[int, int, int, int]]:
     return blocks
 
 
-def _norm(x: Any, name: str) -> Any:
-    # training=False, always: batches of colorization data are small and their statistics drift;
-    # the published ones stay, while scale and shift may still learn.
-    return layers.BatchNormalization(epsilon=BN_EPSILON, name=name)(x, training=False)
-
-
 def _efficientnet_lite(width: float, depth: float) -> Callable[[Any], Features]:
+    # Norms stay frozen, always: batches of colorization data are small and their statistics drift;
+    # the published ones stay, while scale and shift may still learn.
+    def conv(x: Any, *shape: Any, **options: Any) -> Any:
+        return ConvNorm(*shape, norm="frozen", **options)(x)
+
     def build(lightness: Any) -> Features:
         # The weights expect (pixel − 127)/128; L is nearly linear in the gray pixel value.
         x = layers.Rescaling(255.0 / L_MAX / 128.0, offset=-127.0 / 128.0, name="backbone_scale")(
             lightness
         )
-        x = layers.Conv2D(32, 3, 2, "same", use_bias=False, name="backbone_stem_conv")(x)
-        x = layers.ReLU(6.0)(_norm(x, "backbone_stem_bn"))
+        x = conv(x, 32, 3, 2, block=-1, name="backbone_stem")
         stride, features = 2, {}
         for i, (kernel, step, expansion, channels) in enumerate(_blocks(width, depth)):
             if step == 2:
@@ -93,33 +92,30 @@ def _efficientnet_lite(width: float, depth: float) -> Callable[[Any], Features]:
                 stride *= 2
             name, entry = f"backbone_block{i}", x
             if expansion != 1:
-                wide = x.shape[-1] * expansion
-                x = layers.Conv2D(wide, 1, use_bias=False, name=f"{name}_expand_conv")(x)
-                x = layers.ReLU(6.0)(_norm(x, f"{name}_expand_bn"))
-            x = layers.DepthwiseConv2D(
-                kernel, step, "same", use_bias=False, name=f"{name}_depthwise_conv"
-            )(x)
-            x = layers.ReLU(6.0)(_norm(x, f"{name}_depthwise_bn"))
-            x = layers.Conv2D(channels, 1, use_bias=False, name=f"{name}_project_conv")(x)
-            x = _norm(x, f"{name}_project_bn")
+                x = conv(x, x.shape[-1] * expansion, 1, block=i, name=f"{name}_expand")
+            x = conv(x, None, kernel, step, block=i, name=f"{name}_depthwise")
+            x = conv(x, channels, 1, activation=None, block=i, name=f"{name}_project")
             if step == 1 and entry.shape[-1] == channels:
-                x = layers.Add(name=f"{name}_sum")([x, entry])
+                x = Residual(i, name=f"{name}_sum")([x, entry])
         features[stride] = x
         return features
 
     return build
 
 
-_NORMS = {"expand": "_bn0", "depthwise": "_bn1", "project": "_bn2"}
+# Our part of a block, and the PyTorch port's convolution and norm.
+_PARTS = (("expand", "_bn0"), ("depthwise", "_bn1"), ("project", "_bn2"))
 
 
-def _source_name(layer: str) -> str:
-    """Our layer's name in the PyTorch port: backbone_block3_expand_bn -> _blocks.3._bn0."""
-    _, block, *part, kind = layer.split("_")
-    if block == "stem":
-        return "_conv_stem" if kind == "conv" else "_bn0"
-    leaf = f"_{part[0]}_conv" if kind == "conv" else _NORMS[part[0]]
-    return f"_blocks.{block.removeprefix('block')}.{leaf}"
+def published_names(network: keras.Model) -> Iterator[tuple[ConvNorm, str, str]]:
+    """Each layer of an EfficientNet-Lite backbone with the port's names of its convolution and norm."""
+    ours = {layer.name: layer for layer in convolutions(network) if layer.block is not None}
+    yield ours.pop("backbone_stem"), "_conv_stem", "_bn0"
+    for i in range(1 + max(layer.block or 0 for layer in ours.values())):
+        for part, norm in _PARTS:
+            layer = ours.get(f"backbone_block{i}_{part}")
+            if layer is not None:
+                yield layer, f"_blocks.{i}._{part}_conv", f"_blocks.{i}.{norm}"
 
 
 def _load_efficientnet(network: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
@@ -134,26 +130,24 @@ def _load_efficientnet(network: keras.Model, arrays: Mapping[str, np.ndarray]) -
             raise ModelError(f"backbone weights: no array named {name}; not EfficientNet-Lite?")
         return left.pop(name).astype(np.float32)
 
-    for layer in network.layers:
-        if not layer.name.startswith("backbone_") or not layer.weights:
-            continue
-        source = _source_name(layer.name)
-        if layer.name.endswith("_bn"):
-            names = ("weight", "bias", "running_mean", "running_var")
-            values = [take(f"{source}.{leaf}") for leaf in names]
-        else:
-            kernel = take(f"{source}.weight").transpose(2, 3, 1, 0)  # OIHW -> HWIO
-            if kernel.shape[2] == 3:  # a gray picture repeats L in all three inputs
-                kernel = kernel.sum(2, keepdims=True)
-            if "depthwise" in layer.name:  # C1HW -> HWC1
-                kernel = kernel.transpose(0, 1, 3, 2)
-            values = [kernel]
-        shapes = [tuple(w.shape) for w in layer.weights]
-        if [v.shape for v in values] != shapes:
-            raise ModelError(
-                f"backbone weights: {source} has shape {values[0].shape}, expected {shapes[0]}"
-            )
-        layer.set_weights(values)
+    for layer, conv, norm in published_names(network):
+        kernel = take(f"{conv}.weight").transpose(2, 3, 1, 0)  # OIHW -> HWIO
+        if kernel.shape[2] == 3:  # a gray picture repeats L in all three inputs
+            kernel = kernel.sum(2, keepdims=True)
+        if layer.depthwise:  # C1HW -> HWC1
+            kernel = kernel.transpose(0, 1, 3, 2)
+        values = {"kernel": kernel}
+        for ours, theirs in (("gamma", "weight"), ("beta", "bias"),
+                             ("moving_mean", "running_mean"), ("moving_variance", "running_var")):  # fmt: skip
+            values[ours] = take(f"{norm}.{theirs}")
+        for name, value in values.items():
+            weight = getattr(layer, name)
+            if value.shape != tuple(weight.shape):
+                raise ModelError(
+                    f"backbone weights: {conv} has {name} {value.shape}, expected "
+                    f"{tuple(weight.shape)}"
+                )
+            weight.assign(value)
     over = [name for name in left if not name.endswith("num_batches_tracked")]
     if over:
         raise ModelError(f"backbone weights: {len(over)} arrays left over, e.g. {min(over)}")

@@ -8,7 +8,7 @@ from typing import Any
 
 from colorcli.errors import UsageError
 
-MODEL_SCHEMA = 1
+MODEL_SCHEMA = 2
 DATASET_SCHEMA = 1
 EVAL_SCHEMA = 1
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from colorcli import model_dir, native
 from colorcli.errors import ModelError, UsageError, reason
+from colorcli.interpreter import open_interpreter
 
 
 class Engine(Protocol):
@@ -43,18 +44,6 @@ def _feed(lightness: np.ndarray, temperature: float, vividness: float) -> dict[s
         "temperature": np.full(1, temperature, np.float32),
         "vividness": np.full(1, vividness, np.float32),
     }
-
-
-def open_interpreter(path: Path) -> Any:
-    """A one-thread LiteRT interpreter of ``path``; what its runtime raises passes through."""
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError:  # no wheel for this platform
-        import tensorflow as tf
-
-        Interpreter = tf.lite.Interpreter
-    # One thread: a second one inside an interpreter gives nothing, a second interpreter does.
-    return Interpreter(str(path), num_threads=1)
 
 
 def _check(path: Path | str, inputs: Collection[str]) -> None:

@@ -181,7 +181,7 @@ def _write_litert(
 
 
 def _open_litert(path: Path) -> Run:
-    from colorcli.engine import open_interpreter
+    from colorcli.interpreter import open_interpreter
 
     with native.quiet():
         interpreter = open_interpreter(path)

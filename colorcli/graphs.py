@@ -17,6 +17,7 @@ from keras import ops
 
 from colorcli.config import Knobs, ModelConfig
 from colorcli.lab import XYZ_FROM_RGB, lab_to_rgb, lightness, srgb_encoded, srgb_linear
+from colorcli.layers import lowered
 from colorcli.losses import LOSSES
 from colorcli.model import with_decode
 
@@ -211,4 +212,4 @@ def build(
     ``size`` is the side of L for ``ab`` and of the picture for ``image``; ``knobs`` are inside an
     ``image`` graph and inputs of an ``ab`` graph.
     """
-    return SIGNATURES[signature](network, config, prior, size, knobs)
+    return SIGNATURES[signature](lowered(network), config, prior, size, knobs)

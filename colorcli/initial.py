@@ -10,11 +10,12 @@ from urllib.parse import urlsplit
 import keras
 import numpy as np
 
-from colorcli import model_dir
+from colorcli import model_dir, schema_1
 from colorcli.backbones import BACKBONES
 from colorcli.config import TrainConfig
 from colorcli.download import fetch
 from colorcli.errors import ModelError
+from colorcli.layers import backbone_weights
 from colorcli.losses import LOSSES
 
 _URL = re.compile(r"(https?|file)://", re.IGNORECASE)
@@ -71,8 +72,8 @@ def initialise(network: keras.Model, config: TrainConfig) -> str:
         path, shown = str(beside), beside.name
     if path.endswith(".npz"):
         return _from_arrays(network, config, path, shown)
-    folder = model_dir.load(path, needs=(model_dir.WEIGHTS, model_dir.LITERT))
-    arrays, theirs = model_dir.weights_of(folder), folder.config
+    given, folder = model_dir.load_network(path)
+    arrays, theirs = model_dir.arrays_of(given), folder.config
     if ours.backbone != theirs.backbone:
         raise ModelError(
             f"{config.init}: its backbone is {theirs.backbone}, not {ours.backbone}; "
@@ -86,19 +87,18 @@ def initialise(network: keras.Model, config: TrainConfig) -> str:
 
 def _some(network: keras.Model, arrays: dict[str, np.ndarray], name: str) -> str:
     """Backbone, and of decoder and head what has the same place and shape."""
-    backbone = {k: v for k, v in arrays.items() if k.startswith("backbone_")}
-    model_dir.set_weights(network, backbone, "backbone_")
-    rest = [w for w in network.weights if not w.path.startswith("backbone_")]
+    backbone = {w.path for w in backbone_weights(network)}
+    rest = [w for w in network.weights if w.path not in backbone]
     fitting = [w for w in rest if w.path in arrays and arrays[w.path].shape == tuple(w.shape)]
-    for weight in fitting:
-        weight.assign(arrays[weight.path])
+    taken = backbone | {w.path for w in fitting}
+    model_dir.set_weights(network, {k: v for k, v in arrays.items() if k in taken}, taken)
     if not fitting:
         return f"backbone from {name}"
     return f"backbone and {len(fitting)} of {len(rest)} decoder weights from {name}"
 
 
 def _from_arrays(network: keras.Model, config: TrainConfig, path: str, shown: str) -> str:
-    arrays = model_dir.read_arrays(path)
+    arrays = schema_1.renamed(model_dir.read_arrays(path))
     if {w.path for w in network.weights} <= set(arrays):
         model_dir.set_weights(network, arrays)
         return f"all weights from {shown}"

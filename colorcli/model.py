@@ -9,34 +9,31 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from colorcli.backbones import BACKBONES, BN_EPSILON
+from colorcli.backbones import BACKBONES
 from colorcli.config import ModelConfig
 from colorcli.errors import ModelError
+from colorcli.layers import ConvNorm, lowered
 from colorcli.losses import LOSSES
-
-
-def _conv(x: Any, width: int, kernel: int, name: str) -> Any:
-    x = layers.Conv2D(width, kernel, padding="same", use_bias=False, name=f"{name}_conv")(x)
-    x = layers.BatchNormalization(name=f"{name}_bn", momentum=0.98, epsilon=BN_EPSILON)(x)
-    return layers.ReLU(6.0, name=f"{name}_relu")(x)
 
 
 def _decoder(features: dict[int, Any], widths: tuple[int, ...]) -> Any:
     """Features by stride to one map, ``2 ** len(widths)`` times finer than the deepest."""
     stride = max(features)
-    x = _conv(features[stride], 2 * widths[0], 1, "decoder_entry")
+    x = ConvNorm(2 * widths[0], 1, name="decoder_entry")(features[stride])
     # What the whole picture is about, added everywhere: a sky-blue or a candle-lit scene.
     scene = layers.GlobalAveragePooling2D(keepdims=True, name="decoder_scene_pool")(x)
-    scene = layers.Conv2D(2 * widths[0], 1, activation="relu", name="decoder_scene_conv")(scene)
+    scene = ConvNorm(2 * widths[0], 1, norm="none", activation="relu", name="decoder_scene_conv")(
+        scene
+    )
     x = layers.Add(name="decoder_scene")([x, scene])
     for stage, width in enumerate(widths):
         name = f"decoder_stage{stage}"
         stride //= 2
-        x = _conv(x, width, 1, f"{name}_narrow")
+        x = ConvNorm(width, 1, name=f"{name}_narrow")(x)
         x = layers.UpSampling2D(interpolation="bilinear", name=f"{name}_up")(x)
         if stride in features:
             x = layers.Concatenate(name=f"{name}_join")([x, features[stride]])
-        x = _conv(x, width, 3, name)
+        x = ConvNorm(width, 3, name=name)(x)
     return x
 
 
@@ -54,6 +51,13 @@ def check(config: ModelConfig) -> None:
         raise ModelError(f"size must be a positive multiple of 32 pixels, not {config.size}")
 
 
+def _check_blocks(lightness: Any, features: dict[int, Any]) -> None:
+    """Raise ``ValueError`` for a backbone that training and folding could not deal with whole."""
+    for layer in keras.Model(lightness, list(features.values())).layers:
+        if layer.weights and getattr(layer, "block", None) is None:
+            raise ValueError(f"{layer.name}: a backbone's weights belong to ConvNorms with a block")
+
+
 def build_model(config: ModelConfig) -> keras.Model:
     """The network: L (B, S, S, 1) in 0…100 to the head's output (B, S/r, S/r, channels) float32.
 
@@ -63,12 +67,16 @@ def build_model(config: ModelConfig) -> keras.Model:
     """
     check(config)
     lightness = keras.Input((None, None, 1), name="lightness")
-    x = _decoder(BACKBONES[config.backbone].build(lightness), config.decoder)
+    features = BACKBONES[config.backbone].build(lightness)
+    _check_blocks(lightness, features)
+    x = _decoder(features, config.decoder)
     loss = LOSSES[config.loss]
     # Regression starts from gray, the best guess without knowledge; wide random ab would take a
     # tanh head far off at first.
     start = "glorot_uniform" if loss.distribution else keras.initializers.RandomNormal(stddev=1e-3)
-    head = layers.Conv2D(loss.channels, 1, kernel_initializer=start, name="head", dtype="float32")
+    head = ConvNorm(
+        loss.channels, 1, norm="none", activation=None, start=start, name="head", dtype="float32"
+    )
     return keras.Model(lightness, head(x), name="colorizer")
 
 
@@ -92,13 +100,13 @@ def with_decode(
     *,
     flexible: bool = False,
 ) -> keras.Model:
-    """The network as it ships: decode step inside, batch 1, static shapes unless ``flexible``.
+    """The network as it ships: lowered, decode inside, batch 1, static shapes unless ``flexible``.
 
     Inputs ``L`` (1, S, S, 1) in 0…100 and, for a distribution over bins, ``temperature`` (1,) and
     ``vividness`` (1,). Outputs ``ab`` (1, s, s, 2) in ab units and, for a distribution,
     ``logits`` (1, s, s, Q).
     """
-    loss = LOSSES[config.loss]
+    loss, network = LOSSES[config.loss], lowered(network)
     size = size or config.size
     side = None if flexible else size
     lightness = keras.Input(batch_shape=(1, side, side, 1), name="L")

@@ -11,7 +11,7 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,7 @@ CONFIG, WEIGHTS, LITERT, METADATA, HISTORY = (
     "config.json", "weights.npz", "model.tflite", "metadata.json", "history.jsonl",
 )  # fmt: skip
 BUNDLED = Path(__file__).parent / "models"
+READ_SCHEMAS = (1, MODEL_SCHEMA)  # 1: see schema_1
 EXPORTED = (".tflite", ".onnx")  # single files that colour without a folder
 
 
@@ -41,6 +42,7 @@ class ModelFolder:
     config: ModelConfig
     prior: np.ndarray
     metadata: dict[str, Any]
+    schema: int = MODEL_SCHEMA
 
     @property
     def name(self) -> str:
@@ -91,7 +93,7 @@ def load(name: str | Path, *, needs: Sequence[str] = (LITERT,)) -> ModelFolder:
         values = json.loads((folder / CONFIG).read_text("utf-8"))
         metadata = json.loads((folder / METADATA).read_text("utf-8"))
         schema = values["schema"]
-        if schema != MODEL_SCHEMA:
+        if schema not in READ_SCHEMAS:
             raise ModelError(
                 f"{folder}: schema {schema}, this version reads {MODEL_SCHEMA}; upgrade colorcli"
             )
@@ -106,7 +108,7 @@ def load(name: str | Path, *, needs: Sequence[str] = (LITERT,)) -> ModelFolder:
         raise ModelError(f"{folder}: damaged model folder ({reason(error)})") from None
     for needed, digest in expected.items():
         _check(folder / needed, digest)
-    return ModelFolder(folder, config, prior, metadata)
+    return ModelFolder(folder, config, prior, metadata, schema)
 
 
 def architecture(init: str) -> ModelConfig | None:
@@ -153,22 +155,25 @@ def load_network(name: str | Path) -> tuple[keras.Model, ModelFolder]:
 
     Raises ``ModelError``.
     """
+    folder = load(name, needs=(WEIGHTS, LITERT))
+    return network_of(folder), folder
+
+
+def network_of(folder: ModelFolder) -> keras.Model:
+    """The network of a checked folder, with its weights. Raises ``ModelError``."""
+    from colorcli import packing, schema_1
     from colorcli.model import build_model
 
-    folder = load(name, needs=(WEIGHTS, LITERT))
     network = build_model(folder.config)
-    set_weights(network, weights_of(folder))
-    return network, folder
-
-
-def weights_of(folder: ModelFolder) -> dict[str, np.ndarray]:
-    """The weights of a checked folder by path, float32. Raises ``ModelError``."""
-    from colorcli.packing import unpack
-
     try:
-        return unpack(read_arrays(folder.path / WEIGHTS), (folder.path / LITERT).read_bytes())
-    except (ValueError, KeyError, OSError) as error:
+        packed, litert = read_arrays(folder.path / WEIGHTS), (folder.path / LITERT).read_bytes()
+        if folder.schema == 1:
+            set_weights(network, schema_1.unpacked(packed, litert))
+        else:
+            packing.unpack(network, packed, litert)
+    except (ValueError, KeyError, IndexError, OSError) as error:
         raise ModelError(f"{folder.path / WEIGHTS}: damaged ({reason(error)})") from None
+    return network
 
 
 def read_arrays(path: Path | str) -> dict[str, np.ndarray]:
@@ -187,12 +192,16 @@ def arrays_of(network: keras.Model) -> dict[str, np.ndarray]:
     return {w.path: np.asarray(w, np.float32) for w in network.weights}
 
 
-def set_weights(network: keras.Model, arrays: Mapping[str, np.ndarray], prefix: str = "") -> None:
-    """Fill the network's weights whose path starts with ``prefix``; raises ``ModelError``."""
-    wanted = {w.path: w for w in network.weights if w.path.startswith(prefix)}
-    given = {path for path in arrays if path.startswith(prefix)}
-    if given != set(wanted):
-        odd = min(given ^ set(wanted))
+def set_weights(
+    network: keras.Model, arrays: Mapping[str, np.ndarray], paths: Collection[str] | None = None
+) -> None:
+    """Fill the network's weights, or those of ``paths``, from ``arrays``, which hold no others.
+
+    Raises ``ModelError``.
+    """
+    wanted = {w.path: w for w in network.weights if paths is None or w.path in paths}
+    if set(arrays) != set(wanted):
+        odd = min(set(arrays) ^ set(wanted))
         raise ModelError(f"weights do not fit the network: {odd} is on one side only")
     for path, weight in wanted.items():
         if arrays[path].shape != tuple(weight.shape):
@@ -206,10 +215,12 @@ def to_litert(network: keras.Model, config: ModelConfig, prior: np.ndarray) -> b
     """LiteRT file (float16 weights, static shapes, decode inside) of the network."""
     import tensorflow as tf
 
+    from colorcli.layers import lowered
     from colorcli.model import with_decode
 
+    rounded = lowered(network, np.float16)
     with tempfile.TemporaryDirectory() as scratch, native.quiet():
-        with_decode(network, config, prior).export(scratch, format="tf_saved_model", verbose=False)
+        with_decode(rounded, config, prior).export(scratch, format="tf_saved_model", verbose=False)
         converter = tf.lite.TFLiteConverter.from_saved_model(scratch)
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
@@ -229,12 +240,10 @@ def save(
     Kernels are rounded to float16. Raises ``ModelError`` when the place cannot be written.
     """
     from colorcli import packing
-    from colorcli.model import build_model
 
     folder = Path(folder)
-    arrays, folded = arrays_of(network), build_model(config)
-    set_weights(folded, packing.fold(arrays))
-    litert = to_litert(folded, config, prior)
+    litert = to_litert(network, config, prior)
+    packed: dict[str, Any] = packing.pack(network, litert)
     values = {
         "schema": MODEL_SCHEMA,
         "model": asdict(config),
@@ -246,7 +255,6 @@ def save(
         part.chmod(0o755)
         try:
             (part / CONFIG).write_text(json.dumps(values, indent=1), "utf-8")
-            packed: dict[str, Any] = packing.pack(arrays, litert)
             np.savez_compressed(part / WEIGHTS, **packed)
             (part / LITERT).write_bytes(litert)
             (part / HISTORY).write_text(history, "utf-8")

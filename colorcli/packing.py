@@ -1,91 +1,89 @@
-"""One copy of the weights: kernels live in the LiteRT file, ``weights.npz`` says where.
+"""One copy of the weights: kernels live in the LiteRT file, ``weights.npz`` says in which tensor.
 
-LiteRT folds batch norm into the convolution before it. We fold first, so that the float16 kernels
-in the file are known to the bit; ``weights.npz`` then needs only their places and the norms'
-vectors to give back the unfolded network that fine-tuning and export start from.
+The LiteRT file is made of the lowered network, whose kernels have their norm's scale in them and
+are rounded to float16 before any converter sees them. ``weights.npz`` needs only their tensors'
+numbers, and the norms' vectors, to give back the network that fine-tuning and export start from.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+import keras
 import numpy as np
 
-from colorcli.backbones import BN_EPSILON
+from colorcli.errors import ModelError
+from colorcli.interpreter import constants
+from colorcli.layers import ConvNorm, convolutions
 
 Arrays = Mapping[str, np.ndarray]
-AT = "@"  # entry "@PATH": int64 (byte offset in the LiteRT file, *shape) of the kernel PATH
-LEAST = 1024  # values; a smaller kernel could stand in the file by coincidence, and costs nothing
-TINY = 1e-4  # a channel scaled by less than this cannot be unfolded from float16
+AT = (
+    "@"  # entry "@PATH": int64 (number of the tensor in the LiteRT file, *shape) of the kernel PATH
+)
+LEAST = 1024  # values; a smaller kernel costs nothing where it is
+# Of the largest value: a float16's last bit, which a converter of another machine may round
+# another way, and no more.
+TOLERANCE = 2.0**-10
 
 
-def _norms(arrays: Arrays) -> list[str]:
-    return [path.split("/")[0] for path in arrays if path.endswith("/moving_variance")]
+def _laid(layer: ConvNorm, kernel: np.ndarray) -> np.ndarray:
+    """A kernel as LiteRT lays it: HWIO as OHWI, depthwise HWC1 as 1HWC."""
+    return kernel.transpose(3, 0, 1, 2)
 
 
-def _kernel(norm: str) -> str:
-    return f"{norm.removesuffix('_bn')}_conv/kernel"
+def _shared(layer: ConvNorm) -> bool:
+    """Whether a layer's kernel is kept by the LiteRT file alone."""
+    return layer.kernel.shape.num_elements() >= LEAST and layer.invertible
 
 
-def _scales(arrays: Arrays) -> dict[str, np.ndarray]:
-    """Factor on the output channels of each kernel that a batch norm follows, by kernel path."""
-    scales = {}
-    for norm in _norms(arrays):
-        deviation = np.sqrt(arrays[f"{norm}/moving_variance"].astype(np.float64) + BN_EPSILON)
-        path, scale = _kernel(norm), arrays[f"{norm}/gamma"] / deviation
-        # Depthwise kernels are HWC1, all others HWIO.
-        scales[path] = scale[:, None] if path.endswith("depthwise_conv/kernel") else scale
-    return scales
-
-
-def fold(arrays: Arrays) -> dict[str, np.ndarray]:
-    """The same network with batch norms that only shift: weights by path, float32."""
-    scales = _scales(arrays)
-    folded = {
-        path: (array * scales[path] if path in scales else array).astype(np.float32)
-        for path, array in arrays.items()
+def _tensor(layer: ConvNorm, tensors: Mapping[int, np.ndarray]) -> int:
+    """The number of the tensor that holds a layer's folded kernel; raises ``ModelError``."""
+    kernel = _laid(layer, layer.folded()[0])
+    errors = {
+        number: float(np.abs(tensor.astype(np.float32) - kernel).max())
+        for number, tensor in tensors.items()
+        if tensor.shape == kernel.shape
     }
-    for norm in _norms(arrays):
-        one = np.ones_like(folded[f"{norm}/gamma"])
-        shift = arrays[f"{norm}/moving_mean"] * scales[_kernel(norm)].ravel()
-        folded[f"{norm}/beta"] = (arrays[f"{norm}/beta"] - shift).astype(np.float32)
-        folded[f"{norm}/gamma"], folded[f"{norm}/moving_mean"] = one, 0 * one
-        folded[f"{norm}/moving_variance"] = one - np.float32(BN_EPSILON)
-    return folded
+    nearest = min(errors, key=errors.__getitem__, default=-1)
+    if nearest < 0 or not errors[nearest] <= TOLERANCE * float(np.abs(kernel).max()):
+        raise ModelError(f"the LiteRT file does not hold the kernel of {layer.name}")
+    return nearest
 
 
-def pack(arrays: Arrays, litert: bytes) -> dict[str, np.ndarray]:
-    """What ``weights.npz`` holds beside ``litert``, the LiteRT file of the folded network.
+def pack(network: keras.Model, litert: bytes) -> dict[str, np.ndarray]:
+    """What ``weights.npz`` holds beside ``litert``, the LiteRT file of ``network``.
 
-    Vectors as float32; kernels by their place, or as float16 where the file does not hold them to
-    the bit.
+    Vectors as float32; kernels by their tensor, small ones and those with dead channels as
+    float16. Raises ``ModelError`` where the file does not hold a kernel.
     """
-    scales, folded, packed = _scales(arrays), fold(arrays), {}
-    for path, array in arrays.items():
-        at = -1
-        sound = path not in scales or np.abs(scales[path]).min() > TINY
-        if array.ndim == 4 and array.size >= LEAST and sound:
-            # LiteRT's order: HWIO -> OHWI, depthwise HWC1 -> 1HWC.
-            at = litert.find(folded[path].astype(np.float16).transpose(3, 0, 1, 2).tobytes())
-        if at >= 0:
-            packed[AT + path] = np.array([at, *array.shape], np.int64)
-        else:
-            packed[path] = array.astype(np.float16 if array.ndim > 1 else np.float32)
+    packed = {
+        w.path: np.asarray(w, np.float16 if len(w.shape) > 1 else np.float32)
+        for w in network.weights
+    }
+    tensors = constants(litert)
+    for layer in filter(_shared, convolutions(network)):
+        path = layer.kernel.path
+        packed[AT + path] = np.array([_tensor(layer, tensors), *packed.pop(path).shape], np.int64)
     return packed
 
 
-def unpack(packed: Arrays, litert: bytes) -> dict[str, np.ndarray]:
-    """The weights by path, unfolded, float32. Raises ``ValueError`` when a place is not in the file."""
-    arrays, places = {}, {}
+def unpack(network: keras.Model, packed: Arrays, litert: bytes) -> None:
+    """Fill ``network`` with what ``pack`` gave. Raises ``ModelError``, ``ValueError`` or ``KeyError``."""
+    tensors = constants(litert)
+    kernels = {layer.kernel.path: layer for layer in convolutions(network)}
+    weights = {w.path: w for w in network.weights}
+    if {path.removeprefix(AT) for path in packed} != set(weights):
+        odd = min({path.removeprefix(AT) for path in packed} ^ set(weights))
+        raise ModelError(f"weights do not fit the network: {odd} is on one side only")
     for path, array in packed.items():
+        if not path.startswith(AT):
+            if array.shape != tuple(weights[path].shape):
+                raise ModelError(f"weights do not fit the network: {path} is {array.shape}")
+            weights[path].assign(array.astype(np.float32))
+    for path, array in packed.items():  # when the norms that scale them are there
         if path.startswith(AT):
-            places[path.removeprefix(AT)] = array
-        else:
-            arrays[path] = array.astype(np.float32)
-    scales = _scales(arrays)
-    for path, (at, *shape) in places.items():
-        h, w, i, o = shape
-        flat = np.frombuffer(litert, np.float16, count=h * w * i * o, offset=int(at))
-        kernel = flat.reshape(o, h, w, i).transpose(1, 2, 3, 0)
-        arrays[path] = (kernel / scales.get(path, 1.0)).astype(np.float32)
-    return arrays
+            layer = kernels[path.removeprefix(AT)]
+            tensor = tensors[int(array[0])]
+            if tensor.shape != _laid(layer, np.empty(layer.kernel.shape)).shape:
+                raise ModelError(f"weights do not fit the network: {path} is {tensor.shape}")
+            layer.unfold(tensor.astype(np.float32).transpose(1, 2, 3, 0))

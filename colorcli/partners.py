@@ -19,7 +19,6 @@ from colorcli.backbones import BACKBONES
 from colorcli.config import MEAN, LossWeights
 from colorcli.devices import policy
 from colorcli.errors import ModelError
-from colorcli.fused import fused
 from colorcli.lab import AB_MAX, L_MAX, lab_to_rgb
 from colorcli.losses import LOSSES
 
@@ -60,7 +59,7 @@ class Teachers(Partner):
         for name in weights.teacher_names:
             with policy("float32"):
                 network, folder = model_dir.load_network(name)
-                self.taught.append(_colours(fused(network, ""), folder))
+                self.taught.append(_colours(network, folder))
         if not self.taught:
             raise ModelError("--teachers names no model; the distillation loss needs one")
 
@@ -102,7 +101,7 @@ class Features(Partner):
         with policy("float32"):
             network, maps = _features(weights.features)
             self.wanted = [maps.index(s) for s in self.strides]
-            self.frozen = fused(network)
+            self.frozen = network
 
     def _maps(self, lightness: Any, ab: Any) -> list[Any]:
         size = tf.shape(lightness)[1:3]
@@ -152,10 +151,9 @@ def _features(source: str) -> tuple[keras.Model, list[int]]:
             f"{', '.join(published)}: name another model or weights in --features"
         )
     network, strides = built(folder.config.backbone)
-    arrays = model_dir.weights_of(folder)
-    model_dir.set_weights(
-        network, {k: v for k, v in arrays.items() if k.startswith("backbone_")}, "backbone_"
-    )
+    arrays = model_dir.arrays_of(model_dir.network_of(folder))
+    paths = {w.path for w in network.weights}
+    model_dir.set_weights(network, {k: v for k, v in arrays.items() if k in paths})
     return network, strides
 
 

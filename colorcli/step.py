@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,7 @@ import tensorflow as tf
 
 from colorcli.config import TrainConfig
 from colorcli.devices import policy
-from colorcli.fused import fused
+from colorcli.layers import backbone_weights, freeze_norms, random_depth
 from colorcli.losses import LOSSES
 from colorcli.model import build_model
 from colorcli.partners import PARTNERS, Partner
@@ -80,20 +79,12 @@ def new_state(
     )  # fmt: skip
 
 
-def _block(path: str) -> int:
-    """Number of the backbone block that a weight belongs to; −1 before the first."""
-    found = re.match(r"backbone_[a-z]+(\d+)", path)
-    return int(found[1]) if found else -1
-
-
 def _groups(network: keras.Model, config: TrainConfig) -> tuple[list[Any], list[Any]]:
     """Trainable variables: decoder and head; the part of the backbone that will be released."""
-    variables = network.trainable_variables
-    head = [v for v in variables if not v.path.startswith("backbone_")]
-    backbone = [v for v in variables if v.path.startswith("backbone_")]
-    if config.release_from:
-        backbone = [v for v in backbone if _block(v.path) >= config.release_from]
-    return head, backbone
+    backbone = backbone_weights(network)
+    head = [v for v in network.trainable_variables if not any(v is b for b in backbone)]
+    released = backbone_weights(network, config.release_from) if config.release_from else backbone
+    return head, [v for v in released if v.trainable]
 
 
 def compiled(
@@ -107,12 +98,9 @@ def compiled(
     what the partner logs.
     """
     config, loss = state.config, LOSSES[state.config.model.loss]
-    twin = fused(
-        state.network,
-        "" if config.norms == "frozen" else "backbone_",
-        config.stochastic_depth if released else 0.0,
-        state.step,
-    )
+    if config.norms == "frozen":
+        freeze_norms(state.network)
+    fixed = backbone_weights(state.network)
     both = zip(_groups(state.network, config), state.optimizers, strict=True)
     pairs = [(group, optimizer) for group, optimizer in both if group][: 2 if released else 1]
     groups = [group for group, _ in pairs]
@@ -120,17 +108,19 @@ def compiled(
     moving = [
         (slow.value, fast.value)
         for slow, fast in zip(state.average.weights, state.network.weights, strict=True)
-        if not fast.path.startswith("backbone_") or any(fast is v for g in groups for v in g)
+        if not any(fast is v for v in fixed) or any(fast is v for g in groups for v in g)
     ]
     replicas = strategy.num_replicas_in_sync
     log_prior = np.log(state.prior)
 
     def replica(lightness: Any, ab: Any, keep: Any, shared: Any) -> dict[str, Any]:
         partner = state.partner
+        # While this is traced: each of the two steps has its own.
+        random_depth(state.network, config.stochastic_depth if released else 0.0, state.step)
         logs: dict[str, Any] = {}
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(trained)
-            output = twin(lightness, training=True)
+            output = state.network(lightness, training=True)
             value = loss.loss(loss.encode(ab), output, config.weights, state.prior)
             if partner is not None:
                 predicted = loss.decode(output, 1.0, 0.0, log_prior)

@@ -3,22 +3,17 @@
 import keras
 import numpy as np
 
-from colorcli import backbones
+from colorcli.backbones import published_names
 
 
 def published(network: keras.Model) -> dict[str, np.ndarray]:
     """Arrays shaped and named as the PyTorch port publishes them."""
     random, arrays = np.random.default_rng(0), {}
-    for layer in network.layers:
-        if not layer.name.startswith("backbone_") or not layer.weights:
-            continue
-        source = backbones._source_name(layer.name)
-        if layer.name.endswith("_bn"):
-            for leaf in ("weight", "bias", "running_mean", "running_var"):
-                arrays[f"{source}.{leaf}"] = random.uniform(0.5, 1, layer.weights[0].shape)
-        else:
-            h, w, i, o = layer.weights[0].shape
-            if "depthwise" in layer.name:
-                i, o = o, i
-            arrays[f"{source}.weight"] = random.normal(size=(o, 3 if "stem" in source else i, h, w))
+    for layer, conv, norm in published_names(network):
+        h, w, i, o = layer.kernel.shape
+        if layer.depthwise:
+            i, o = o, i
+        arrays[f"{conv}.weight"] = random.normal(size=(o, 3 if "stem" in conv else i, h, w))
+        for leaf in ("weight", "bias", "running_mean", "running_var"):
+            arrays[f"{norm}.{leaf}"] = random.uniform(0.5, 1, layer.gamma.shape)
     return arrays

@@ -4,7 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
-from test_model import published
+from published import published
 
 from colorcli import initial, model_dir
 from colorcli.config import ModelConfig, TrainConfig
@@ -22,9 +22,7 @@ def start(model: ModelConfig, init, sha256=""):
 
 @pytest.fixture(scope="module")
 def theirs(small_model):
-    return model_dir.weights_of(
-        model_dir.load(small_model, needs=(model_dir.WEIGHTS, model_dir.LITERT))
-    )
+    return model_dir.arrays_of(model_dir.load_network(small_model)[0])
 
 
 def same(network, arrays, prefix=""):

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from published import published
 
 from colorcli import bins, model_dir
 from colorcli.backbones import BACKBONES
@@ -84,18 +83,3 @@ def test_presets_build(preset):
 def test_impossible_configs_are_refused(changes, word):
     with pytest.raises(ModelError, match=word):
         build_model(ModelConfig(**changes))
-
-
-def test_published_weights_load_strictly():
-    network = build_model(ModelConfig(size=32, decoder=(8,)))
-    arrays = published(network)
-    BACKBONES["efficientnet-lite0"].load(network, arrays)
-    stem = np.asarray(network.get_layer("backbone_stem_conv").kernel)
-    assert np.allclose(stem[1, 2, 0, 3], arrays["_conv_stem.weight"][3, :, 1, 2].sum(), atol=1e-5)
-    depth = np.asarray(network.get_layer("backbone_block0_depthwise_conv").weights[0])
-    assert np.allclose(depth[0, 1, 5, 0], arrays["_blocks.0._depthwise_conv.weight"][5, 0, 0, 1])
-    with pytest.raises(ModelError, match="left over"):
-        BACKBONES["efficientnet-lite0"].load(network, {**arrays, "_fc.weight": np.zeros(1)})
-    arrays.pop("_bn0.bias")
-    with pytest.raises(ModelError, match=r"_bn0\.bias"):
-        BACKBONES["efficientnet-lite0"].load(network, arrays)

@@ -4,12 +4,13 @@ import sys
 
 import numpy as np
 import pytest
+from test_layers import scattered
 
 from colorcli import model_dir
 from colorcli.engine import LiteRT
 from colorcli.errors import ModelError
 from colorcli.model import with_decode
-from colorcli.packing import fold, pack, unpack
+from colorcli.packing import pack
 
 
 @pytest.fixture
@@ -36,10 +37,7 @@ def test_litert_says_what_the_network_says(small_model):
 
 def test_saved_weights_come_back(small_model, tmp_path):
     network, folder = model_dir.load_network(small_model)
-    random = np.random.default_rng(0)
-    for weight in network.weights:  # norms far from their initial identity
-        if weight.path.split("/")[1] in ("gamma", "moving_variance", "beta", "moving_mean"):
-            weight.assign(random.uniform(0.5, 2.0, weight.shape))
+    scattered(network)  # norms far from their initial identity
     saved = model_dir.save(network, folder.config, folder.prior, tmp_path / "again")
     again, _ = model_dir.load_network(saved)
     for weight, back in zip(network.weights, again.weights, strict=True):
@@ -51,29 +49,59 @@ def test_saved_weights_come_back(small_model, tmp_path):
     ).stat().st_size
 
 
-def test_dead_channel_is_stored_itself():
-    random = np.random.default_rng(0)
-    arrays = {"a_conv/kernel": random.normal(size=(3, 3, 16, 16)).astype(np.float32)}
-    for name in ("gamma", "beta", "moving_mean", "moving_variance"):
-        arrays[f"a_bn/{name}"] = np.ones(16, np.float32)
-    litert = (
-        b"head" + fold(arrays)["a_conv/kernel"].astype(np.float16).transpose(3, 0, 1, 2).tobytes()
-    )
-    assert "@a_conv/kernel" in pack(arrays, litert)
-    arrays["a_bn/gamma"][3] = 0
-    packed = pack(arrays, litert)
-    assert "@a_conv/kernel" not in packed
-    assert np.allclose(unpack(packed, litert)["a_conv/kernel"], arrays["a_conv/kernel"], rtol=1e-3)
+def test_a_kernel_that_is_not_in_the_file_is_no_silent_copy(small_model):
+    network, _ = model_dir.load_network(small_model)
+    litert = (small_model / model_dir.LITERT).read_bytes()
+    assert "@head/kernel" in pack(network, litert)
+    kernel = np.asarray(network.get_layer("head").kernel)
+    network.get_layer("head").kernel.assign(kernel * (1 + 2.0**-12))
+    assert "@head/kernel" in pack(network, litert)  # a converter's last bit does not matter
+    network.get_layer("head").kernel.assign(kernel * 1.01)
+    with pytest.raises(ModelError, match="does not hold the kernel of head"):
+        pack(network, litert)
 
 
-def test_place_outside_the_file_is_damage(copy):
+def test_schema_1_is_read(small_model, tmp_path):
+    """Folders of 0.1.0: a layer for each convolution and norm, kernels by their byte in the file."""
+    network, _ = model_dir.load_network(small_model)
+    scattered(network)
+    packed, blob = {}, b"head"
+    for layer in network.layers:
+        for weight in layer.weights:
+            leaf, value = weight.path.split("/")[1], np.asarray(weight)
+            if getattr(layer, "norm", "none") == "none":
+                packed[weight.path] = value
+            elif leaf == "kernel":
+                kernel = layer.folded()[0].astype(np.float16)
+                packed[f"@{layer.name}_conv/kernel"] = np.array([len(blob), *kernel.shape])
+                blob += kernel.transpose(3, 0, 1, 2).tobytes()
+            else:
+                packed[f"{layer.name}_bn/{leaf}"] = value
+    copy = shutil.copytree(small_model, tmp_path / "old")
+    np.savez(copy / model_dir.WEIGHTS, **packed)
+    (copy / model_dir.LITERT).write_bytes(blob)
+    values = json.loads((copy / model_dir.CONFIG).read_text())
+    (copy / model_dir.CONFIG).write_text(json.dumps({**values, "schema": 1}))
+    resigned(copy)
+    again, _ = model_dir.load_network(copy)
+    for weight, back in zip(network.weights, again.weights, strict=True):
+        assert np.allclose(np.asarray(back), np.asarray(weight), rtol=6e-4, atol=1e-6), weight.path
+
+
+def resigned(folder):
+    """Let a folder's metadata agree with its changed files."""
+    metadata = json.loads((folder / model_dir.METADATA).read_text())
+    metadata["files"] = {name: model_dir._digest(folder / name) for name in metadata["files"]}
+    (folder / model_dir.METADATA).write_text(json.dumps(metadata))
+
+
+@pytest.mark.parametrize("change", [[10**6, 0, 0, 0, 0], [1, 0, 0, 0, 0]])
+def test_place_outside_the_file_or_of_another_shape_is_damage(copy, change):
     arrays = model_dir.read_arrays(copy / model_dir.WEIGHTS)
     name = next(n for n in arrays if n.startswith("@"))
-    np.savez(copy / model_dir.WEIGHTS, **{**arrays, name: arrays[name] * [10**6, 1, 1, 1, 1]})
-    metadata = json.loads((copy / model_dir.METADATA).read_text())
-    metadata["files"][model_dir.WEIGHTS] = model_dir._digest(copy / model_dir.WEIGHTS)
-    (copy / model_dir.METADATA).write_text(json.dumps(metadata))
-    with pytest.raises(ModelError, match="damaged"):
+    np.savez(copy / model_dir.WEIGHTS, **{**arrays, name: arrays[name] + change})
+    resigned(copy)
+    with pytest.raises(ModelError, match="damaged|do not fit"):
         model_dir.load_network(copy)
 
 

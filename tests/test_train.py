@@ -126,9 +126,9 @@ def test_resumed_ends_like_uninterrupted(straight, data, tmp_path):
     ]
     assert {"step": 7, "loss": 1} not in log(tmp_path / "cut")
     a, b = (
-        model_dir.weights_of(model_dir.load(f / "model-last", needs=(model_dir.WEIGHTS, model_dir.LITERT)))
+        model_dir.arrays_of(model_dir.load_network(f / "model-last")[0])
         for f in (straight[1], tmp_path / "cut")
-    )  # fmt: skip
+    )
     worst = max(np.abs(a[path] - b[path]).max() for path in a)
     assert worst < 1e-4, worst
     assert resumed.val_psnr == pytest.approx(straight[0].val_psnr, abs=0.01)
