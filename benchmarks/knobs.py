@@ -18,7 +18,8 @@ import numpy as np
 
 from colorcli import encoding, images
 from colorcli.colorizer import Colorizer
-from colorcli.config import EvalConfig, Knobs
+from colorcli.config import EvalConfig
+from colorcli.decoding import Knobs
 from colorcli.files import find
 from colorcli.lab import join, neutral
 from colorcli.metrics import View, mean_chroma, psnr
@@ -76,7 +77,11 @@ def main() -> None:
         for temperature in options.temperatures:
             colorizer = Colorizer(
                 options.model,
-                Knobs(temperature, vividness, flip_average=options.flip_average),
+                Knobs(
+                    temperature=temperature,
+                    vividness=vividness,
+                    flip_average=options.flip_average,
+                ),
             )
             shown = list(colorizer.map(grays))
             shown = [cv2.convertScaleAbs(image, alpha=1 / 257) for image in shown]

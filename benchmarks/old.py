@@ -20,7 +20,8 @@ import numpy as np
 
 from colorcli import encoding, images
 from colorcli.colorizer import Colorizer
-from colorcli.config import EvalConfig, Knobs
+from colorcli.config import EvalConfig
+from colorcli.decoding import Knobs
 from colorcli.files import find
 from colorcli.lab import join, neutral, srgb_linear
 from colorcli.metrics import mean_chroma, psnr
@@ -112,7 +113,9 @@ def main() -> None:
     for knob in ("temperature", "vividness"):
         parser.add_argument(f"--{knob}", type=float, default={"temperature": 1.0}.get(knob, 0.0))
     options = parser.parse_args()
-    colorizer = Colorizer(options.model, Knobs(options.temperature, options.vividness))
+    colorizer = Colorizer(
+        options.model, Knobs(temperature=options.temperature, vividness=options.vividness)
+    )
     gains: dict[str, list[float]] = {}
     for truth in photographs(options.inputs, options.limit):
         for name, age in AGING.items():

@@ -1,4 +1,4 @@
-"""In-gamut ab bins: soft encoding, colour prior, annealed mean.
+"""In-gamut ab bins: soft encoding and colour prior.
 
 After Zhang, Isola and Efros, "Colorful Image Colorization" (ECCV 2016): the ab plane on a grid
 of 10, only bins that some sRGB colour falls into; a colour is encoded on its 5 nearest bins with a
@@ -101,19 +101,3 @@ def rebalance(p: np.ndarray, mix: float) -> np.ndarray:
     p = np.asarray(p, np.float64)
     w = 1.0 / ((1 - mix) * p + mix / len(p))
     return (w / (p * w).sum()).astype(np.float32)
-
-
-def annealed_mean(
-    logits: Any, temperature: Any = 1.0, vividness: Any = 0.0, log_prior: Any = None, xp: Any = np
-) -> Any:
-    """ab (…, 2) of bin logits (…, Q): the mean of softmax((logits − λ·log prior)/T).
-
-    T → 0 is the mode, T = 1 the plain mean (paper, eq. 5); λ > 0 divides the colour prior out, so
-    that common grayish colours weigh less.
-    """
-    if log_prior is not None:
-        logits = logits - vividness * log_prior
-    z = logits / temperature
-    z = z - xp.max(z, axis=-1, keepdims=True)
-    e = xp.exp(z)
-    return xp.matmul(e / xp.sum(e, axis=-1, keepdims=True), centres())

@@ -9,7 +9,7 @@ from string import Template
 from typing import Any
 
 from colorcli import __version__
-from colorcli.config import VIVID
+from colorcli.decoding import KNOBS
 from colorcli.formats import Exported
 from colorcli.graphs import OUTPUTS, Graph
 from colorcli.model_dir import ModelFolder
@@ -127,7 +127,7 @@ def _snippet_values(graph: Graph, side: int) -> dict[str, str]:
     for name, port in graph.inputs.items():
         dims = [side if n is None else n for n in port.shape]
         data = {"L": "lightness", "image": "pixels"}.get(name)
-        knob = dict(zip(("temperature", "vividness"), VIVID, strict=True)).get(name)
+        knob = KNOBS[name].default if name in KNOBS else None
         value = data or f"{arrays[port.dtype]}.of({knob})"
         litert.append(f"{name}: new Tensor({value}, {dims})")
         onnx.append(f'{name}: new ort.Tensor("{port.dtype}", {value}, {dims})')
@@ -174,7 +174,7 @@ def _card(result: Exported, graph: Graph, folder: ModelFolder, file: str, exampl
     ]
     if graph.signature == "image":
         parts.append(
-            "Temperature, vividness and saturation are inside. `colorize predict` shows a faded "
+            f"Inside: {', '.join(KNOBS)}. `colorize predict` shows a faded "
             "photograph to the network with its range of L stretched; this graph does not: stretch "
             "a faded picture's contrast yourself."
         )
@@ -211,7 +211,7 @@ def _origin(info: dict[str, Any]) -> list[str]:
 def _outputs(graph: Graph) -> list[str]:
     if graph.signature == "image":
         return ["colours"]
-    return ["ab", "logits"] if "temperature" in graph.inputs else ["ab"]
+    return ["ab", "logits"] if len(graph.inputs) > 1 else ["ab"]
 
 
 def texts(
@@ -240,6 +240,7 @@ def texts(
         "metadata": json.dumps(metadata, indent=1, ensure_ascii=False) + "\n",
         "example": Template(template).substitute(
             file="." if inside else file, script=example, side=side, packages=runtime.packages,
-            runtime=runtime.code.rstrip(), knobs=list(VIVID),
+            runtime=runtime.code.rstrip(),
+            knobs={name: KNOBS[name].default for name in graph.inputs if name in KNOBS},
         ),
     }  # fmt: skip

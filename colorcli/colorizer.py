@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, overload
 import cv2
 import numpy as np
 
-from colorcli.config import DEVICES, Knobs
-from colorcli.engine import ENGINES, Engine, open_model
+from colorcli.config import DEVICES
+from colorcli.decoding import Knobs, after
+from colorcli.engine import ENGINES, Opened, open_model
 from colorcli.errors import ImageError, UsageError
 from colorcli.lab import join, neutral, plane
 from colorcli.pipeline import cores, in_order
@@ -79,13 +80,13 @@ class Colorizer:
         nothing = np.zeros((1, 1), np.uint8), np.zeros((1, 1, 2), np.float32)
         threading.Thread(target=join, args=nothing).start()  # a daemon would abort an early exit
         self._first = open_model(model, device)
-        self.knobs = knobs.suiting(self._first.distribution)
-        self._idle: SimpleQueue[Engine] = SimpleQueue()
+        self.knobs = knobs.suiting(self._first.engine.distribution)
+        self._idle: SimpleQueue[Opened] = SimpleQueue()
         self._idle.put(self._first)
 
     def halvings(self, height: int, width: int) -> tuple[int, int]:
         """How often ``ab`` halves the rows and columns of a picture, by ``halved``, at first."""
-        down, across = (n // (8 * self._first.size + 1) for n in (height, width))
+        down, across = (n // (8 * self._first.engine.size + 1) for n in (height, width))
         return down.bit_length(), across.bit_length()
 
     def ab(self, gray: np.ndarray) -> np.ndarray:
@@ -93,7 +94,7 @@ class Colorizer:
 
         A huge picture may be given ``halved`` by ``halvings``, strip by strip.
         """
-        side = self._first.size
+        side = self._first.engine.size
         if gray.shape == (side, side):
             small = gray
         else:
@@ -103,19 +104,19 @@ class Colorizer:
             small = cv2.resize(small, (side, side), interpolation=how)
         lightness, knobs = stretch(plane(small)), self.knobs
         try:
-            engine = self._idle.get_nowait()
+            opened = self._idle.get_nowait()
         except Empty:  # as many engines as threads that have met here
-            engine = self._first.another()
+            opened = self._first.another()
         try:
-            ab = engine(lightness, *knobs.decoding)
+            ab = opened.ab(lightness, knobs.decoding)
             if knobs.flip_average:
                 # The mean of ab is the mean over both pictures' distributions taken together;
                 # the mean of logits would sharpen where they agree and gray where they do not.
-                mirrored = engine(lightness[:, ::-1], *knobs.decoding)
+                mirrored = opened.ab(lightness[:, ::-1], knobs.decoding)
                 ab = (ab + mirrored[:, ::-1]) / 2
         finally:
-            self._idle.put(engine)
-        return ab * np.float32(knobs.saturation)
+            self._idle.put(opened)
+        return after(ab, knobs.decoding).astype(np.float32, copy=False)
 
     def colorize(self, gray: np.ndarray, dtype: np.dtype | type | None = None) -> np.ndarray:
         """sRGB (H, W, 3) of gray (H, W) uint8 or uint16; the same depth unless ``dtype``."""

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
-
-from colorcli.errors import UsageError
 
 MODEL_SCHEMA = 2
 DATASET_SCHEMA = 1
@@ -62,58 +59,6 @@ class ModelConfig:
     def from_dict(cls, values: dict[str, Any]) -> ModelConfig:
         """Rebuild from ``config.json``; raises ``TypeError`` on unknown or missing keys."""
         return cls(**{**values, "decoder": tuple(values["decoder"])})
-
-
-@dataclass(frozen=True)
-class Knobs:
-    """How a distribution over colours becomes one colour.
-
-    ``temperature``: annealed mean, 1 is the plain (PSNR-optimal) mean, lower is more decided.
-    ``vividness``: λ of prior-corrected decoding, 0 off; lifts rare, saturated colours.
-    ``saturation``: factor on ab after decoding. ``flip_average``: mean with the colours of the
-    mirrored picture (test-time augmentation), for twice the network's time.
-
-    None is what suits the model: ``VIVID`` for one with a distribution, ``MEAN`` for others.
-    """
-
-    temperature: float | None = None
-    vividness: float | None = None
-    saturation: float = 1.0
-    flip_average: bool = False
-
-    @property
-    def decoding(self) -> tuple[float, float]:
-        """(temperature, vividness); ``ValueError`` where one still waits for its model."""
-        if self.temperature is None or self.vividness is None:
-            raise ValueError("open knobs: ask suiting() first")
-        return self.temperature, self.vividness
-
-    def suiting(self, distribution: bool) -> Knobs:
-        """The same without None, for a model that gives a ``distribution`` or plain ab.
-
-        Raises ``UsageError`` for knobs out of range, or that such a model lacks.
-        """
-        temperature, vividness = (
-            suits if given is None else given
-            for given, suits in zip(
-                (self.temperature, self.vividness), VIVID if distribution else MEAN, strict=True
-            )
-        )
-        values = (temperature, vividness, self.saturation)
-        if not (all(map(math.isfinite, values)) and temperature > 0 and min(values[1:]) >= 0):
-            raise UsageError("temperature must be above 0, vividness and saturation not below 0")
-        if not distribution and (temperature, vividness) != MEAN:
-            raise UsageError(
-                "the model has no colour distribution, so --temperature and --vividness do "
-                "nothing; use --saturation"
-            )
-        return replace(self, temperature=temperature, vividness=vividness)
-
-
-# (temperature, vividness). The plain mean of a distribution is best in PSNR and looks washed out;
-# VIVID gives a little of that for livelier colours (benchmarks/knobs.py shows the choice).
-MEAN = (1.0, 0.0)
-VIVID = (0.8, 0.3)
 
 
 @dataclass(frozen=True)
@@ -270,13 +215,11 @@ class EvalConfig:
 class ExportConfig:
     """What is written. ``precision`` None: the format's own; ``size`` None: that of the model.
 
-    ``size`` is the side of L (``ab``) or of the picture (``image``), 0 any size. ``knobs`` go into
-    an ``image`` graph. ``max_loss`` replaces the format's limit of PSNR lost, in dB.
+    ``size`` is the side of L (``ab``) or of the picture (``image``), 0 any size. ``max_loss`` replaces the format's limit of PSNR lost, in dB.
     """
 
     format: str = "litert"
     precision: str | None = None
     signature: str = "ab"
     size: int | None = None
-    knobs: Knobs = field(default_factory=Knobs)
     max_loss: float | None = None

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from colorcli import model_dir, native
+from colorcli.decoding import KNOBS, LOGITS, NEUTRAL, decode, of_stage
 from colorcli.errors import ModelError, UsageError, reason
 from colorcli.interpreter import open_interpreter
 
@@ -23,12 +24,11 @@ class Engine(Protocol):
     """A network with its decode step. Not for two threads at once: ``another()`` for each."""
 
     size: int  # side in pixels of the square L it takes
-    distribution: bool  # whether temperature and vividness act on it
+    distribution: bool  # whether it gives logits, which all knobs act on
+    knobs: Collection[str]  # those that its own decode step has as inputs
 
-    def __call__(
-        self, lightness: np.ndarray, temperature: float = 1.0, vividness: float = 0.0
-    ) -> np.ndarray:
-        """ab (s, s, 2) float32 of L (size, size) float32 in 0…100."""
+    def __call__(self, lightness: np.ndarray, values: Mapping[str, float] = NEUTRAL) -> np.ndarray:
+        """ab (s, s, 2) float32 of L (size, size) float32 in 0…100, by ``values`` of its ``knobs``."""
 
     def logits(self) -> np.ndarray | None:
         """Bin logits (s, s, Q) of the last call; None for a regression head."""
@@ -37,13 +37,10 @@ class Engine(Protocol):
         """The same network for another thread."""
 
 
-def _feed(lightness: np.ndarray, temperature: float, vividness: float) -> dict[str, np.ndarray]:
-    """A batch of one for a graph that takes all three; others take ``L`` of it."""
-    return {
-        "L": np.ascontiguousarray(lightness[None, ..., None], np.float32),
-        "temperature": np.full(1, temperature, np.float32),
-        "vividness": np.full(1, vividness, np.float32),
-    }
+def _feed(lightness: np.ndarray, values: Mapping[str, float]) -> dict[str, np.ndarray]:
+    """A batch of one for a graph that takes L and every knob; others take what they know of it."""
+    numbers = {name: np.full(1, value, np.float32) for name, value in values.items()}
+    return {"L": np.ascontiguousarray(lightness[None, ..., None], np.float32), **numbers}
 
 
 def _check(path: Path | str, inputs: Collection[str]) -> None:
@@ -78,15 +75,13 @@ class LiteRT:
         except (ValueError, RuntimeError, KeyError, OSError) as error:
             raise ModelError(f"{path}: not a usable LiteRT model ({reason(error)})") from None
         self.distribution = self._logits is not None
+        self.knobs: Collection[str] = self._inputs.keys() - {"L"}
 
-    def __call__(
-        self, lightness: np.ndarray, temperature: float = 1.0, vividness: float = 0.0
-    ) -> np.ndarray:
+    def __call__(self, lightness: np.ndarray, values: Mapping[str, float] = NEUTRAL) -> np.ndarray:
         """See ``Engine``."""
-        values = {"temperature": temperature, "vividness": vividness}
+        feed = _feed(lightness, values)
         for name, index in self._inputs.items():
-            value = lightness[None, ..., None] if name == "L" else np.full(1, values[name])
-            self._run.set_tensor(index, np.ascontiguousarray(value, np.float32))
+            self._run.set_tensor(index, feed[name])
         self._run.invoke()
         return self._run.get_tensor(self._ab)[0]
 
@@ -132,12 +127,11 @@ class Onnx:
         self._inputs = tuple(inputs)
         self._last: dict[str, np.ndarray] = {}
         self.size, self.distribution = side, "logits" in self._outputs
+        self.knobs: Collection[str] = set(inputs) - {"L"}
 
-    def __call__(
-        self, lightness: np.ndarray, temperature: float = 1.0, vividness: float = 0.0
-    ) -> np.ndarray:
+    def __call__(self, lightness: np.ndarray, values: Mapping[str, float] = NEUTRAL) -> np.ndarray:
         """See ``Engine``."""
-        feed = _feed(lightness, temperature, vividness)
+        feed = _feed(lightness, values)
         outputs = self._run.run(self._outputs, {name: feed[name] for name in self._inputs})
         self._last = dict(zip(self._outputs, outputs, strict=True))
         return self._last["ab"][0]
@@ -164,16 +158,15 @@ class Keras:
         network, folder = model_dir.load_network(Path(path).parent)
         decoded = with_decode(network, folder.config, folder.prior)
         self._names = set(decoded.input)
+        self.knobs: Collection[str] = self._names - {"L"}
         self._run = tf.function(decoded, reduce_retracing=True)
         self._outputs: dict[str, Any] = {}
         self.size = folder.config.size
         self.distribution = "logits" in decoded.output
 
-    def __call__(
-        self, lightness: np.ndarray, temperature: float = 1.0, vividness: float = 0.0
-    ) -> np.ndarray:
+    def __call__(self, lightness: np.ndarray, values: Mapping[str, float] = NEUTRAL) -> np.ndarray:
         """See ``Engine``."""
-        feed = _feed(lightness, temperature, vividness)
+        feed = _feed(lightness, values)
         self._outputs = self._run({k: v for k, v in feed.items() if k in self._names})
         return self._outputs["ab"][0].numpy()
 
@@ -213,13 +206,44 @@ ENGINES: dict[str, Runtime] = {
 FILES: dict[str, Callable[[Path], Engine]] = {".tflite": LiteRT, ".onnx": Onnx}
 
 
-def open_model(model: str | Path, device: str = "auto") -> Engine:
-    """An engine for the model that ``model`` names on ``device`` (a key of ``ENGINES``).
+@dataclass(frozen=True)
+class Opened:
+    """An engine, and the log of the colour prior (Q,) where its model's folder tells it."""
+
+    engine: Engine
+    log_prior: np.ndarray | None = None
+
+    def another(self) -> Opened:
+        """The same for another thread."""
+        return replace(self, engine=self.engine.another())
+
+    def ab(self, lightness: np.ndarray, values: Mapping[str, float]) -> np.ndarray:
+        """ab (s, s, 2) float32 of L (size, size), by ``values`` of the knobs that act on logits.
+
+        A knob that the model's file has no input for acts here, on its logits. Raises
+        ``UsageError`` where an exported file, which tells no prior, was made before the knob.
+        """
+        engine = self.engine
+        ab = engine(lightness, values)
+        acting = [k.name for k in of_stage(LOGITS) if values[k.name] != k.neutral]
+        if not engine.distribution or set(acting) <= set(engine.knobs):
+            return ab
+        if self.log_prior is None:
+            missing = next(name for name in acting if name not in engine.knobs)
+            raise UsageError(
+                f"the exported file has no input {missing}; give --{missing} "
+                f"{KNOBS[missing].neutral:g}, or export the model again"
+            )
+        return decode(engine.logits(), values, self.log_prior, np).astype(np.float32)
+
+
+def open_model(model: str | Path, device: str = "auto") -> Opened:
+    """The model that ``model`` names, on ``device`` (a key of ``ENGINES``).
 
     Raises ``ModelError``, and ``UsageError`` for a device that is not there or not for this model.
     """
     path, runtime = model_dir.find(model), ENGINES[device]
     if path.is_file():
-        return FILES[path.suffix.lower()](path)
+        return Opened(FILES[path.suffix.lower()](path))
     folder = model_dir.load(path, needs=(runtime.needs,))
-    return runtime.open(folder.path / runtime.needs)
+    return Opened(runtime.open(folder.path / runtime.needs), np.log(folder.prior))

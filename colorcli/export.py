@@ -21,7 +21,8 @@ import numpy as np
 
 from colorcli import cards, formats, graphs, model_dir, photographs
 from colorcli.atomic import PART
-from colorcli.config import MEAN, ExportConfig, Knobs, ModelConfig
+from colorcli.config import ExportConfig, ModelConfig
+from colorcli.decoding import NEUTRAL, Knobs, after
 from colorcli.errors import DataError, ModelError, UsageError, reason
 from colorcli.formats import FORMATS, Check, Exported, Feed, Run, Tolerance
 from colorcli.lab import join, neutral, plane
@@ -33,7 +34,9 @@ from colorcli.protocols import squash
 CALIBRATE_AT_MOST, CHECK_AT_MOST = 200, 50  # photographs
 SEEN = 256  # side at which an ``ab`` export's colours are compared
 WIDE = (160, 240)  # height and width with which an export of any size is checked too
-STEERED = Knobs(*MEAN)  # off the defaults: checked too, where knobs are inputs
+STEERED = Knobs(
+    flip_average=False, **NEUTRAL
+)  # off the defaults: checked too, where knobs are inputs
 
 
 @dataclass(frozen=True)
@@ -41,12 +44,13 @@ class _Plan:
     """A config with its blanks filled in."""
 
     config: ExportConfig
+    knobs: Knobs
     precision: str
     size: int  # 0: any
     tolerance: Tolerance
 
 
-def _planned(config: ExportConfig, model: ModelConfig) -> _Plan:
+def _planned(config: ExportConfig, knobs: Knobs, model: ModelConfig) -> _Plan:
     """Raises ``UsageError`` for what this format cannot be."""
     name = config.format
     if name not in FORMATS:
@@ -79,16 +83,15 @@ def _planned(config: ExportConfig, model: ModelConfig) -> _Plan:
         raise UsageError(f"the size must be 32 to 4096 pixels, not {size}")
     if config.signature == "ab" and size % 32:
         raise UsageError(f"the network takes multiples of 32 pixels, not {size}")
-    if config.signature == "ab" and config.knobs != Knobs():
+    if config.signature == "ab" and knobs != Knobs():
         raise UsageError(
-            "temperature and vividness are inputs of signature ab, and saturation is a factor on "
-            "its output; set them with --signature image"
+            "knobs are inputs of signature ab, or act on its output; set them with --signature image"
         )
     tolerance = chosen.precisions[precision]
     if config.max_loss is not None:
         tolerance = replace(tolerance, psnr=config.max_loss)
-    knobs = config.knobs.suiting(LOSSES[model.loss].distribution)
-    return _Plan(replace(config, knobs=knobs), precision, size, tolerance)
+    knobs = knobs.suiting(LOSSES[model.loss].distribution)
+    return _Plan(config, knobs, precision, size, tolerance)
 
 
 class _Bench:
@@ -108,8 +111,7 @@ class _Bench:
         small = cv2.resize(gray, (side, side), interpolation=how)
         values = {
             "L": plane(small)[None, ..., None],
-            "temperature": np.full(1, knobs.temperature, np.float32),
-            "vividness": np.full(1, knobs.vividness, np.float32),
+            **{name: np.full(1, value, np.float32) for name, value in knobs.decoding.items()},
         }
         return {name: values[name] for name in self.reference.input}
 
@@ -134,13 +136,13 @@ class _Bench:
     def calibration(self, pictures: Sequence[np.ndarray]) -> Callable[[], Iterator[Feed]]:
         """What TensorFlow's converter watches the ranges of values on."""
         size = self.sizes()[0]
-        return lambda: (self.feed(rgb, size, self.plan.config.knobs)[2] for rgb in pictures)
+        return lambda: (self.feed(rgb, size, self.plan.knobs)[2] for rgb in pictures)
 
     def check(self, run: Run, pictures: Sequence[np.ndarray], photographs: int) -> Check:
         """Run the export on every picture, size and knob, and compare."""
         image = self.plan.config.signature == "image"
-        knobs = [self.plan.config.knobs]
-        if not image and "temperature" in self.reference.input:
+        knobs = [self.plan.knobs]
+        if not image and len(self.reference.input) > 1:
             knobs.append(STEERED)
         ab_largest, rgb_largest, ab_means, rgb_means = 0.0, 0, [], []
         scores, lost, times = [], [], []
@@ -152,7 +154,7 @@ class _Bench:
                     outputs = run(feed)
                     times.append(time.perf_counter() - began)
                     ab = self.wanted(gray, self.side if image else size, knob)
-                    wanted = join(gray, ab * np.float32(knob.saturation), np.uint8)
+                    wanted = join(gray, after(ab, knob.decoding), np.uint8)
                     if image:
                         shown = outputs["colours"][0]
                         # Of 8-bit colours, so a rounded level of a dark pixel shows here as well.
@@ -215,6 +217,7 @@ def export(
     target: Path | str,
     config: ExportConfig = ExportConfig(),
     *,
+    knobs: Knobs = Knobs(),
     calibrate: Sequence[str] = (),
     verify: Sequence[str] = (),
     overwrite: bool = False,
@@ -222,7 +225,7 @@ def export(
 ) -> Exported:
     """Write the model to ``target``, run it back on photographs and compare with the network.
 
-    ``calibrate`` and ``verify`` name photographs (files, folders, globs) for int8's ranges and for
+    ``knobs`` go into a graph of signature ``image``. ``calibrate`` and ``verify`` name photographs (files, folders, globs) for int8's ranges and for
     the check; by default those that come with scikit-image. A card, metadata and an example are
     written beside a file or into a folder. Raises ``UsageError`` for a combination the format does
     not have, a missing runtime or an existing target, ``ModelError`` when the export differs by
@@ -230,7 +233,7 @@ def export(
     """
     target = Path(target)
     known = model_dir.load(model, needs=(model_dir.WEIGHTS, model_dir.LITERT))
-    plan = _planned(config, known.config)
+    plan = _planned(config, knobs, known.config)
     name, chosen = config.format, FORMATS[config.format]
     if calibrate and plan.precision != "int8":
         raise UsageError(f"only int8 is calibrated; drop --calibrate for {plan.precision}")
@@ -245,7 +248,7 @@ def export(
     bench = _Bench(network, folder, plan)
     graph = graphs.build(
         config.signature, network, folder.config, folder.prior,
-        size=plan.size or None, knobs=plan.config.knobs,
+        size=plan.size or None, values=plan.knobs.decoding,
     )  # fmt: skip
     properties = {"signature": config.signature, "size": str(plan.size or folder.config.size)}
     watched = list(photographs.views(calibrated, mirrored=True))

@@ -15,13 +15,15 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from colorcli.config import Knobs, ModelConfig
+from colorcli.config import ModelConfig
+from colorcli.decoding import KNOBS, NEUTRAL, after
 from colorcli.lab import XYZ_FROM_RGB, lab_to_rgb, lightness, srgb_encoded, srgb_linear
 from colorcli.layers import lowered
 from colorcli.losses import LOSSES
 from colorcli.model import with_decode
 
 Tensors = Mapping[str, Any]
+Values = Mapping[str, float]  # of the knobs
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def _traceable(network: keras.Model) -> keras.Model:
 
 
 def _ab(
-    network: keras.Model, config: ModelConfig, prior: np.ndarray, size: int | None, knobs: Knobs
+    network: keras.Model, config: ModelConfig, prior: np.ndarray, size: int | None, values: Values
 ) -> Graph:
     flexible = size is None
     decoded = portable = with_decode(network, config, prior, size, flexible=flexible)
@@ -91,8 +93,7 @@ def _ab(
     side = f"multiples of 32, best {config.size}" if flexible else "fixed"
     notes = {
         "L": f"CIE L in 0…100, the whole picture stretched to the square; sides {side}",
-        "temperature": "annealed mean: 1 is the plain mean, lower is more decided",
-        "vividness": "prior correction: 0 is off, about 0.3 is vivid",
+        **{name: knob.help.rstrip(".") for name, knob in KNOBS.items()},
     }
     inputs = {
         name: Port(tuple(tensor.shape), "float32", notes[name])
@@ -154,7 +155,7 @@ def _matrices(height: Any, width: Any, side: int, small: int) -> tuple[Any, ...]
 
 
 def _image(
-    network: keras.Model, config: ModelConfig, prior: np.ndarray, size: int | None, knobs: Knobs
+    network: keras.Model, config: ModelConfig, prior: np.ndarray, size: int | None, values: Values
 ) -> Graph:
     loss, side = LOSSES[config.loss], config.size
     small = int(network.compute_output_shape((1, side, side, 1))[1])
@@ -177,7 +178,7 @@ def _image(
         gray = srgb_encoded(y, ops)
         shrunk = ops.matmul(ops.matmul(rows_down, gray), ops.transpose(columns_down))
         output = network(lightness(shrunk, ops)[..., None])
-        ab = loss.decode(output, knobs.temperature, knobs.vividness, log_prior) * knobs.saturation
+        ab = after(loss.decode(output, values, log_prior), values)
         planes = ops.transpose(ab, (0, 3, 1, 2))
         planes = ops.matmul(ops.matmul(rows_up, planes), ops.transpose(columns_up))
         lab = ops.stack([lightness(gray, ops), planes[:, 0], planes[:, 1]], axis=-1)
@@ -205,11 +206,11 @@ def build(
     prior: np.ndarray,
     *,
     size: int | None,
-    knobs: Knobs = Knobs(),
+    values: Values = NEUTRAL,
 ) -> Graph:
     """The graph of a signature (a key of ``SIGNATURES``); ``size`` None: any size.
 
-    ``size`` is the side of L for ``ab`` and of the picture for ``image``; ``knobs`` are inside an
-    ``image`` graph and inputs of an ``ab`` graph.
+    ``size`` is the side of L for ``ab`` and of the picture for ``image``; ``values`` of the knobs are inside
+    an ``image`` graph and inputs of an ``ab`` graph.
     """
-    return SIGNATURES[signature](lowered(network), config, prior, size, knobs)
+    return SIGNATURES[signature](lowered(network), config, prior, size, values)

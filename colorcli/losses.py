@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from keras import ops
 
-from colorcli import bins
+from colorcli import bins, decoding
 from colorcli.config import LossWeights
 from colorcli.lab import AB_MAX
 
@@ -18,16 +18,16 @@ class Loss:
     """How a network speaks about colour.
 
     ``channels`` is the head's width. ``encode(ab)`` turns true ab (B, h, w, 2) into the target;
-    ``loss(target, output, weights, prior)`` is a scalar; ``decode(output, temperature, vividness,
-    log_prior)`` gives ab (B, h, w, 2). ``distribution`` says that the output is bin logits, which
-    temperature and vividness act on. ``partner`` names a network in ``partners.PARTNERS`` that
+    ``loss(target, output, weights, prior)`` is a scalar; ``decode(output, values, log_prior)`` gives
+    ab (B, h, w, 2), see ``decoding``. ``distribution`` says that the output is bin logits, which all
+    knobs act on. ``partner`` names a network in ``partners.PARTNERS`` that
     adds a term of its own while training.
     """
 
     channels: int
     encode: Callable[[Any], Any]
     loss: Callable[[Any, Any, LossWeights, Any], Any]
-    decode: Callable[[Any, Any, Any, Any], Any]
+    decode: Callable[[Any, Mapping[str, Any], Any], Any]
     distribution: bool = False
     partner: str = ""
 
@@ -94,8 +94,8 @@ def _cross_entropy(target: Any, output: Any, weights: LossWeights, prior: Any) -
     return loss
 
 
-def _annealed(output: Any, temperature: Any, vividness: Any, log_prior: Any) -> Any:
-    return bins.annealed_mean(output, temperature, vividness, log_prior, ops)
+def _annealed(output: Any, values: Mapping[str, Any], log_prior: Any) -> Any:
+    return decoding.decode(output, values, log_prior, ops)
 
 
 LOSSES: dict[str, Loss] = {

@@ -11,6 +11,7 @@ from keras import layers, ops
 
 from colorcli.backbones import BACKBONES
 from colorcli.config import ModelConfig
+from colorcli.decoding import LOGITS, of_stage
 from colorcli.errors import ModelError
 from colorcli.layers import ConvNorm, lowered
 from colorcli.losses import LOSSES
@@ -102,8 +103,8 @@ def with_decode(
 ) -> keras.Model:
     """The network as it ships: lowered, decode inside, batch 1, static shapes unless ``flexible``.
 
-    Inputs ``L`` (1, S, S, 1) in 0…100 and, for a distribution over bins, ``temperature`` (1,) and
-    ``vividness`` (1,). Outputs ``ab`` (1, s, s, 2) in ab units and, for a distribution,
+    Inputs ``L`` (1, S, S, 1) in 0…100 and, for a distribution over bins, a number (1,) for each knob
+    that acts on logits. Outputs ``ab`` (1, s, s, 2) in ab units and, for a distribution,
     ``logits`` (1, s, s, Q).
     """
     loss, network = LOSSES[config.loss], lowered(network)
@@ -112,16 +113,9 @@ def with_decode(
     lightness = keras.Input(batch_shape=(1, side, side, 1), name="L")
     output = network(lightness)
     if not loss.distribution:
-        ab = loss.decode(output, None, None, None)
+        ab = loss.decode(output, {}, None)
         return keras.Model({"L": lightness}, {"ab": ab})
-    temperature = keras.Input(batch_shape=(1,), name="temperature")
-    vividness = keras.Input(batch_shape=(1,), name="vividness")
-    log_prior = np.log(prior).astype(np.float32)
-    knob = (1, 1, 1, 1)
-    ab = loss.decode(
-        output, ops.reshape(temperature, knob), ops.reshape(vividness, knob), log_prior
-    )
-    return keras.Model(
-        {"L": lightness, "temperature": temperature, "vividness": vividness},
-        {"ab": ab, "logits": output},
-    )
+    values = {knob.name: keras.Input(batch_shape=(1,), name=knob.name) for knob in of_stage(LOGITS)}
+    numbers = {name: ops.reshape(value, (1, 1, 1, 1)) for name, value in values.items()}
+    ab = loss.decode(output, numbers, np.log(prior).astype(np.float32))
+    return keras.Model({"L": lightness, **values}, {"ab": ab, "logits": output})

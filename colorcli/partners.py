@@ -16,7 +16,8 @@ from keras import layers, ops
 
 from colorcli import model_dir
 from colorcli.backbones import BACKBONES
-from colorcli.config import MEAN, LossWeights
+from colorcli.config import LossWeights
+from colorcli.decoding import NEUTRAL
 from colorcli.devices import policy
 from colorcli.errors import ModelError
 from colorcli.lab import AB_MAX, L_MAX, lab_to_rgb
@@ -78,7 +79,7 @@ def _colours(network: keras.Model, folder: model_dir.ModelFolder) -> Callable[[A
 
     def colours(lightness: Any) -> Any:
         seen = tf.image.resize(lightness, (folder.config.size, folder.config.size))
-        return loss.decode(network(seen, training=False), *MEAN, log_prior)
+        return loss.decode(network(seen, training=False), NEUTRAL, log_prior)
 
     return colours
 

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from colorcli.config import TrainConfig
+from colorcli.decoding import NEUTRAL
 from colorcli.devices import policy
 from colorcli.layers import backbone_weights, freeze_norms, random_depth
 from colorcli.losses import LOSSES
@@ -123,7 +124,7 @@ def compiled(
             output = state.network(lightness, training=True)
             value = loss.loss(loss.encode(ab), output, config.weights, state.prior)
             if partner is not None:
-                predicted = loss.decode(output, 1.0, 0.0, log_prior)
+                predicted = loss.decode(output, NEUTRAL, log_prior)
                 extra, logs = partner.judge(lightness, ab, predicted)
                 value += extra
             scaled = value * (state.scale / replicas)

@@ -14,6 +14,7 @@ import tensorflow as tf
 from colorcli import dataset
 from colorcli.config import TrainConfig
 from colorcli.dataset import Dataset
+from colorcli.decoding import NEUTRAL
 from colorcli.lab import join, neutral, plane
 from colorcli.losses import LOSSES
 from colorcli.metrics import psnr
@@ -54,7 +55,7 @@ class Validation:
         def predict(lightness: Any) -> Any:
             output = network(lightness, training=False)
             return tf.stack(
-                [self._loss.decode(s * output, 1.0, 0.0, self._log_prior) for s in self._scales]
+                [self._loss.decode(s * output, NEUTRAL, self._log_prior) for s in self._scales]
             )
 
         return tf.function(predict, reduce_retracing=True)

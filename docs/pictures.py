@@ -11,14 +11,17 @@ import numpy as np
 from skimage import data
 
 from colorcli.colorizer import Colorizer
-from colorcli.config import MEAN, VIVID, Knobs
+from colorcli.decoding import NEUTRAL, Knobs
 from colorcli.lab import join, neutral
 
 NAMES = ("astronaut", "chelsea", "coffee", "rocket")
 FAILURES = ("chelsea", "rocket", "stereo_motorcycle")  # fur, a night sky, paint
 SIDE, LINE = 240, 6
 HERE = Path(__file__).parent
-SETTINGS = (("mean", MEAN), ("default", VIVID), ("vivid", (0.8, 0.45)), ("very vivid", (0.8, 0.6)))
+SETTINGS = (
+    ("mean", Knobs(**NEUTRAL)), ("default", Knobs()),
+    ("vivid", Knobs(vividness=0.45)), ("very vivid", Knobs(vividness=0.6)),
+)  # fmt: skip
 
 
 def square(photo: np.ndarray) -> np.ndarray:
@@ -53,7 +56,7 @@ def main() -> None:
     parser.add_argument("--model", default="default")
     model = parser.parse_args().model
     none = np.zeros((1, 1, 2), np.float32)
-    colorizers = [Colorizer(model, Knobs(*knobs)) for _, knobs in SETTINGS]
+    colorizers = [Colorizer(model, knobs) for _, knobs in SETTINGS]
 
     def drawn(names: tuple[str, ...]) -> tuple[list, list[list], list]:
         """Gray, coloured with each of the settings, and true."""

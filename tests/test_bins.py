@@ -3,6 +3,7 @@ import pytest
 from keras import ops
 
 from colorcli import bins
+from colorcli.decoding import NEUTRAL, decode
 from colorcli.lab import rgb_to_lab
 
 
@@ -26,7 +27,7 @@ def test_encoding_then_mean_returns_the_colour(xp):
     random = np.random.default_rng(0)
     ab = rgb_to_lab(random.uniform(0.2, 0.8, (500, 3)).astype(np.float32))[:, 1:]
     soft = np.asarray(bins.encode(ab, xp)).astype(np.float32)
-    back = np.asarray(bins.annealed_mean(np.log(soft + 1e-9), xp=xp))
+    back = np.asarray(decode(np.log(soft + 1e-9), NEUTRAL, 0.0, xp))
     assert np.abs(back - ab).max() < 5.0
     assert np.abs(back - ab).mean() < 1.5
 
@@ -41,9 +42,9 @@ def test_low_temperature_is_the_mode_and_vividness_divides_the_prior_out():
     p[10] = 1
     logits = np.log(p)
     logits[50] += 5
-    cold = bins.annealed_mean(logits, temperature=1e-3)
+    cold = decode(logits, {**NEUTRAL, "temperature": 1e-3}, np.log(p), np)
     assert np.allclose(cold, bins.centres()[10], atol=0.01)
-    corrected = bins.annealed_mean(logits, 1e-3, 1.0, np.log(p))
+    corrected = decode(logits, {"temperature": 1e-3, "vividness": 1.0}, np.log(p), np)
     assert np.allclose(corrected, bins.centres()[50], atol=0.01)
 
 

@@ -14,10 +14,15 @@ from PIL import Image
 import colorcli
 from colorcli import model_dir, native
 from colorcli.colorizer import Colorizer, stretch
-from colorcli.config import DEVICES, MEAN, VIVID, Knobs
+from colorcli.config import DEVICES
+from colorcli.decoding import KNOBS, LOGITS, NEUTRAL, Knob, Knobs
 from colorcli.engine import ENGINES, Keras, LiteRT
 from colorcli.errors import ImageError, ModelError, UsageError
 from colorcli.lab import neutral, plane, rgb_to_lab
+from colorcli.model import with_decode
+
+MEAN = Knobs(**NEUTRAL)
+VIVID = Knobs(**{name: knob.default for name, knob in KNOBS.items()})
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +39,7 @@ def test_the_package_gives_its_names_late():
         "print(Colorizer.__module__, Knobs().saturation)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == f"colorcli.colorizer {Knobs.saturation}\n"
+    assert done.stdout == "colorcli.colorizer None\n"
     with pytest.raises(AttributeError, match="nothing"):
         _ = colorcli.nothing
 
@@ -165,9 +170,9 @@ def test_saturation_is_a_factor_and_zero_is_gray(small_model):
 
 
 def test_knobs_not_given_suit_the_model():
-    assert Knobs().suiting(True) == Knobs(*VIVID) and Knobs().suiting(False) == Knobs(*MEAN)
-    assert Knobs(vividness=0.0).suiting(True) == Knobs(VIVID[0], 0.0)
-    assert Knobs(*MEAN).suiting(False) == Knobs(*MEAN)  # said aloud, but nothing to do
+    assert Knobs().suiting(True) == VIVID and Knobs().suiting(False) == MEAN
+    assert Knobs(vividness=0.0).suiting(True) == Knobs(**{**VIVID.values, "vividness": 0.0})
+    assert MEAN.suiting(False) == MEAN  # said aloud, but nothing to do
     with pytest.raises(UsageError, match="no colour distribution"):
         Knobs(temperature=0.9).suiting(False)
 
@@ -175,8 +180,8 @@ def test_knobs_not_given_suit_the_model():
 def test_a_model_takes_what_suits_it(small_model):
     gray = np.linspace(0, 255, 64 * 64).reshape(64, 64).astype(np.uint8)
     chosen = Colorizer(small_model)
-    assert chosen.knobs == Knobs(*VIVID)
-    assert np.array_equal(chosen.ab(gray), Colorizer(small_model, Knobs(*VIVID)).ab(gray))
+    assert chosen.knobs == VIVID
+    assert np.array_equal(chosen.ab(gray), Colorizer(small_model, VIVID).ab(gray))
 
 
 @pytest.mark.parametrize(
@@ -185,8 +190,33 @@ def test_a_model_takes_what_suits_it(small_model):
      Knobs(saturation=float("inf")), Knobs(saturation=-0.1)],
 )  # fmt: skip
 def test_knobs_out_of_range(small_model, knobs):
-    with pytest.raises(UsageError, match="must be above 0"):
+    with pytest.raises(UsageError, match="must be at least 0"):
         Colorizer(small_model, knobs)
+
+
+def test_unknown_knobs_name_the_nearest():
+    with pytest.raises(TypeError, match="did you mean saturation"):
+        Knobs(saturaton=1.0)
+    with pytest.raises(AttributeError):
+        _ = Knobs().contrast
+
+
+def test_a_knob_is_one_row(small_model, monkeypatch, tmp_path):
+    """Files made before it have no input for it: it acts on their logits, or is refused."""
+    gray = np.linspace(0, 255, 64 * 64).reshape(64, 64).astype(np.uint8)
+    wanted = Colorizer(small_model, Knobs(temperature=0.5)).ab(gray)
+    sharp = Knob("sharp", 1.0, 1.0, "Factor on the logits.", LOGITS, lambda z, v, p: z * v)
+    monkeypatch.setitem(KNOBS, "sharp", sharp)
+    found = Colorizer(small_model, Knobs(temperature=1.0, sharp=2.0)).ab(gray)
+    assert np.abs(found - wanted).max() < 0.05
+    exported = tmp_path / "old.tflite"
+    exported.write_bytes((small_model / model_dir.LITERT).read_bytes())
+    assert Colorizer(exported, Knobs(sharp=1.0)).ab(gray).shape == wanted.shape
+    with pytest.raises(UsageError, match="no input sharp; give --sharp 1"):
+        Colorizer(exported, Knobs(sharp=2.0)).ab(gray)
+    network, folder = model_dir.load_network(small_model)
+    model = with_decode(network, folder.config, folder.prior)
+    assert set(model.input) == {"L", "vividness", "temperature", "sharp"}
 
 
 def test_devices(small_model):
@@ -201,8 +231,8 @@ def test_keras_says_what_litert_says(small_model):
     lightness = np.random.default_rng(0).uniform(0, 100, (64, 64)).astype(np.float32)
     keras, litert = Keras(small_model / model_dir.WEIGHTS), LiteRT(small_model / model_dir.LITERT)
     assert (keras.size, keras.distribution) == (litert.size, litert.distribution)
-    for temperature, vividness in ((1.0, 0.0), (0.4, 0.3)):
-        a, b = (engine(lightness, temperature, vividness) for engine in (keras, litert))
+    for values in (NEUTRAL, {**NEUTRAL, "temperature": 0.4, "vividness": 0.3}):
+        a, b = (engine(lightness, values) for engine in (keras, litert))
         assert a.shape == b.shape and np.abs(a - b).max() < 0.5
         assert np.abs(keras.logits() - litert.logits()).max() < 0.2
     twin = keras.another()
@@ -237,5 +267,5 @@ def test_fading_changes_the_colours_little(small_model):
     faded = (16000 + 0.35 * gray).astype(np.uint16)
     colorizer = Colorizer(small_model)
     clean, old = colorizer.ab(gray), colorizer.ab(faded)
-    plain = colorizer._first(plane(cv2.resize(faded, (64, 64), interpolation=cv2.INTER_AREA)))
+    plain = colorizer._first.engine(plane(cv2.resize(faded, (64, 64), interpolation=cv2.INTER_AREA)))
     assert np.abs(old - clean).mean() < np.abs(plain - clean).mean()

@@ -13,7 +13,8 @@ from PIL import Image
 from colorcli import export as exporting
 from colorcli import formats, graphs, model_dir, photographs
 from colorcli.colorizer import Colorizer
-from colorcli.config import ExportConfig, Knobs
+from colorcli.config import ExportConfig
+from colorcli.decoding import Knobs
 from colorcli.errors import DataError, ModelError, UsageError
 from colorcli.export import companions, excess, export
 from colorcli.formats import FORMATS, Check, Tolerance
@@ -53,9 +54,13 @@ def exported(small_model, pictures, tmp_path_factory):
             target = folder / f"m{FORMATS[name].suffix}"
             config = ExportConfig(
                 name, precision, signature, size, max_loss=9.0,
-                knobs=Knobs(0.8, 0.2, 1.5) if signature == "image" else Knobs(),
             )  # fmt: skip
-            made[key] = export(small_model, target, config, verify=[str(pictures)]), target
+            inside = Knobs(temperature=0.8, vividness=0.2, saturation=1.5)
+            result = export(
+                small_model, target, config, verify=[str(pictures)],
+                knobs=inside if signature == "image" else Knobs(),
+            )  # fmt: skip
+            made[key] = result, target
         return made[key]
 
     return make
@@ -225,7 +230,6 @@ def test_excess_names_the_figure():
         ({"format": "keras", "signature": "image", "size": 0}, "one size only"),
         ({"size": 100}, "multiples of 32"),
         ({"size": 16}, "32 to 4096"),
-        ({"knobs": Knobs(vividness=0.3)}, "--signature image"),
         ({"format": "coreml"}, "unknown export format"),
         ({"signature": "lab"}, "unknown signature"),
     ],
@@ -233,6 +237,11 @@ def test_excess_names_the_figure():
 def test_what_a_format_cannot_be_is_refused(small_model, tmp_path, changes, word):
     with pytest.raises(UsageError, match=word):
         export(small_model, tmp_path / "x", ExportConfig(**changes))
+
+
+def test_knobs_go_into_pictures_alone(small_model, tmp_path):
+    with pytest.raises(UsageError, match="--signature image"):
+        export(small_model, tmp_path / "x", knobs=Knobs(vividness=0.3))
     assert list(tmp_path.iterdir()) == []
 
 

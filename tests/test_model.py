@@ -4,6 +4,7 @@ import pytest
 from colorcli import bins, model_dir
 from colorcli.backbones import BACKBONES
 from colorcli.config import PRESETS, LossWeights, ModelConfig
+from colorcli.decoding import KNOBS, NEUTRAL
 from colorcli.errors import ModelError
 from colorcli.losses import LOSSES
 from colorcli.model import build_model, output_stride, sharpened, with_decode
@@ -20,8 +21,8 @@ def test_every_backbone_with_every_loss_gives_ab(backbone, loss):
     side = 64 // output_stride(config)
     assert network(lightness).shape == (1, side, side, LOSSES[loss].channels)
     shipped = with_decode(network, config, PRIOR)
-    ones = np.ones(1, np.float32)
-    feed = {"L": lightness, "temperature": ones, "vividness": 0 * ones}
+    numbers = {name: np.full(1, k.neutral, np.float32) for name, k in KNOBS.items()}
+    feed = {"L": lightness, **numbers}
     ab = np.asarray(shipped({k: v for k, v in feed.items() if k in shipped.input})["ab"])
     assert ab.shape == (1, side, side, 2)
     assert np.isfinite(ab).all() and np.abs(ab).max() <= 110
@@ -50,7 +51,7 @@ def test_each_loss_falls_when_the_answer_is_right(name):
         float(loss.loss(loss.encode(ab), output, LossWeights(), PRIOR)) for output in (right, wrong)
     ]
     assert values[0] < values[1] / 1.5
-    decoded = np.asarray(loss.decode(right, 1.0, 0.0, np.log(PRIOR)))
+    decoded = np.asarray(loss.decode(right, NEUTRAL, np.log(PRIOR)))
     assert np.abs(decoded - ab).max() < 3
 
 

@@ -7,6 +7,7 @@ import pytest
 from test_layers import scattered
 
 from colorcli import model_dir
+from colorcli.decoding import NEUTRAL
 from colorcli.engine import LiteRT
 from colorcli.errors import ModelError
 from colorcli.model import with_decode
@@ -23,14 +24,11 @@ def test_litert_says_what_the_network_says(small_model):
     reference = with_decode(network, folder.config, folder.prior)
     lightness = np.random.default_rng(0).uniform(0, 100, (64, 64)).astype(np.float32)
     engine = LiteRT(small_model / model_dir.LITERT)
-    for temperature, vividness in ((1.0, 0.0), (0.4, 0.3)):
-        feed = {
-            "L": lightness[None, ..., None],
-            "temperature": np.full(1, temperature, np.float32),
-            "vividness": np.full(1, vividness, np.float32),
-        }
+    for values in (NEUTRAL, {**NEUTRAL, "temperature": 0.4, "vividness": 0.3}):
+        feed = {"L": lightness[None, ..., None]}
+        feed |= {name: np.full(1, values[name], np.float32) for name in engine.knobs}
         wanted = reference(feed)
-        ab = engine(lightness, temperature, vividness)
+        ab = engine(lightness, values)
         assert np.abs(ab - np.asarray(wanted["ab"])[0]).max() < 0.5
         assert np.abs(engine.logits() - np.asarray(wanted["logits"])[0]).max() < 0.2
 

@@ -12,7 +12,7 @@ from conftest import REPO
 
 PACKAGE = REPO / "colorcli"
 LAYERS = (
-    "errors", "native", "config", "settings", "lab", "bins", "losses", "interpreter", "layers", "backbones", "atomic", "files", "targets", "download",
+    "errors", "native", "config", "settings", "lab", "bins", "decoding", "losses", "interpreter", "layers", "backbones", "atomic", "files", "targets", "download",
     "listing", "tfrecord", "interrupt", "pipeline", "icc", "metadata", "whole", "deep", "images", "encoding", "strips", "metrics", "coco", "aging", "model",
     "packing", "schema_1", "model_dir", "engine", "colorizer", "dataset", "duplicates", "samples",
     "pool", "blocks", "prepare", "feed", "devices", "partners", "schedule", "initial", "validation", "journal",

@@ -12,22 +12,20 @@ import typer
 from colorcli import report
 from colorcli.cli.options import (
     FilesFrom,
-    FlipAverage,
     Json,
     Limit,
     Nul,
     Overwrite,
     Quiet,
     Recursive,
-    Saturation,
     Seed,
-    Temperature,
-    Vividness,
     bundled,
     items,
     listed,
+    steerable,
 )
-from colorcli.config import GRAYS, PERCEPTUAL_METRICS, EvalConfig, Knobs
+from colorcli.config import GRAYS, PERCEPTUAL_METRICS, EvalConfig
+from colorcli.decoding import Knobs
 from colorcli.errors import ExitCode, UsageError
 
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
@@ -38,7 +36,9 @@ else:
     Gray = Literal[GRAYS]
 
 
+@steerable
 def evaluate(
+    knobs: Knobs,
     inputs: Annotated[
         Optional[list[str]],
         typer.Argument(
@@ -78,10 +78,6 @@ def evaluate(
             "[default: COLORIZE_MODEL, default]",
         ),
     ] = None,
-    temperature: Temperature = Knobs.temperature,
-    vividness: Vividness = Knobs.vividness,
-    saturation: Saturation = Knobs.saturation,
-    flip_average: FlipAverage = Knobs.flip_average,
     protocol: Annotated[
         Optional[str],
         typer.Option(
@@ -163,7 +159,6 @@ def evaluate(
         limit,
         seed,
     )
-    knobs = Knobs(temperature, vividness, saturation, flip_average)
     contenders = _contenders(model, knobs, coloured, pairs)
     networks = {name: PERCEPTUAL[name]() for name in perceptual or ()}
     for line in (

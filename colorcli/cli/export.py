@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Literal, Optional
 import typer
 
 from colorcli import native, report
-from colorcli.cli.options import Json, Model, Overwrite, Quiet, agreed
+from colorcli.cli.options import Json, Model, Overwrite, Quiet, agreed, steerable
 from colorcli.config import (
     EXPORT_FORMATS,
     EXPORT_PRECISIONS,
     EXPORT_SIGNATURES,
-    VIVID,
     ExportConfig,
-    Knobs,
 )
+from colorcli.decoding import Knobs
 from colorcli.errors import UsageError
 
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
@@ -30,7 +29,9 @@ else:
     ExportSignature = Literal[EXPORT_SIGNATURES]
 
 
+@steerable(passes=False, note=" Inside an image export.")
 def export(
+    knobs: Knobs,
     output: Annotated[str, typer.Option("--output", "-o", help="File or folder to write.")],
     format: Annotated[
         Optional[ExportFormat],
@@ -55,17 +56,6 @@ def export(
         ),
     ] = None,
     model: Model = "default",
-    temperature: Annotated[
-        Optional[float],
-        typer.Option(help=f"Inside an image export: annealed mean. [default: {VIVID[0]}]"),
-    ] = Knobs.temperature,
-    vividness: Annotated[
-        Optional[float],
-        typer.Option(help=f"Inside an image export: prior correction. [default: {VIVID[1]}]"),
-    ] = Knobs.vividness,
-    saturation: Annotated[
-        float, typer.Option(help="Inside an image export: factor on chroma.")
-    ] = Knobs.saturation,
     calibrate: Annotated[
         Optional[list[str]],
         typer.Option(
@@ -101,11 +91,11 @@ def export(
     config = ExportConfig(
         format or ExportConfig.format, precision, signature,
         None if size is None else 0 if size == "any" else int(size),
-        Knobs(temperature, vividness, saturation), max_loss,
+        max_loss,
     )  # fmt: skip
     with report.progress("exporting", quiet) as bar:
         result = run(
-            model, output, config, calibrate=calibrate or (), verify=verify or (),
+            model, output, config, knobs=knobs, calibrate=calibrate or (), verify=verify or (),
             overwrite=overwrite, progress=bar,
         )  # fmt: skip
     if json:

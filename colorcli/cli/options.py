@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Optional
 import typer
 
 from colorcli import settings
-from colorcli.config import VIVID
+from colorcli.decoding import KNOBS, Knob, Knobs
 from colorcli.errors import UsageError
 
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
@@ -28,30 +28,6 @@ Model = Annotated[
     typer.Option(
         "--model", "-m", envvar="COLORIZE_MODEL", autocompletion=bundled,
         help="Bundled model name, model folder, training run or exported file.",
-    ),
-]  # fmt: skip
-Temperature = Annotated[
-    Optional[float],
-    typer.Option(
-        envvar="COLORIZE_TEMPERATURE", show_default=False,
-        help=f"Annealed mean: 1 mean, lower more decided. [default: {VIVID[0]}]",
-    ),
-]  # fmt: skip
-Vividness = Annotated[
-    Optional[float],
-    typer.Option(
-        envvar="COLORIZE_VIVIDNESS", show_default=False,
-        help=f"Prior correction: 0 off, 0.45 vivid. [default: {VIVID[1]}]",
-    ),
-]  # fmt: skip
-Saturation = Annotated[
-    float, typer.Option(envvar="COLORIZE_SATURATION", help="Factor on the predicted chroma.")
-]
-FlipAverage = Annotated[
-    bool,
-    typer.Option(
-        "--flip-average", envvar="COLORIZE_FLIP_AVERAGE",
-        help="Average with the mirrored picture's colours; twice the network's time.",
     ),
 ]  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
@@ -127,6 +103,46 @@ def configurable(config: type) -> Any:
         return {name: value for name, value in values.items() if value is not None}
 
     return lambda command: extended(command, options, "values", given)
+
+
+def _environment(name: str) -> str:
+    return f"COLORIZE_{name.upper()}"
+
+
+def _knob(knob: Knob, note: str) -> inspect.Parameter:
+    about = typer.Option(
+        envvar=_environment(knob.name), show_default=False,
+        help=f"{knob.help}{note} [default: {knob.default:g}]",
+    )  # fmt: skip
+    return inspect.Parameter(
+        knob.name, inspect.Parameter.KEYWORD_ONLY, default=None,
+        annotation=Annotated[Optional[float], about],
+    )  # fmt: skip
+
+
+_FLIP = inspect.Parameter(
+    "flip_average", inspect.Parameter.KEYWORD_ONLY, default=False,
+    annotation=Annotated[
+        bool,
+        typer.Option(
+            "--flip-average", envvar=_environment("flip_average"),
+            help="Average with the mirrored picture's colours; twice the network's time.",
+        ),
+    ],
+)  # fmt: skip
+
+
+def steerable(command: Any = None, *, passes: bool = True, note: str = "") -> Any:
+    """Decorator: a command with an option for each knob, given as ``knobs``.
+
+    ``passes``: it runs the network, and may run it more than once. ``note`` ends the knobs' help.
+    """
+    options = [_knob(knob, note) for knob in KNOBS.values()] + ([_FLIP] if passes else [])
+
+    def decorate(command: Any) -> Any:
+        return extended(command, options, "knobs", lambda values: Knobs(**values))
+
+    return decorate if command is None else decorate(command)
 
 
 def agreed(output: str, asked: str | None, meant: str | None) -> str | None:

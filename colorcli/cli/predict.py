@@ -13,20 +13,18 @@ import typer
 from colorcli import report
 from colorcli.cli.options import (
     FilesFrom,
-    FlipAverage,
     Json,
     Model,
     Nul,
     Overwrite,
     Quiet,
     Recursive,
-    Saturation,
-    Temperature,
-    Vividness,
     agreed,
     listed,
+    steerable,
 )
-from colorcli.config import DEVICES, FORMAT_ALIASES, IMAGE_FORMATS, Knobs
+from colorcli.config import DEVICES, FORMAT_ALIASES, IMAGE_FORMATS
+from colorcli.decoding import Knobs
 from colorcli.errors import ExitCode, UsageError
 
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
@@ -39,8 +37,10 @@ else:
     Device = Literal[DEVICES]
 
 
+@steerable
 def predict(
     context: typer.Context,
+    knobs: Knobs,
     inputs: Annotated[
         Optional[list[str]],
         typer.Argument(
@@ -60,10 +60,6 @@ def predict(
     files_from: FilesFrom = None,
     nul: Nul = False,
     model: Model = "default",
-    temperature: Temperature = Knobs.temperature,
-    vividness: Vividness = Knobs.vividness,
-    saturation: Saturation = Knobs.saturation,
-    flip_average: FlipAverage = Knobs.flip_average,
     keep_color: Annotated[
         bool, typer.Option("--keep-color", help="Pass on what is in colour already, unchanged.")
     ] = False,
@@ -168,7 +164,6 @@ def predict(
         if todo:
             from colorcli.colorizer import Colorizer
 
-            knobs = Knobs(temperature, vividness, saturation, flip_average)
             colorizer = Colorizer(model, knobs, device=device)
         options = Output(format, quality, max_megapixels * 1_000_000, strip, keep_color)
         # A live line only where it cannot tear JSON on the same terminal.
