@@ -173,11 +173,7 @@ def _card(result: Exported, graph: Graph, folder: ModelFolder, file: str, exampl
         ),
     ]
     if graph.signature == "image":
-        parts.append(
-            f"Inside: {', '.join(KNOBS)}. `colorize predict` shows a faded "
-            "photograph to the network with its range of L stretched; this graph does not: stretch "
-            "a faded picture's contrast yourself."
-        )
+        parts.append(f"Inside: {', '.join(KNOBS)}.")
     for title, language, code in runtime.elsewhere:
         filled = Template(code).substitute(values)
         told = {

@@ -8,52 +8,18 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, overload
 
-import cv2
 import numpy as np
 
+from colorcli import framing
 from colorcli.config import DEVICES
 from colorcli.decoding import Knobs, after
 from colorcli.engine import ENGINES, Opened, open_model
 from colorcli.errors import ImageError, UsageError
-from colorcli.lab import join, neutral, plane
+from colorcli.lab import join, neutral
 from colorcli.pipeline import cores, in_order
 
 if TYPE_CHECKING:
     from PIL import Image
-
-
-NARROW = 55.0  # range of L below which a photograph counts as faded
-TAILS = 0.5  # percent of the pixels left outside the range at either end
-SPREAD = (3.0, 97.0)  # the range of L that a faded photograph is shown to the network with
-
-
-def stretch(lightness: np.ndarray) -> np.ndarray:
-    """What the network is shown of L (H, W) float32: itself, or stretched where its range is narrow.
-
-    Fading takes colours along with contrast from what a network recognises; photographs of normal
-    contrast lose by stretching (benchmarks/old.py). The output's own L is never touched.
-    """
-    low, high = np.percentile(lightness, (TAILS, 100 - TAILS))
-    if high - low >= NARROW:
-        return lightness
-    factor = (SPREAD[1] - SPREAD[0]) / max(high - low, 10.0)  # a blank page stays blank
-    middle = (low + high) / 2
-    spread = sum(SPREAD) / 2 + (lightness - middle) * factor
-    return np.clip(spread, 0, 100).astype(np.float32)
-
-
-def halved(plane: np.ndarray, down: int, across: int) -> np.ndarray:
-    """Means over 2 ** ``down`` rows and 2 ** ``across`` columns of (H, W) or (H, W, C).
-
-    Exact halves cost a tenth of odd fractions; what is left of an odd number is cut off.
-    """
-    while down or across:
-        even = plane[: plane.shape[0] >> 1 << 1 if down else None]
-        even = even[:, : plane.shape[1] >> 1 << 1 if across else None]
-        fx, fy = 0.5 if across else 1.0, 0.5 if down else 1.0
-        plane = cv2.resize(even, None, fx=fx, fy=fy, interpolation=cv2.INTER_AREA)
-        down, across = max(down - 1, 0), max(across - 1, 0)
-    return plane
 
 
 class Colorizer:
@@ -84,25 +50,17 @@ class Colorizer:
         self._idle: SimpleQueue[Opened] = SimpleQueue()
         self._idle.put(self._first)
 
-    def halvings(self, height: int, width: int) -> tuple[int, int]:
-        """How often ``ab`` halves the rows and columns of a picture, by ``halved``, at first."""
-        down, across = (n // (8 * self._first.engine.size + 1) for n in (height, width))
-        return down.bit_length(), across.bit_length()
+    @property
+    def side(self) -> int:
+        """Side in pixels of the square L that the network is shown."""
+        return self._first.engine.size
 
     def ab(self, gray: np.ndarray) -> np.ndarray:
         """Predicted ab (s, s, 2) float32 of gray (H, W) uint8 or uint16, stretched to a square.
 
-        A huge picture may be given ``halved`` by ``halvings``, strip by strip.
+        A huge picture may be given ``framing.halved`` by ``framing.halvings``, strip by strip.
         """
-        side = self._first.engine.size
-        if gray.shape == (side, side):
-            small = gray
-        else:
-            small = halved(gray, *self.halvings(*gray.shape))
-            shrinking = min(small.shape) > side
-            how = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
-            small = cv2.resize(small, (side, side), interpolation=how)
-        lightness, knobs = stretch(plane(small)), self.knobs
+        lightness, knobs = framing.shown(gray, self.side), self.knobs
         try:
             opened = self._idle.get_nowait()
         except Empty:  # as many engines as threads that have met here

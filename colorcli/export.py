@@ -25,7 +25,8 @@ from colorcli.config import ExportConfig, ModelConfig
 from colorcli.decoding import NEUTRAL, Knobs, after
 from colorcli.errors import DataError, ModelError, UsageError, reason
 from colorcli.formats import FORMATS, Check, Exported, Feed, Run, Tolerance
-from colorcli.lab import join, neutral, plane
+from colorcli.framing import shown
+from colorcli.lab import join, neutral
 from colorcli.losses import LOSSES
 from colorcli.metrics import lab_of, psnr
 from colorcli.model import with_decode
@@ -106,11 +107,8 @@ class _Bench:
         return self.reference(self._feed(gray, side, knobs))["ab"].numpy()[0]
 
     def _feed(self, gray: np.ndarray, side: int, knobs: Knobs) -> dict[str, np.ndarray]:
-        shrinking = min(gray.shape) > side
-        how = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
-        small = cv2.resize(gray, (side, side), interpolation=how)
         values = {
-            "L": plane(small)[None, ..., None],
+            "L": shown(gray, side)[None, ..., None],
             **{name: np.full(1, value, np.float32) for name, value in knobs.decoding.items()},
         }
         return {name: values[name] for name in self.reference.input}
@@ -156,20 +154,20 @@ class _Bench:
                     ab = self.wanted(gray, self.side if image else size, knob)
                     wanted = join(gray, after(ab, knob.decoding), np.uint8)
                     if image:
-                        shown = outputs["colours"][0]
+                        made = outputs["colours"][0]
                         # Of 8-bit colours, so a rounded level of a dark pixel shows here as well.
-                        apart = np.abs(lab_of(shown) - lab_of(wanted))[..., 1:]
+                        apart = np.abs(lab_of(made) - lab_of(wanted))[..., 1:]
                     else:
-                        shown = join(gray, outputs["ab"][0], np.uint8)
+                        made = join(gray, outputs["ab"][0], np.uint8)
                         apart = np.abs(outputs["ab"][0] - ab)
-                    levels = cv2.absdiff(shown, wanted)
+                    levels = cv2.absdiff(made, wanted)
                     ab_largest = max(ab_largest, float(np.nan_to_num(apart, nan=np.inf).max()))
                     rgb_largest = max(rgb_largest, int(levels.max()))
                     ab_means.append(apart.mean())
                     rgb_means.append(levels.mean())
                     if knob is knobs[0]:
                         scores.append(min(100.0, psnr(truth, wanted)))
-                        lost.append(scores[-1] - min(100.0, psnr(truth, shown)))
+                        lost.append(scores[-1] - min(100.0, psnr(truth, made)))
         return Check(
             photographs, len(pictures), round(ab_largest, 4), round(float(np.mean(ab_means)), 5),
             rgb_largest, round(float(np.mean(rgb_means)), 4), round(float(np.mean(scores)), 3),

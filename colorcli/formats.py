@@ -136,7 +136,7 @@ def _open_saved_model(path: Path) -> Run:
 _FLOAT_OPS = (
     "SOFTMAX", "LOGISTIC", "TANH", "EXP", "LOG", "POW", "SQRT", "RSQRT", "SQUARE", "SUB", "MUL",
     "DIV", "NEG", "SUM", "REDUCE_MAX", "MAXIMUM", "MINIMUM", "FLOOR", "SELECT", "SELECT_V2",
-    "GREATER", "FULLY_CONNECTED", "BATCH_MATMUL", "TRANSPOSE", "PACK", "UNPACK", "SLICE",
+    "GREATER", "FULLY_CONNECTED", "BATCH_MATMUL", "TRANSPOSE", "TOPK_V2", "PACK", "UNPACK", "SLICE",
     "STRIDED_SLICE", "GATHER", "CAST", "RESHAPE", "SQUEEZE", "EXPAND_DIMS",
 )  # fmt: skip
 # These join and clip inside the network, but around it they also make Lab and pictures.

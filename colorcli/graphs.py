@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from colorcli import framing
 from colorcli.config import ModelConfig
 from colorcli.decoding import KNOBS, NEUTRAL, after
 from colorcli.lab import XYZ_FROM_RGB, lab_to_rgb, lightness, srgb_encoded, srgb_linear
@@ -154,6 +155,23 @@ def _matrices(height: Any, width: Any, side: int, small: int) -> tuple[Any, ...]
     return (*down, _cubic(small, height), _cubic(small, width))
 
 
+def _stretched(light: Any, side: int) -> Any:
+    """``framing.stretch`` of L (1, side, side) as a graph."""
+    count = side * side
+    at = (count - 1) * framing.TAILS / 100  # percentiles, as NumPy interpolates them
+    rank, part = int(at), at - int(at)
+
+    def tail(values: Any) -> Any:
+        top = ops.top_k(ops.reshape(values, (count,)), rank + 2)[0]
+        return top[rank] * (1 - part) + top[rank + 1] * part
+
+    high, low = tail(light), -tail(-light)
+    bottom, top = framing.SPREAD
+    factor = (top - bottom) / ops.maximum(high - low, framing.BLANK)
+    spread = (bottom + top) / 2 + (light - (low + high) / 2) * factor
+    return ops.where(high - low >= framing.NARROW, light, ops.clip(spread, 0.0, 100.0))
+
+
 def _image(
     network: keras.Model, config: ModelConfig, prior: np.ndarray, size: int | None, values: Values
 ) -> Graph:
@@ -177,7 +195,7 @@ def _image(
         y = ops.sum(linear * XYZ_FROM_RGB[1].astype(np.float32), axis=-1)
         gray = srgb_encoded(y, ops)
         shrunk = ops.matmul(ops.matmul(rows_down, gray), ops.transpose(columns_down))
-        output = network(lightness(shrunk, ops)[..., None])
+        output = network(_stretched(lightness(shrunk, ops), side)[..., None])
         ab = after(loss.decode(output, values, log_prior), values)
         planes = ops.transpose(ab, (0, 3, 1, 2))
         planes = ops.matmul(ops.matmul(rows_up, planes), ops.transpose(columns_up))

@@ -17,10 +17,11 @@ import numpy as np
 
 from colorcli import encoding, images, strips
 from colorcli.atomic import atomic, is_special, sweep, write_atomic
-from colorcli.colorizer import Colorizer, halved
+from colorcli.colorizer import Colorizer
 from colorcli.config import LARGE
 from colorcli.errors import ColorizeError, DataError, ImageError, reason
 from colorcli.files import STREAM
+from colorcli.framing import halved, halvings
 from colorcli.lab import Join, join, rgb_to_lab
 from colorcli.pipeline import Budget, Stopped, available_memory, cores, in_order
 from colorcli.targets import Job
@@ -169,7 +170,7 @@ def colorize_strips(
     with images.failures(name):
         images.check_size(width, height, output.max_pixels)
         encoding.check_sides(format, width, height)
-    down, across = colorizer.halvings(height, width)
+    down, across = halvings(height, width, colorizer.side)
     grays, colours = [], []
     for rows, picture in photograph.pictures(1 << down, output.keep_color):
         if stop():

@@ -15,7 +15,8 @@ from colorcli import dataset
 from colorcli.config import TrainConfig
 from colorcli.dataset import Dataset
 from colorcli.decoding import NEUTRAL
-from colorcli.lab import join, neutral, plane
+from colorcli.framing import shown
+from colorcli.lab import join, neutral
 from colorcli.losses import LOSSES
 from colorcli.metrics import psnr
 
@@ -38,7 +39,7 @@ class Validation:
         pictures = itertools.islice(dataset.photographs(data, "val"), config.val_images)
         self.truth = [cv2.resize(p, (size, size), interpolation=cv2.INTER_AREA) for p in pictures]
         self.gray = [neutral(t) for t in self.truth]
-        self.lightness = [plane(g)[..., None] for g in self.gray]
+        self.lightness = [shown(g, size)[..., None] for g in self.gray]
         self.gray_psnr = self._score([np.zeros((1, 1, 2), np.float32)] * len(self.truth))
         self._loss, self._log_prior = LOSSES[config.model.loss], np.log(prior)
         self._scales = SCALES if self._loss.distribution else (1.0,)
@@ -46,8 +47,8 @@ class Validation:
     def _score(self, predicted: list[np.ndarray]) -> float:
         if not self.truth:
             return float("nan")
-        shown = (join(g, ab, np.uint8) for g, ab in zip(self.gray, predicted, strict=True))
-        return float(np.mean([psnr(t, s) for t, s in zip(self.truth, shown, strict=True)]))
+        coloured = (join(g, ab, np.uint8) for g, ab in zip(self.gray, predicted, strict=True))
+        return float(np.mean([psnr(t, c) for t, c in zip(self.truth, coloured, strict=True)]))
 
     def predictor(self, network: keras.Model) -> Callable[[Any], Any]:
         """ab (scales, B, s, s, 2) of a batch of L by ``network``, compiled: one for each scale."""
@@ -82,8 +83,8 @@ class Validation:
     ) -> np.ndarray | None:
         """sRGB (H, W, 3) uint8 of the first pictures, a row each: gray, predicted, truth."""
         none, rows = np.zeros((1, 1, 2), np.float32), []
-        shown = self._predicted(predict, count)[self._scales.index(scale)]
-        for gray, ab, truth in zip(self.gray, shown, self.truth, strict=False):
+        predicted = self._predicted(predict, count)[self._scales.index(scale)]
+        for gray, ab, truth in zip(self.gray, predicted, self.truth, strict=False):
             line = np.full((len(gray), LINE, 3), 255, np.uint8)
             row = [join(gray, none, np.uint8), line, join(gray, ab, np.uint8), line, truth]
             rows += [np.hstack(row), np.full((LINE, 3 * len(gray) + 2 * LINE, 3), 255, np.uint8)]

@@ -13,11 +13,12 @@ from PIL import Image
 
 import colorcli
 from colorcli import model_dir, native
-from colorcli.colorizer import Colorizer, stretch
+from colorcli.colorizer import Colorizer
 from colorcli.config import DEVICES
 from colorcli.decoding import KNOBS, LOGITS, NEUTRAL, Knob, Knobs
 from colorcli.engine import ENGINES, Keras, LiteRT
 from colorcli.errors import ImageError, ModelError, UsageError
+from colorcli.framing import stretch
 from colorcli.lab import neutral, plane, rgb_to_lab
 from colorcli.model import with_decode
 
@@ -267,5 +268,7 @@ def test_fading_changes_the_colours_little(small_model):
     faded = (16000 + 0.35 * gray).astype(np.uint16)
     colorizer = Colorizer(small_model)
     clean, old = colorizer.ab(gray), colorizer.ab(faded)
-    plain = colorizer._first.engine(plane(cv2.resize(faded, (64, 64), interpolation=cv2.INTER_AREA)))
+    plain = colorizer._first.engine(
+        plane(cv2.resize(faded, (64, 64), interpolation=cv2.INTER_AREA))
+    )
     assert np.abs(old - clean).mean() < np.abs(plain - clean).mean()

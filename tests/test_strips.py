@@ -16,9 +16,10 @@ from conftest import saved, scene, tiff
 from PIL import Image, ImageCms
 
 from colorcli import deep, images, predict, strips
-from colorcli.colorizer import Colorizer, halved
+from colorcli.colorizer import Colorizer
 from colorcli.errors import DataError, ImageError
 from colorcli.files import Source
+from colorcli.framing import halved, halvings
 from colorcli.lab import Join, join
 from colorcli.targets import Job
 
@@ -458,7 +459,7 @@ def test_an_ordinary_call_does_not_load_libvips(small_model, tmp_path):
 @pytest.mark.parametrize("shape", [(203, 211), (2000, 70), (70, 2000), (64, 64), (20, 30)])
 def test_halves_of_strips_are_the_halves_of_the_whole(shape, colorizer):
     plane = np.random.default_rng(0).integers(0, 255, shape, np.uint8)
-    down, across = colorizer.halvings(*shape)
+    down, across = halvings(*shape, colorizer.side)
     whole = halved(plane, down, across)
     assert max(whole.shape) <= 8 * 64
     parts = [plane[top : top + (8 << down)] for top in range(0, shape[0], 8 << down)]

@@ -14,7 +14,7 @@ PACKAGE = REPO / "colorcli"
 LAYERS = (
     "errors", "native", "config", "settings", "lab", "bins", "decoding", "losses", "interpreter", "layers", "backbones", "atomic", "files", "targets", "download",
     "listing", "tfrecord", "interrupt", "pipeline", "icc", "metadata", "whole", "deep", "images", "encoding", "strips", "metrics", "coco", "aging", "model",
-    "packing", "schema_1", "model_dir", "engine", "colorizer", "dataset", "duplicates", "samples",
+    "packing", "schema_1", "model_dir", "engine", "framing", "colorizer", "dataset", "duplicates", "samples",
     "pool", "blocks", "prepare", "feed", "devices", "partners", "schedule", "initial", "validation", "journal",
     "checkpoints", "step", "train", "predict",
     "runtimes", "bootstrap", "protocols", "perceptual", "sources", "evaluate", "records", "page",
