@@ -12,7 +12,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -27,6 +27,7 @@ from colorcli.config import DATASET_SCHEMA, PrepareConfig
 from colorcli.dataset import INDEX, WORK
 from colorcli.errors import DataError, reason
 from colorcli.listing import Listing
+from colorcli.lock import alone
 from colorcli.pool import samples_of
 
 Progress = Callable[..., None]
@@ -73,7 +74,7 @@ def prepare(
     work = folder / WORK
     _claim(folder)
     try:
-        with _alone(work):
+        with alone(work / "lock", folder, "prepare", "wait for it, or choose another folder"):
             try:
                 return _prepare(paths, folder, config, source or {}, missing, progress)
             finally:
@@ -131,25 +132,6 @@ def _claim(folder: Path) -> None:
     foreign = [n for n in names if n not in ours and ".tfrecord" not in n and n[0] != "."]
     if foreign:
         raise DataError(f"{folder}: holds other things ({foreign[0]}); choose a new folder")
-
-
-@contextlib.contextmanager
-def _alone(work: Path) -> Iterator[None]:
-    """Hold the folder against a second run; the system lets go when the process ends."""
-    try:
-        import fcntl
-    except ImportError:  # no such locks on Windows
-        yield
-        return
-    with (work / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataError(
-                f"{work.parent}: another prepare is at work on it; wait for it, or choose another "
-                "folder"
-            ) from None
-        yield
 
 
 def _run(ledger: Ledger, progress: Progress | None) -> None:

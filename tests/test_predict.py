@@ -493,9 +493,9 @@ def test_stop_gives_what_is_finished_and_begins_nothing_new(colorizer, tmp_path)
 def test_stale_temporaries_of_the_dead_are_removed(run, photos, tmp_path):
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    from colorcli.atomic import _host
+    from colorcli.atomic import host
 
-    stale = tmp_path / f"{PART}{_host()}-{dead.pid}-0123abcd-ffee"
+    stale = tmp_path / f"{PART}{host()}-{dead.pid}-0123abcd-ffee"
     stale.write_bytes(b"half")
     assert run(photos / "photo00.png", "-o", tmp_path).returncode == 0
     assert os.listdir(tmp_path) == ["photo00.png"]

@@ -12,7 +12,7 @@ from conftest import REPO
 
 PACKAGE = REPO / "colorcli"
 LAYERS = (
-    "errors", "native", "config", "settings", "lab", "bins", "losses", "backbones", "atomic", "files", "targets", "download",
+    "errors", "native", "config", "settings", "lab", "bins", "losses", "backbones", "atomic", "lock", "files", "targets", "download",
     "listing", "tfrecord", "interrupt", "pipeline", "icc", "metadata", "whole", "deep", "images", "encoding", "strips", "metrics", "coco", "aging", "model",
     "packing", "model_dir", "engine", "colorizer", "dataset", "duplicates", "samples",
     "pool", "blocks", "prepare", "feed", "fused", "devices", "partners", "schedule", "initial", "validation", "journal",
