@@ -13,10 +13,10 @@ from conftest import REPO
 PACKAGE = REPO / "colorcli"
 LAYERS = (
     "errors", "native", "config", "settings", "lab", "bins", "losses", "backbones", "atomic", "lock", "files", "targets", "download",
-    "listing", "tfrecord", "interrupt", "pipeline", "icc", "metadata", "whole", "deep", "images", "encoding", "strips", "metrics", "coco", "aging", "model",
+    "listing", "tfrecord", "interrupt", "pipeline", "provenance", "icc", "metadata", "whole", "deep", "images", "encoding", "strips", "metrics", "coco", "aging", "model",
     "packing", "model_dir", "engine", "colorizer", "dataset", "duplicates", "samples",
     "pool", "blocks", "prepare", "feed", "fused", "devices", "partners", "schedule", "initial", "validation", "journal",
-    "checkpoints", "step", "train", "predict",
+    "checkpoints", "step", "train", "intake", "predict",
     "runtimes", "bootstrap", "protocols", "perceptual", "sources", "evaluate", "records", "page",
     "photographs", "graphs", "formats", "cards", "export", "report", "cli", "__main__",
 )  # fmt: skip
