@@ -64,6 +64,16 @@ def known_suffix(output: str, known: Sequence[str]) -> str:
     return suffix
 
 
+def agreed(output: str, asked: str | None, meant: str | None) -> str | None:
+    """The format of ``output``: ``asked`` for by --format, or ``meant`` by its suffix.
+
+    Raises ``UsageError`` where they differ.
+    """
+    if asked and meant and asked != meant:
+        raise UsageError(f"{output}: its suffix means {meant}, not {asked}; change one of them")
+    return asked or meant
+
+
 def _judge(template: str) -> None:
     """Raise ``UsageError`` for unknown fields, broken braces, and formats that cannot be filled."""
     known = " ".join(f"{{{name}}}" for name in FIELDS)

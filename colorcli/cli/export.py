@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Optional
 import typer
 
 from colorcli import native, report
-from colorcli.cli.options import Json, Model, Overwrite, Quiet, agreed
+from colorcli.cli.options import Json, Model, Overwrite, Quiet
 from colorcli.config import (
     EXPORT_FORMATS,
     EXPORT_PRECISIONS,
@@ -31,7 +31,12 @@ else:
 
 
 def export(
-    output: Annotated[str, typer.Option("--output", "-o", help="File or folder to write.")],
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output", "-o", help="File to write, or a folder (one that exists, or ends in /)."
+        ),
+    ],
     format: Annotated[
         Optional[ExportFormat],
         typer.Option(help="What to write. [default: by suffix, or litert]", show_default=False),
@@ -92,14 +97,14 @@ def export(
 ) -> None:
     """Write the model in another format, checked against the network on photographs."""
     native.tensorflow()
-    from colorcli import formats
     from colorcli.export import export as run
+    from colorcli.export import place
 
-    format = agreed(output, format, formats.of(output))
+    output, format = place(output, format, model)
     if size is not None and size != "any" and not (size.isascii() and size.isdigit()):
         raise UsageError(f"--size {size}: give a number of pixels, or any")
     config = ExportConfig(
-        format or ExportConfig.format, precision, signature,
+        format, precision, signature,
         None if size is None else 0 if size == "any" else int(size),
         Knobs(temperature, vividness, saturation), max_loss,
     )  # fmt: skip

@@ -12,7 +12,6 @@ import typer
 
 from colorcli import settings
 from colorcli.config import VIVID
-from colorcli.errors import UsageError
 
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
 
@@ -127,16 +126,6 @@ def configurable(config: type) -> Any:
         return {name: value for name, value in values.items() if value is not None}
 
     return lambda command: extended(command, options, "values", given)
-
-
-def agreed(output: str, asked: str | None, meant: str | None) -> str | None:
-    """The format of ``output``: ``asked`` for by --format, or ``meant`` by its suffix.
-
-    Raises ``UsageError`` where they differ.
-    """
-    if asked and meant and asked != meant:
-        raise UsageError(f"{output}: its suffix means {meant}, not {asked}; change one of them")
-    return asked or meant
 
 
 def items(text: str) -> tuple[str, ...]:

@@ -24,7 +24,6 @@ from colorcli.cli.options import (
     Saturation,
     Temperature,
     Vividness,
-    agreed,
     listed,
 )
 from colorcli.config import DEVICES, FORMAT_ALIASES, IMAGE_FORMATS, Knobs
@@ -120,7 +119,7 @@ def predict(
     from colorcli.files import STREAM, Source, find
     from colorcli.predict import Output, Result, suffix_for
     from colorcli.predict import predict as run
-    from colorcli.targets import output_folder, plan
+    from colorcli.targets import agreed, output_folder, plan
 
     if format is not None:
         format = encoding.format_of(f"--format .{format}")
