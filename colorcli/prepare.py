@@ -11,6 +11,7 @@ import errno
 import hashlib
 import json
 import shutil
+import textwrap
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -103,13 +104,16 @@ def _prepare(
         }  # fmt: skip
         mark = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
         if (folder / INDEX).exists():
-            return _finished(folder, mark)
+            return _finished(folder, mark, plan)
         note = folder / WORK / "plan.json"
-        if any(note.parent.glob("block-*")) and json.loads(note.read_text("utf-8")) != plan:
-            raise DataError(
-                f"{folder}: holds the unfinished work of another command; repeat that one to "
-                "finish it, choose another folder or remove this one"
-            )
+        if any(note.parent.glob("block-*")):
+            before = json.loads(note.read_text("utf-8"))
+            if before != plan:
+                raise DataError(
+                    f"{folder}: holds the unfinished work of another command, with "
+                    f"{_differences(before, plan)}; repeat that one to finish it, choose another "
+                    "folder or remove this one"
+                )
         write_atomic(note, json.dumps(plan).encode())
         ledger = Ledger(folder, listing, config)
         resumed = ledger.recover()
@@ -159,17 +163,42 @@ def _run(ledger: Ledger, progress: Progress | None) -> None:
             ledger.check_space(None, len(order) - done)
 
 
-def _finished(folder: Path, mark: str) -> Prepared:
-    try:
+def _finished(folder: Path, mark: str, plan: dict[str, Any]) -> Prepared:
+    info: Any = {}
+    with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
         info = json.loads((folder / INDEX).read_text("utf-8"))
         if info.get("plan") == mark:
             total = sum(info["counts"].values()) + sum(info["dropped"].values())
             return _result(folder, info, total)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        pass
     raise DataError(
-        f"{folder}: already holds a prepared data set; choose another folder or remove it"
+        f"{folder}: already holds a prepared data set, with {_differences(info, plan)}; repeat "
+        "its command, choose another folder or remove it"
     )
+
+
+def _differences(before: Any, now: dict[str, Any]) -> str:
+    """In words, what an earlier command was given (first) and this one was not, option by option."""
+    told = []
+    for part in ("source", "config"):
+        old = before.get(part) if isinstance(before, dict) else None
+        for name, value in now[part].items():
+            was = old.get(name, value) if isinstance(old, dict) else value
+            if was != value:
+                told.append(f"{_option(name)} {_shown(was)}, not {_shown(value)}")
+    if not told and isinstance(before, dict) and before.get("version") != now["version"]:
+        told.append(f"colorcli {before.get('version')}, not {now['version']}")
+    return "; ".join(told) or "other photographs"
+
+
+def _option(name: str) -> str:
+    words = {"kind": "prepare", "inputs": "photographs"}
+    return words.get(name, f"--{name.replace('_', '-')}")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        value = " ".join(map(str, value))
+    return textwrap.shorten(str(value), 80, placeholder=" …") or "none"
 
 
 def _result(folder: Path, info: dict[str, Any], resumed: int) -> Prepared:

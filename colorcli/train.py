@@ -147,8 +147,12 @@ def _check_same(folder: Path, config: TrainConfig, data: Dataset) -> None:
                 "go on from its model with --init"
             )
         if changed:
+            both = "; ".join(
+                f"--{k.rpartition('.')[2].replace('_', '-')} {before.get(k)}, not {now[k]}"
+                for k in changed
+            )
             raise UsageError(
-                f"{folder}: holds a run with other settings ({', '.join(changed)}); "
+                f"{folder}: holds a run with other settings ({', '.join(changed)}): {both}; "
                 "repeat its command to resume it, or choose another -o"
             )
 

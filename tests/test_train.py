@@ -154,7 +154,10 @@ def test_a_finished_run_stays_finished_and_may_go_on(straight, data):
     [
         ({"decoder": (16,)}, "another architecture .decoder .8., not .16."),
         ({"loss": "smooth-l1"}, "another architecture .loss mse, not smooth-l1"),
-        ({"rate": 1.0, "seed": 4}, r"other settings .rate, seed."),
+        (
+            {"rate": 1.0, "seed": 4},
+            r"other settings .rate, seed.: --rate 0.002, not 1.0; --seed 0, not 4; repeat",
+        ),
     ],
 )
 def test_a_folder_of_another_run_is_refused(changes, words, straight, data):
