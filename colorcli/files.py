@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from colorcli.errors import reason
 
@@ -64,6 +65,12 @@ class Identity:
         if head not in self._folders:
             self._folders[head] = os.path.realpath(head or os.curdir)
         return os.path.join(self._folders[head], tail)
+
+
+def is_below(name: str) -> bool:
+    """Whether a name that a file gives stays below the folder it belongs to."""
+    path = PurePath(name)
+    return not path.anchor and bool(path.parts) and ".." not in path.parts and "\0" not in name
 
 
 # --- inputs ------------------------------------------------------------------------------------

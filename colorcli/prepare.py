@@ -61,23 +61,28 @@ def prepare(
     *,
     source: dict[str, Any] | None = None,
     missing: Sequence[str] = (),
+    bad: Sequence[tuple[str, str]] = (),
     progress: Progress | None = None,
 ) -> Prepared:
     """Write shards of the photographs ``paths``, ``dataset.json`` and a report into ``folder``.
 
     Broken, small, near-gray and toned pictures and copies are left out, counted, and listed with
-    their reason in ``report.jsonl``, where ``missing`` ones, which the caller sought in vain, are
-    added. Which split a picture joins follows from the bytes of its file alone. The same call
+    their reason in ``report.jsonl``, where ``missing`` ones, which the caller sought in vain, and
+    ``bad`` names, each with what is wrong with it, are added. Which split a picture joins follows from the bytes of its file alone. The same call
     resumes an unfinished folder and returns what a finished one holds. Raises ``DataError`` when
     nothing is left, the folder holds something else, or the disk will not suffice.
     """
     folder = Path(folder)
     work = folder / WORK
+    left_out = [
+        *({"path": p, "reason": "missing", "detail": "named, but not there"} for p in missing),
+        *({"path": p, "reason": "broken", "detail": why} for p, why in bad),
+    ]
     _claim(folder)
     try:
         with alone(work / "lock", folder, "prepare", "wait for it, or choose another folder"):
             try:
-                return _prepare(paths, folder, config, source or {}, missing, progress)
+                return _prepare(paths, folder, config, source or {}, left_out, progress)
             finally:
                 if (folder / INDEX).exists() or not any(work.glob("block-*")):
                     shutil.rmtree(work, ignore_errors=True)  # nothing in it to resume
@@ -94,13 +99,13 @@ def _prepare(
     folder: Path,
     config: PrepareConfig,
     source: dict[str, Any],
-    missing: Sequence[str],
+    left_out: Sequence[dict[str, str]],
     progress: Progress | None,
 ) -> Prepared:
     with contextlib.closing(Listing(folder / WORK / "names", paths)) as listing:
         plan = {
             "schema": DATASET_SCHEMA, "version": __version__, "names": listing.digest,
-            "config": _settings(config), "source": source, "missing": len(missing),
+            "config": _settings(config), "source": source, "missing": len(left_out),
         }  # fmt: skip
         mark = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
         if (folder / INDEX).exists():
@@ -118,7 +123,7 @@ def _prepare(
         ledger = Ledger(folder, listing, config)
         resumed = ledger.recover()
         _run(ledger, progress)
-        return _result(folder, ledger.finish(plan, mark, missing), resumed)
+        return _result(folder, ledger.finish(plan, mark, left_out), resumed)
 
 
 def _settings(config: PrepareConfig) -> dict[str, Any]:
