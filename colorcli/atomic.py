@@ -18,7 +18,7 @@ from colorcli.errors import DataError, reason
 
 PART = ".colorize-"  # prefix of temporary names, so that a killed run's leftovers are known
 _parts: set[str] = set()  # temporary files of this process that still exist
-_TOKEN = os.urandom(4).hex()  # tells this process from a dead one that had its number
+TOKEN = os.urandom(4).hex()  # tells this process from a dead one that had its number
 
 
 def is_special(path: str) -> bool:
@@ -31,16 +31,18 @@ def is_special(path: str) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _host() -> str:
+def host() -> str:
+    """A short name of this machine, of letters and digits."""
     name = os.uname().nodename if hasattr(os, "uname") else os.environ.get("COMPUTERNAME", "")
     return re.sub(r"[^A-Za-z0-9]", "", name)[:20] or "host"
 
 
 def _part_prefix() -> str:
-    return f"{PART}{_host()}-{os.getpid()}-{_TOKEN}-"
+    return f"{PART}{host()}-{os.getpid()}-{TOKEN}-"
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether this machine runs process ``pid``; true where that cannot be told."""
     if sys.platform == "win32":  # os.kill would end the process there
         return True
     try:
@@ -58,13 +60,13 @@ def sweep(folder: str) -> list[str]:
     Returns their names; those of running processes and of other machines stay.
     """
     removed = []
-    ours = re.compile(re.escape(PART) + re.escape(_host()) + r"-(\d+)-([0-9a-f]{8})-[0-9a-f]+")
+    ours = re.compile(re.escape(PART) + re.escape(host()) + r"-(\d+)-([0-9a-f]{8})-[0-9a-f]+")
     with contextlib.suppress(OSError), os.scandir(folder or os.curdir) as entries:
         for entry in entries:
             if not (match := ours.fullmatch(entry.name)):
                 continue
             pid, token = int(match[1]), match[2]
-            dead = token != _TOKEN if pid == os.getpid() else not _is_alive(pid)
+            dead = token != TOKEN if pid == os.getpid() else not is_alive(pid)
             if dead:
                 with contextlib.suppress(OSError):
                     os.unlink(entry.path)

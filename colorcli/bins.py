@@ -17,6 +17,7 @@ from colorcli.lab import rgb_to_lab
 GRID = 10
 NEIGHBOURS = 5
 SIGMA = 5.0
+COUNT = 261  # Q, the number of centres(), which take their time
 REACH = 110  # the encoding table spans −REACH…REACH in a and b, one entry for each integer
 
 
@@ -91,6 +92,14 @@ def prior(counts: np.ndarray, sigma: float = SIGMA, floor: float = 1e-5) -> np.n
     smooth = (kernel / kernel.sum(0)) @ np.asarray(counts, np.float64)
     p = smooth / max(smooth.sum(), 1e-12) + floor
     return (p / p.sum()).astype(np.float32)
+
+
+def check_prior(p: np.ndarray) -> None:
+    """Raise ``ValueError`` where ``p`` cannot be a colour prior: (Q,), above 0, Σ = 1."""
+    if p.shape != (COUNT,):
+        raise ValueError(f"a prior of {'×'.join(map(str, p.shape)) or 1} values, not {COUNT}")
+    if not (np.isfinite(p).all() and (p > 0).all() and abs(float(p.sum()) - 1) < 0.01):
+        raise ValueError("a prior that is no distribution")
 
 
 def rebalance(p: np.ndarray, mix: float) -> np.ndarray:

@@ -210,14 +210,20 @@ class Ledger:
                 "space and repeat the command, or choose another place, --limit or a smaller --size"
             )
 
-    def finish(self, plan: dict[str, Any], mark: str, missing: Sequence[str]) -> dict[str, Any]:
-        """Join the validation pieces, write report and index; gives the index."""
+    def finish(
+        self, plan: dict[str, Any], mark: str, left_out: Sequence[dict[str, str]]
+    ) -> dict[str, Any]:
+        """Join the validation pieces, write report and index; gives the index.
+
+        ``left_out``: lines of the report on photographs that never came as far as here.
+        """
         if not self.kept:
             why = "".join(f"; {count} {why}" for why, count in self.dropped.items())
             for path in self.work.glob("block-*"):
                 path.unlink()
-            raise DataError(f"no usable photograph among {self.done + len(missing)}{why}")
-        self._report(missing)
+            raise DataError(f"no usable photograph among {self.done + len(left_out)}{why}")
+        self._report(left_out)
+        dropped = self.dropped + Counter(line["reason"] for line in left_out)
         shards = {"train": self.shards["train"], "val": self._join()}
         counts = {name: sum(s["images"] for s in shards[name]) for name in shards}
         index = {
@@ -225,7 +231,7 @@ class Ledger:
             "version": __version__,
             "versions": _versions(),
             "counts": counts,
-            "dropped": {**self.dropped, **({"missing": len(missing)} if missing else {})},
+            "dropped": dict(dropped),
             "mean_chroma": round(self.chroma / self.kept, 4),
             "config": plan["config"],
             "source": plan["source"],
@@ -261,11 +267,11 @@ class Ledger:
             out.append(file.close())
         return out
 
-    def _report(self, missing: Sequence[str]) -> None:
+    def _report(self, left_out: Sequence[dict[str, str]]) -> None:
         part = self.work / REPORT
         with part.open("w", encoding="utf-8", errors="backslashreplace") as file:
-            for path in missing:
-                _line(file, {"path": path, "reason": "missing", "detail": "named, but not there"})
+            for line in left_out:
+                _line(file, line)
             for block in range(self.blocks):
                 told = (self.work / f"block-{block:05d}.json").read_text("utf-8")
                 for line in json.loads(told)["report"]:

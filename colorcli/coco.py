@@ -18,8 +18,10 @@ from typing import Any
 from colorcli.atomic import PART
 from colorcli.download import fetch
 from colorcli.errors import DataError, UsageError, reason
+from colorcli.files import is_below
 
 Progress = Callable[..., None]
+OUTSIDE = "leads out of the folder of photographs"  # what is wrong with such a name
 BASE_URL = "http://images.cocodataset.org"
 ANNOTATIONS = "annotations"
 
@@ -188,10 +190,14 @@ def unpack(path: Path | str, folder: Path | str, *, progress: Progress | None = 
 
 @dataclass(frozen=True)
 class Selection:
-    """Photographs of a COCO split that exist on disk, and the named ones that do not."""
+    """Photographs of a COCO split that exist on disk, and the named ones that do not.
+
+    ``outside``: names as they stand that lead out of the folder of photographs; not looked at.
+    """
 
     paths: tuple[str, ...]
     missing: tuple[str, ...]
+    outside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -214,8 +220,8 @@ def select(
 ) -> Selection:
     """Photographs of ``annotations`` in ``folder`` that the filter means, by file name order.
 
-    Raises ``DataError`` for an unreadable file, an unknown category or licence, or when none of
-    the photographs is on disk.
+    Names that lead out of ``folder`` are bad entries. Raises ``DataError`` for an unreadable file,
+    an unknown category or licence, or when none of the photographs is on disk.
     """
     if not isinstance(wanted, Filter):
         wanted = Filter(tuple(wanted))
@@ -233,6 +239,13 @@ def select(
         raise _foreign(annotations, error) from None
     if not files:
         raise DataError(f"{annotations}: no photograph passes the filters; loosen them")
+    outside = tuple(name for name in files if not is_below(name))
+    files = [name for name in files if is_below(name)]
+    if not files:
+        raise DataError(
+            f"{annotations}: all {len(outside)} names lead out of {folder}, e.g. {outside[0]}; "
+            "give names below it"
+        )
     present: list[str] = []
     missing: list[str] = []
     here = set(_below(Path(folder))) if os.path.isdir(folder) else set()
@@ -245,7 +258,7 @@ def select(
             f"{folder}: has none of the {len(files)} photographs that {annotations} names, e.g. "
             f"{files[0]}; check the COCO folder and the split; prepare coco --download fetches both"
         )
-    return Selection(tuple(present), tuple(missing))
+    return Selection(tuple(present), tuple(missing), outside)
 
 
 def _below(folder: Path) -> Iterator[str]:

@@ -13,7 +13,8 @@ EVAL_SCHEMA = 1
 def value(default: Any, help: str, **limits: Any) -> Any:
     """A field of a config that flags and files can set: its help and what it may be.
 
-    ``limits``: ``least``, ``most`` (both included) and ``choices``; ``settings`` checks them.
+    ``limits``: ``least``, ``most`` (both included), ``multiple`` and ``choices``;
+    ``settings`` checks them.
     """
     return field(default=default, metadata={"help": help, **limits})
 
@@ -41,6 +42,10 @@ DEVICES = ("auto", "cpu", "gpu")
 LARGE = 100_000_000
 
 
+LARGEST_SIDE = 4096  # pixels of the square that a network may be asked to see
+MOST_STAGES = 5  # of a decoder: they end at the resolution of L
+
+
 @dataclass(frozen=True)
 class ModelConfig:
     """What rebuilds a network, and nothing that training may change.
@@ -52,8 +57,13 @@ class ModelConfig:
 
     backbone: str = value("efficientnet-lite0", "Encoder.", choices=BACKBONE_NAMES)
     loss: str = value("classification", "Head and loss.", choices=LOSS_NAMES)
-    size: int = value(224, "Side in pixels that the finished model sees.", least=32)
-    decoder: tuple[int, ...] = value((128, 96, 64), "Widths of the decoder's stages.", least=1)
+    size: int = value(
+        224, "Side in pixels that the finished model sees.",
+        least=32, most=LARGEST_SIDE, multiple=32,
+    )  # fmt: skip
+    decoder: tuple[int, ...] = value(
+        (128, 96, 64), "Widths of the decoder's stages.", least=1, most=4096
+    )
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> ModelConfig:

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from colorcli import tfrecord
+from colorcli import bins, tfrecord
 from colorcli.atomic import write_atomic
 from colorcli.config import DATASET_SCHEMA
 from colorcli.download import digest
 from colorcli.errors import DataError, reason
+from colorcli.files import is_below
 
 INDEX = "dataset.json"
 SPLITS = ("train", "val")
@@ -104,10 +105,13 @@ def load(folder: Path | str, *, progress: Callable[..., None] | None = None) -> 
         listed = [
             (str(s["file"]), int(s["bytes"]), str(s["sha256"])) for s in chain(*shards.values())
         ]
+        if odd := [name for name, _, _ in listed if not is_below(name)]:
+            raise ValueError(f"{odd[0]} is no name below the folder")
+        bins.check_prior(prior)
     except OSError as error:
         raise DataError(f"{index}: cannot be read: {reason(error)}; check the disk") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{index}: damaged ({error}); prepare the data again") from None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DataError(f"{index}: damaged ({reason(error)}); prepare the data again") from None
     verify(folder, listed, progress=progress)
     return Dataset(folder, counts, shards, prior, info)
 

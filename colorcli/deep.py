@@ -220,6 +220,12 @@ def tiff_size(file: BinaryIO) -> tuple[int, int, int]:
         return page.imagewidth, page.imagelength, len(tiff.pages)
 
 
+def tiff_profile(file: BinaryIO) -> bytes | None:
+    """The ICC profile of the first page, for what Pillow cannot open."""
+    with _tifffile().TiffFile(file) as tiff:
+        return tiff.pages[0].iccprofile
+
+
 def _missing(page: Any) -> ImageError:
     kind = f"{page.compression.name} TIFF of {page.bitspersample} bits"
     return ImageError(f"{kind}; pip install 'colorcli[tiff]', or save it uncompressed")

@@ -23,6 +23,7 @@ from typing import Any
 
 from colorcli import __version__
 from colorcli.errors import DataError, reason
+from colorcli.lock import alone
 
 Progress = Callable[..., None]
 BLOCK = 1 << 20
@@ -77,24 +78,30 @@ def fetch(
             raise DataError(f"{target}: a folder is in the way of {url}; remove it")
         if target.is_file() and not job.fault(target):
             return target
-        target.parent.mkdir(parents=True, exist_ok=True)
-        resumed = _download(job, progress, wait)
-        fault = job.fault(job.part)
-        if fault and resumed:  # two halves that do not fit: fetch it in one piece
-            job.forget()
-            _download(job, progress, wait)
-            fault = job.fault(job.part)
-        if fault:
-            job.forget()
-            raise DataError(f"{url}: {fault}; try again later, or {job.by_hand()}")
-        with job.part.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(job.part, target)
-        job.forget()
+        key = target.with_name(target.name + ".part.lock")
+        with alone(key, target, "download", "wait for it, and repeat the command"):
+            _obtain(job, progress, wait)
     except OSError as error:
         remedy = "free some space" if error.errno == errno.ENOSPC else "choose another place"
         raise DataError(f"{target}: cannot be written: {reason(error)}; {remedy}") from None
     return target
+
+
+def _obtain(job: _Job, progress: Progress | None, wait: float) -> None:
+    """Download, check, rename."""
+    resumed = _download(job, progress, wait)
+    fault = job.fault(job.part)
+    if fault and resumed:  # two halves that do not fit: fetch it in one piece
+        job.forget()
+        _download(job, progress, wait)
+        fault = job.fault(job.part)
+    if fault:
+        job.forget()
+        raise DataError(f"{job.url}: {fault}; try again later, or {job.by_hand()}")
+    with job.part.open("rb+") as file:
+        os.fsync(file.fileno())
+    os.replace(job.part, job.target)
+    job.forget()
 
 
 class _Job:

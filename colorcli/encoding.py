@@ -14,7 +14,7 @@ from typing import IO, Any
 import numpy as np
 from PIL import Image
 
-from colorcli import deep, metadata
+from colorcli import deep, metadata, provenance
 from colorcli.errors import ColorizeError, ImageError, UsageError, reason
 from colorcli.icc import srgb_profile
 from colorcli.images import HEIC_EXTRA, Document, Picture, register, to_depth
@@ -266,6 +266,17 @@ def _fits(format: str, document: Document) -> None:
         )
 
 
+def holding(document: Document) -> str:
+    """The format that holds a document without loss, where nothing else chooses one.
+
+    PNG, which every reader knows; TIFF for pages; for an animation, what it was.
+    """
+    if len(document.frames) == 1:
+        return "png"
+    animated = document.frames[0].duration is not None
+    return document.format if animated and "animation" in FORMATS[document.format].holds else "tiff"
+
+
 def encode(
     pictures: Iterable[tuple[np.ndarray, Picture]],
     document: Document,
@@ -314,4 +325,4 @@ def encode(
         ) from None
     if len(durations) != count:
         raise ValueError(f"{name}: {len(durations)} pictures for {count} frames")
-    return data
+    return provenance.marked(format, data)

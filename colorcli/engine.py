@@ -246,4 +246,10 @@ def open_model(model: str | Path, device: str = "auto") -> Opened:
     if path.is_file():
         return Opened(FILES[path.suffix.lower()](path))
     folder = model_dir.load(path, needs=(runtime.needs,))
-    return Opened(runtime.open(folder.path / runtime.needs), np.log(folder.prior))
+    engine = runtime.open(folder.path / runtime.needs)
+    if engine.size != folder.config.size:
+        raise ModelError(
+            f"{folder.path}: damaged model folder ({model_dir.CONFIG} says size "
+            f"{folder.config.size}, {runtime.needs} takes {engine.size}); install the model again"
+        )
+    return Opened(engine, np.log(folder.prior))

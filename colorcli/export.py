@@ -19,7 +19,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from colorcli import cards, formats, graphs, model_dir, photographs
+from colorcli import cards, formats, graphs, model_dir, photographs, targets
 from colorcli.atomic import PART
 from colorcli.config import ExportConfig, ModelConfig
 from colorcli.decoding import NEUTRAL, Knobs, after
@@ -190,6 +190,23 @@ def excess(check: Check, tolerance: Tolerance, *, image: bool) -> str | None:
     return None
 
 
+def place(output: str, format: str | None, model: str | Path) -> tuple[str, str]:
+    """Where an export goes and its format, by ``output`` and the ``format`` asked for, if any.
+
+    Into a folder goes a file of the model's name, or what is a folder itself. Raises
+    ``UsageError`` for an unknown suffix, and one that contradicts the format.
+    """
+    if targets.is_folder(output):
+        format = format or ExportConfig.format
+        suffix = FORMATS[format].suffix
+        name = Path(model).resolve().name + suffix
+        return (str(Path(output, name)) if suffix else output), format
+    meant = formats.of(output)
+    if format is None and meant is None:
+        targets.known_suffix(output, [f.suffix for f in FORMATS.values() if f.suffix])
+    return output, targets.agreed(output, format, meant) or ExportConfig.format
+
+
 def companions(target: Path, format: str) -> dict[str, Path]:
     """Where card, metadata and example of an export go: beside a file, inside a folder."""
     if not FORMATS[format].suffix:
@@ -239,6 +256,8 @@ def export(
     for path in (target, *beside.values()):
         if path.exists() and not overwrite:
             raise UsageError(f"{path}: exists already; use --overwrite")
+    if target.is_dir() and not _replaceable(target, chosen):
+        raise UsageError(f"{target}: a folder with other things is in the way; choose another -o")
     formats.check_runtime(name)
     network, folder = model_dir.load_network(model)
     checked = _pictures(verify, CHECK_AT_MOST)
@@ -280,6 +299,13 @@ def export(
     if progress:
         progress(3, 3, lost=check.psnr_lost)
     return result
+
+
+def _replaceable(folder: Path, chosen: formats.Format) -> bool:
+    """Whether a folder is no more than an earlier export of a format that is one."""
+    if chosen.suffix:
+        return False
+    return (folder / "saved_model.pb").is_file() or not any(folder.iterdir())
 
 
 def _hint(plan: _Plan, check: Check, calibrate: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from colorcli.errors import reason
 
@@ -21,12 +22,15 @@ MARK = "-color"  # what a result is called beside its source: NAME-color.EXT
 class Source:
     """A photograph to read, or with ``error`` an input that names none.
 
-    ``relative`` is where its result goes below an output folder.
+    ``relative`` is where its result goes below an output folder, under ``suffix`` where its own
+    name says nothing. ``data``: its bytes where it was read to find that out, and can be read once.
     """
 
     path: str
     relative: str
     error: str | None = None
+    suffix: str = ""
+    data: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,12 @@ class Identity:
         if head not in self._folders:
             self._folders[head] = os.path.realpath(head or os.curdir)
         return os.path.join(self._folders[head], tail)
+
+
+def is_below(name: str) -> bool:
+    """Whether a name that a file gives stays below the folder it belongs to."""
+    path = PurePath(name)
+    return not path.anchor and bool(path.parts) and ".." not in path.parts and "\0" not in name
 
 
 # --- inputs ------------------------------------------------------------------------------------
@@ -226,13 +236,15 @@ def find(
     listed: Iterable[str] = (),
     recursive: bool = False,
     leave_out: str | None = None,
+    results: bool = False,
 ) -> Found:
     """Photographs named by files, folders, globs (``**`` too) and ``-``, each once, in order.
 
     Folders and globs give the files whose suffix is in ``suffixes`` (lower case, with dot),
     without hidden and junk files; a file named outright is taken whatever its suffix. ``listed``
     are further names, taken literally. A folder ``leave_out``, where results go, is not searched
-    below an input folder, and ``NAME-color.*`` is left out when its ``NAME.*`` is an input too.
+    below an input folder, and ``NAME-color.*`` is left out when its ``NAME.*`` is an input too,
+    unless ``results`` are wanted.
     Never raises: an input that names nothing becomes an entry with an error.
     """
     identity = Identity()
@@ -243,5 +255,7 @@ def find(
         else:
             key = STREAM if source.path == STREAM else identity(source.path)
         sources.setdefault(key, source)
-    kept, results = _without_results(list(sources.values()), identity)
-    return Found(tuple(kept), tuple(results))
+    kept, left_out = list(sources.values()), list[str]()
+    if not results:
+        kept, left_out = _without_results(kept, identity)
+    return Found(tuple(kept), tuple(left_out))

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageCms
 
+from colorcli import provenance
 from colorcli.lab import srgb_encoded
 
 # IEC 61966-2-1 primaries adapted to the D50 of the profile connection space (Bradford), as the
@@ -33,8 +34,9 @@ _NODES = np.arange(0, 256, 5)  # 52 nodes an axis: 0 and 255 are both 8-bit leve
 
 @lru_cache(maxsize=1)
 def srgb_profile() -> bytes:
-    """A small ICC profile that says sRGB."""
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    """A small ICC profile that says sRGB, and that it is ours."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return provenance.of_profile(profile)
 
 
 def _tags(profile: bytes) -> dict[bytes, bytes]:

@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
-from colorcli import deep, metadata, whole
+from colorcli import deep, metadata, provenance, whole
 from colorcli.errors import ColorizeError, ImageError, reason
 from colorcli.icc import Conversion, conversion
 from colorcli.lab import is_neutral, neutral, strips
@@ -212,7 +212,8 @@ class Header:
     """What a file says of its first page before pixels are decoded.
 
     ``kind``: as Pillow calls its format. ``size``: width and height as it lies. ``depth``: 8 or 16
-    bits a sample. ``bands``: samples a pixel. ``single``: whether it is the only page.
+    bits a sample. ``bands``: samples a pixel. ``single``: whether it is the only page. ``result``:
+    whether it is what an earlier run made.
     """
 
     kind: str
@@ -220,6 +221,7 @@ class Header:
     depth: int = 8
     bands: int = 1
     single: bool = False
+    result: bool = False
 
     @property
     def format(self) -> str:
@@ -243,7 +245,8 @@ def peek(file: BinaryIO) -> Header | None:
         head = file.read(4096)
         netpbm = deep.netpbm(head)
         if netpbm is not None:
-            return Header("PPM", netpbm.size, 16, netpbm.channels)
+            ours = provenance.is_ours(head, {})
+            return Header("PPM", netpbm.size, 16, netpbm.channels, result=ours)
         kind = _kind(head)
         if kind is None:
             return None
@@ -251,12 +254,18 @@ def peek(file: BinaryIO) -> Header | None:
         try:
             image = lazily(file, kind)
         except ImageError:
+            if kind != "TIFF":
+                return None
             file.seek(0)
-            return Header(kind, deep.tiff_size(file)[:2], 16, 4) if kind == "TIFF" else None
+            size = deep.tiff_size(file)[:2]
+            file.seek(0)
+            ours = provenance.is_ours(head, {"icc_profile": deep.tiff_profile(file)})
+            return Header(kind, size, 16, 4, result=ours)
         single = image.format == kind != "GIF" and _pages(image, head) == [0]
         tags = getattr(image, "tag_v2", {})  # of a TIFF, whose size Pillow gives upright
         size = (tags[256], tags[257]) if 256 in tags else image.size
-        return Header(kind, size, deep.depth(image, head), len(image.getbands()), single)
+        ours = provenance.is_ours(head, image.info)
+        return Header(kind, size, deep.depth(image, head), len(image.getbands()), single, ours)
     except Exception:  # whatever damage does; decode() has the words for it
         return None
 

@@ -10,7 +10,7 @@ import numpy as np
 from keras import layers, ops
 
 from colorcli.backbones import BACKBONES
-from colorcli.config import ModelConfig
+from colorcli.config import MOST_STAGES, ModelConfig
 from colorcli.decoding import LOGITS, of_stage
 from colorcli.errors import ModelError
 from colorcli.layers import ConvNorm, lowered
@@ -48,6 +48,8 @@ def check(config: ModelConfig) -> None:
             raise ModelError(f"unknown {key} {name!r}; known: {', '.join(known)}")
     if not config.decoder or min(config.decoder) < 1:
         raise ModelError(f"decoder widths must be positive, not {config.decoder}")
+    if len(config.decoder) > MOST_STAGES:
+        raise ModelError(f"a decoder has {MOST_STAGES} stages at most, not {len(config.decoder)}")
     if config.size < 32 or config.size % 32:
         raise ModelError(f"size must be a positive multiple of 32 pixels, not {config.size}")
 

@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from colorcli import __version__, native
+from colorcli import __version__, bins, native, settings
 from colorcli.atomic import PART
-from colorcli.config import MODEL_SCHEMA, ModelConfig
-from colorcli.errors import ModelError, reason
+from colorcli.config import MODEL_SCHEMA, MOST_STAGES, ModelConfig
+from colorcli.errors import ModelError, UsageError, reason
+from colorcli.files import is_below
 
 if TYPE_CHECKING:
     import keras
@@ -82,6 +83,8 @@ def _digest(path: Path) -> str:
 def load(name: str | Path, *, needs: Sequence[str] = (LITERT,)) -> ModelFolder:
     """Open and check a model folder; ``needs`` are the files whose sha256 is verified.
 
+    With them goes that of the config, whose values are checked in any case.
+
     Raises ``ModelError`` for missing, damaged or newer folders, and for exported files.
     """
     folder = find(name)
@@ -97,18 +100,29 @@ def load(name: str | Path, *, needs: Sequence[str] = (LITERT,)) -> ModelFolder:
             raise ModelError(
                 f"{folder}: schema {schema}, this version reads {MODEL_SCHEMA}; upgrade colorcli"
             )
-        config = ModelConfig.from_dict(values["model"])
+        config = _checked(ModelConfig.from_dict(values["model"]))
         prior = np.asarray(values["prior"], np.float32)
-        expected = {needed: metadata["files"][needed] for needed in needs}
+        bins.check_prior(prior)
+        expected = {n: metadata["files"][n] for n in ((CONFIG, *needs) if needs else ())}
+        if odd := [name for name in metadata.get("files") or () if not is_below(name)]:
+            raise ValueError(f"{odd[0]} is no name below the folder")
     except OSError as error:
         raise ModelError(
             f"{error.filename}: {reason(error)}; the model folder is incomplete"
         ) from None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, UsageError) as error:
         raise ModelError(f"{folder}: damaged model folder ({reason(error)})") from None
     for needed, digest in expected.items():
         _check(folder / needed, digest)
     return ModelFolder(folder, config, prior, metadata, schema)
+
+
+def _checked(config: ModelConfig) -> ModelConfig:
+    """The config, each value of its type and within its limits; raises ``UsageError``."""
+    values = {name: getattr(config, name) for name in settings.settings(ModelConfig)}
+    if len(config.decoder) > MOST_STAGES:
+        raise UsageError(f"{CONFIG}: a decoder of {len(config.decoder)} stages")
+    return settings.overridden(ModelConfig(), values, CONFIG)
 
 
 def architecture(init: str) -> ModelConfig | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import tempfile
 import threading
@@ -15,11 +16,11 @@ from typing import BinaryIO
 import cv2
 import numpy as np
 
-from colorcli import encoding, images, strips
+from colorcli import encoding, images, intake, strips
 from colorcli.atomic import atomic, is_special, sweep, write_atomic
 from colorcli.colorizer import Colorizer
 from colorcli.config import LARGE
-from colorcli.errors import ColorizeError, DataError, ImageError, reason
+from colorcli.errors import ColorizeError, DataError, reason
 from colorcli.files import STREAM
 from colorcli.framing import halved, halvings
 from colorcli.lab import Join, join, rgb_to_lab
@@ -34,7 +35,8 @@ class Output:
     """How results are written. ``format`` None: by the target's suffix.
 
     ``keep_color`` passes on pictures that are in colour already; ``strip`` leaves EXIF, XMP, IPTC
-    and DPI out; photographs of more than ``large`` pixels go by strips where they can.
+    and DPI out; photographs of more than ``large`` pixels go by strips where they can. ``again``
+    colours results of earlier runs, which else are left alone.
     """
 
     format: str | None = None
@@ -43,6 +45,7 @@ class Output:
     strip: bool = False
     keep_color: bool = False
     large: int = LARGE
+    again: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Result:
     """One photograph's line in the JSON output.
 
     ``status``: done, kept (in colour already, passed on), skipped (there already), failed,
-    planned (dry run).
+    planned (dry run), result (of an earlier run, left alone).
     """
 
     input: str
@@ -96,19 +99,20 @@ def colorize_bytes(
     data: bytes,
     name: str,
     colorizer: Colorizer,
-    format: str | None = None,
+    format: str | Callable[[images.Document], str] | None = None,
     output: Output = Output(),
     *,
     stop: Callable[[], bool] = lambda: False,
 ) -> tuple[bytes, Result]:
     """Encoded colours of an encoded photograph, every frame of it.
 
-    ``format`` None: that of the photograph. Raises ``ImageError``, and ``Stopped`` soon after
+    ``format`` None: that of the photograph; a function chooses for what was decoded. Raises ``ImageError``, and ``Stopped`` soon after
     ``stop()`` is true.
     """
     clock = _Stopwatch()
     document = images.decode(data, name, max_pixels=output.max_pixels, keep_color=output.keep_color)
     width, height = document.size
+    format = format(document) if callable(format) else format
     clock("decode")
     kept = 0
 
@@ -218,17 +222,6 @@ def _stacked(parts: list[np.ndarray]) -> np.ndarray:
     return np.concatenate([images.to_depth(part, dtype) for part in parts])
 
 
-def _read(job: Job) -> bytes:
-    if job.source.path == STREAM:
-        if sys.stdin is None:
-            raise DataError("-: stdin is closed; give a file")
-        return sys.stdin.buffer.read()
-    try:
-        return Path(job.source.path).read_bytes()
-    except OSError as error:
-        raise ImageError(f"{job.source.path}: {reason(error)}; check the file") from None
-
-
 def _write(job: Job, encoded: bytes) -> None:
     if job.target == STREAM:
         _to_stdout([encoded])
@@ -298,14 +291,18 @@ class _Worker:
         assert self._colorizer is not None, "work to do needs a colorizer"
         name, target, output = job.source.path, job.target, self._output
         format = output.format
-        if format is None:
-            # PNG into a pipe unless asked otherwise: lossless, and every reader knows it.
-            stream = target == STREAM or is_special(target)
-            format = "png" if stream else encoding.format_of(target)
+        stream = target == STREAM or is_special(target)
+        if format is None and stream:
+            format = encoding.SUFFIXES.get(os.path.splitext(target)[1].lower())
+        # Into a pipe what holds it all, unless asked otherwise; PNG where it is one picture.
+        chosen = format or (encoding.holding if stream else encoding.format_of(target))
+        format = "png" if callable(chosen) else chosen
         once = name == STREAM or is_special(name)  # can be read
-        source = _read(job) if once else name
+        source = intake.read(job.source) if once else name
         header = strips.peek(source)
         clock("read")
+        if header is not None and header.result and not once and not output.again:
+            return Result(name, None, "result")
         need = None
         if header is not None and header.pixels <= output.max_pixels:
             need = strips.decide(source, header, format, self._memory, output.large, name)
@@ -319,12 +316,12 @@ class _Worker:
                 )  # fmt: skip
                 clock("colour")
             return result
-        data = source if isinstance(source, bytes) else _read(job)
+        data = source if isinstance(source, bytes) else intake.read(job.source)
         del source
         clock("read")
         with self._turn(header.need if header else 0):
             encoded, result = colorize_bytes(
-                data, name, self._colorizer, format, output, stop=self._stopped
+                data, name, self._colorizer, chosen, output, stop=self._stopped
             )
             del data
         clock("colour")
@@ -340,6 +337,8 @@ class _Worker:
             return Result(name, None, "failed", error=f"{name}: {job.source.error}")
         if job.skip:
             return Result(name, target, "skipped")
+        if job.result:
+            return Result(name, None, "result")
         clock = _Stopwatch()
         try:
             result = self._coloured(job, clock)
@@ -356,6 +355,8 @@ class _Worker:
                 f"{name}: unexpected {type(error).__name__} ({reason(error)}); please report it"
             )
             return Result(name, target, "failed", error=message)
+        if result.status == "result":
+            return result
         spent = {**clock.spent, **result.milliseconds}
         return replace(result, output=target, milliseconds={s: spent.get(s, 0.0) for s in STAGES})
 

@@ -11,8 +11,9 @@ import errno
 import hashlib
 import json
 import shutil
+import textwrap
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -27,6 +28,7 @@ from colorcli.config import DATASET_SCHEMA, PrepareConfig
 from colorcli.dataset import INDEX, WORK
 from colorcli.errors import DataError, reason
 from colorcli.listing import Listing
+from colorcli.lock import alone
 from colorcli.pool import samples_of
 
 Progress = Callable[..., None]
@@ -59,23 +61,28 @@ def prepare(
     *,
     source: dict[str, Any] | None = None,
     missing: Sequence[str] = (),
+    bad: Sequence[tuple[str, str]] = (),
     progress: Progress | None = None,
 ) -> Prepared:
     """Write shards of the photographs ``paths``, ``dataset.json`` and a report into ``folder``.
 
     Broken, small, near-gray and toned pictures and copies are left out, counted, and listed with
-    their reason in ``report.jsonl``, where ``missing`` ones, which the caller sought in vain, are
-    added. Which split a picture joins follows from the bytes of its file alone. The same call
+    their reason in ``report.jsonl``, where ``missing`` ones, which the caller sought in vain, and
+    ``bad`` names, each with what is wrong with it, are added. Which split a picture joins follows from the bytes of its file alone. The same call
     resumes an unfinished folder and returns what a finished one holds. Raises ``DataError`` when
     nothing is left, the folder holds something else, or the disk will not suffice.
     """
     folder = Path(folder)
     work = folder / WORK
+    left_out = [
+        *({"path": p, "reason": "missing", "detail": "named, but not there"} for p in missing),
+        *({"path": p, "reason": "broken", "detail": why} for p, why in bad),
+    ]
     _claim(folder)
     try:
-        with _alone(work):
+        with alone(work / "lock", folder, "prepare", "wait for it, or choose another folder"):
             try:
-                return _prepare(paths, folder, config, source or {}, missing, progress)
+                return _prepare(paths, folder, config, source or {}, left_out, progress)
             finally:
                 if (folder / INDEX).exists() or not any(work.glob("block-*")):
                     shutil.rmtree(work, ignore_errors=True)  # nothing in it to resume
@@ -92,28 +99,31 @@ def _prepare(
     folder: Path,
     config: PrepareConfig,
     source: dict[str, Any],
-    missing: Sequence[str],
+    left_out: Sequence[dict[str, str]],
     progress: Progress | None,
 ) -> Prepared:
     with contextlib.closing(Listing(folder / WORK / "names", paths)) as listing:
         plan = {
             "schema": DATASET_SCHEMA, "version": __version__, "names": listing.digest,
-            "config": _settings(config), "source": source, "missing": len(missing),
+            "config": _settings(config), "source": source, "missing": len(left_out),
         }  # fmt: skip
         mark = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
         if (folder / INDEX).exists():
-            return _finished(folder, mark)
+            return _finished(folder, mark, plan)
         note = folder / WORK / "plan.json"
-        if any(note.parent.glob("block-*")) and json.loads(note.read_text("utf-8")) != plan:
-            raise DataError(
-                f"{folder}: holds the unfinished work of another command; repeat that one to "
-                "finish it, choose another folder or remove this one"
-            )
+        if any(note.parent.glob("block-*")):
+            before = json.loads(note.read_text("utf-8"))
+            if before != plan:
+                raise DataError(
+                    f"{folder}: holds the unfinished work of another command, with "
+                    f"{_differences(before, plan)}; repeat that one to finish it, choose another "
+                    "folder or remove this one"
+                )
         write_atomic(note, json.dumps(plan).encode())
         ledger = Ledger(folder, listing, config)
         resumed = ledger.recover()
         _run(ledger, progress)
-        return _result(folder, ledger.finish(plan, mark, missing), resumed)
+        return _result(folder, ledger.finish(plan, mark, left_out), resumed)
 
 
 def _settings(config: PrepareConfig) -> dict[str, Any]:
@@ -131,25 +141,6 @@ def _claim(folder: Path) -> None:
     foreign = [n for n in names if n not in ours and ".tfrecord" not in n and n[0] != "."]
     if foreign:
         raise DataError(f"{folder}: holds other things ({foreign[0]}); choose a new folder")
-
-
-@contextlib.contextmanager
-def _alone(work: Path) -> Iterator[None]:
-    """Hold the folder against a second run; the system lets go when the process ends."""
-    try:
-        import fcntl
-    except ImportError:  # no such locks on Windows
-        yield
-        return
-    with (work / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataError(
-                f"{work.parent}: another prepare is at work on it; wait for it, or choose another "
-                "folder"
-            ) from None
-        yield
 
 
 def _run(ledger: Ledger, progress: Progress | None) -> None:
@@ -177,17 +168,42 @@ def _run(ledger: Ledger, progress: Progress | None) -> None:
             ledger.check_space(None, len(order) - done)
 
 
-def _finished(folder: Path, mark: str) -> Prepared:
-    try:
+def _finished(folder: Path, mark: str, plan: dict[str, Any]) -> Prepared:
+    info: Any = {}
+    with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
         info = json.loads((folder / INDEX).read_text("utf-8"))
         if info.get("plan") == mark:
             total = sum(info["counts"].values()) + sum(info["dropped"].values())
             return _result(folder, info, total)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        pass
     raise DataError(
-        f"{folder}: already holds a prepared data set; choose another folder or remove it"
+        f"{folder}: already holds a prepared data set, with {_differences(info, plan)}; repeat "
+        "its command, choose another folder or remove it"
     )
+
+
+def _differences(before: Any, now: dict[str, Any]) -> str:
+    """In words, what an earlier command was given (first) and this one was not, option by option."""
+    told = []
+    for part in ("source", "config"):
+        old = before.get(part) if isinstance(before, dict) else None
+        for name, value in now[part].items():
+            was = old.get(name, value) if isinstance(old, dict) else value
+            if was != value:
+                told.append(f"{_option(name)} {_shown(was)}, not {_shown(value)}")
+    if not told and isinstance(before, dict) and before.get("version") != now["version"]:
+        told.append(f"colorcli {before.get('version')}, not {now['version']}")
+    return "; ".join(told) or "other photographs"
+
+
+def _option(name: str) -> str:
+    words = {"kind": "prepare", "inputs": "photographs"}
+    return words.get(name, f"--{name.replace('_', '-')}")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        value = " ".join(map(str, value))
+    return textwrap.shorten(str(value), 80, placeholder=" …") or "none"
 
 
 def _result(folder: Path, info: dict[str, Any], resumed: int) -> Prepared:

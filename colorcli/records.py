@@ -7,7 +7,7 @@ import csv
 import json
 import math
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -38,10 +38,25 @@ def _jsonl(file: TextIO, columns: Sequence[str]) -> Write:
 RECORDS: dict[str, Callable[[TextIO, Sequence[str]], Write]] = {".csv": _csv, ".jsonl": _jsonl}
 
 
+PAGES = (".html", ".htm")
+
+
 def check(path: Path) -> None:
     """Raise ``UsageError`` for a suffix that names no format."""
     if path.suffix.lower() not in RECORDS:
         raise UsageError(f"{path}: unknown suffix for figures; known: {' '.join(RECORDS)}")
+
+
+def check_page(path: Path) -> None:
+    """Raise ``UsageError`` where a report is asked for as something else than HTML."""
+    if path.suffix and path.suffix.lower() not in PAGES:
+        raise UsageError(f"{path}: unknown suffix for a report; known: {' '.join(PAGES)}")
+
+
+def check_folder(path: Path, files: Collection[str]) -> None:
+    """Raise ``UsageError`` where a folder is called like one of the ``files`` that go into it."""
+    if path.suffix.lower() in files and not path.is_dir():
+        raise UsageError(f"{path}: many pictures go there; give a folder, such as {path.stem}")
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""What the user sees: JSON on stdout, progress and tables on stderr."""
+"""What the user sees: data on stdout (JSON, tables), progress and messages on stderr."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import dataclasses
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from colorcli.errors import DataError, reason
@@ -125,17 +126,17 @@ def progress(label: str, quiet: bool = False) -> Iterator[Progress | None]:
         yield update
 
 
-def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
-    """A rich table on stderr."""
-    from rich.console import Console
-    from rich.table import Table
+def _width(shown: str) -> int:
+    """Columns that a terminal gives to a text."""
+    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in shown)
+    return len(shown) + wide - sum(map(bool, map(unicodedata.combining, shown)))
 
-    drawn = Table(title=title)
-    for i, column in enumerate(columns):
-        drawn.add_column(column, justify="left" if i == 0 else "right")
-    for row in rows:
-        drawn.add_row(*row)
-    console = Console(stderr=True)
-    with console.capture() as written:  # rich would end the process where the reader has gone
-        console.print(drawn)
-    _tell(written.get())
+
+def table(rows: Sequence[Sequence[str]]) -> None:
+    """Rows of as many cells on stdout, the first column to the left, the others to the right."""
+    rows = [list(map(line, row)) for row in rows]
+    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
+    for first, *rest in rows:
+        cells = [first + " " * (widths[0] - _width(first))]
+        cells += [" " * (w - _width(c)) + c for c, w in zip(rest, widths[1:], strict=True)]
+        _print("  ".join(cells).rstrip())

@@ -131,6 +131,11 @@ def checked(setting: Setting, value: Any, origin: str) -> Any:
                 if limit is not None
             )
             raise UsageError(f"{origin}: {setting.path} must be {limits}, not {number}")
+        if number % setting.limits.get("multiple", number or 1):
+            multiple = setting.limits["multiple"]
+            raise UsageError(
+                f"{origin}: {setting.path} must be a multiple of {multiple}, not {number}"
+            )
     return typed
 
 

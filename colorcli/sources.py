@@ -147,10 +147,9 @@ def from_coco(
 
     path = annotations or root / "annotations" / f"instances_{split}.json"
     chosen = coco.select(path, root / split, coco.Filter(tuple(categories)))
-    if not chosen.paths:
-        raise DataError(f"{root / split}: none of the photographs of {path} is there")
     files = [File(p, os.path.relpath(p, root / split)) for p in chosen.paths]
-    return Selection(Files(_drawn(files, limit, seed)), missing=list(chosen.missing))
+    broken = [{"path": n, "reason": f"{path}: {n}: {coco.OUTSIDE}"} for n in chosen.outside]
+    return Selection(Files(_drawn(files, limit, seed)), broken, list(chosen.missing))
 
 
 @dataclass(frozen=True)

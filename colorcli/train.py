@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
@@ -22,12 +23,13 @@ from colorcli.config import TrainConfig
 from colorcli.dataset import Dataset
 from colorcli.errors import DataError, UsageError
 from colorcli.journal import Journal, Silence
+from colorcli.lock import alone
 from colorcli.model import build_model, check, output_stride, sharpened
 from colorcli.step import compiled, new_state
 from colorcli.validation import Validation
 
 Progress = Callable[..., None]
-RUN, BEST, LAST = "run.json", "model-best", "model-last"
+RUN, BEST, LAST, LOCK = "run.json", "model-best", "model-last", ".lock"
 BEST_WEIGHTS = "best.npz"  # of the run so far, before a model folder is made of them
 LOG_EVERY = 20  # steps between two log lines
 PATIENT = 20  # times longer than it takes to write model-last, until it is written again
@@ -70,8 +72,8 @@ def train(
     Writes ``run.json`` (the config), ``log.jsonl``, ``tensorboard/``, ``panels/``,
     ``checkpoints/``, and the model folders ``model-best`` and ``model-last``, the latter also
     meanwhile. ``stop`` is asked after each step: true saves a checkpoint and returns. Raises
-    ``DataError`` for data that is damaged or too small, a folder that cannot be written or a loss
-    that is not finite, ``UsageError`` when ``folder`` holds another run, and ``ModelError``.
+    ``DataError`` for data that is damaged or too small, a folder that cannot be written or that
+    another process trains in, or a loss that is not finite, ``UsageError`` when ``folder`` holds another run, and ``ModelError``.
     """
     folder = Path(folder)
     strategy = strategy or devices.strategy()
@@ -93,7 +95,13 @@ def train(
             f"{data}: {data.counts['train']} training photographs are fewer than one batch "
             f"of {config.batch}; add photographs or lower --batch"
         )
-    return _Run(data, folder, config, validation or data, strategy).go(stop, progress)
+    chief = devices.place(strategy)[0] == 0  # the one that writes
+    with _alone(folder) if chief else contextlib.nullcontext():
+        return _Run(data, folder, config, validation or data, strategy).go(stop, progress)
+
+
+def _alone(folder: Path) -> contextlib.AbstractContextManager[None]:
+    return alone(folder / LOCK, folder, "train", "wait for it, or choose another -o")
 
 
 def _fingerprint(data: Dataset) -> str:
@@ -139,8 +147,12 @@ def _check_same(folder: Path, config: TrainConfig, data: Dataset) -> None:
                 "go on from its model with --init"
             )
         if changed:
+            both = "; ".join(
+                f"--{k.rpartition('.')[2].replace('_', '-')} {before.get(k)}, not {now[k]}"
+                for k in changed
+            )
             raise UsageError(
-                f"{folder}: holds a run with other settings ({', '.join(changed)}); "
+                f"{folder}: holds a run with other settings ({', '.join(changed)}): {both}; "
                 "repeat its command to resume it, or choose another -o"
             )
 

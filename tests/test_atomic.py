@@ -5,7 +5,7 @@ import sys
 import pytest
 from conftest import make
 
-from colorcli.atomic import PART, _host, _part_prefix, atomic, sweep, write_atomic
+from colorcli.atomic import PART, _part_prefix, atomic, host, sweep, write_atomic
 from colorcli.errors import DataError
 
 
@@ -57,10 +57,10 @@ def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path):
 def test_sweep_takes_only_what_the_dead_left(tmp_path):
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    host = _host()
-    dead = f"{PART}{host}-{ended.pid}-0123abcd-00ff"
-    recycled = f"{PART}{host}-{os.getpid()}-0123abcd-00ff"  # our number, an earlier life
-    living = f"{PART}{host}-{os.getppid()}-0123abcd-00ff"
+    here = host()
+    dead = f"{PART}{here}-{ended.pid}-0123abcd-00ff"
+    recycled = f"{PART}{here}-{os.getpid()}-0123abcd-00ff"  # our number, an earlier life
+    living = f"{PART}{here}-{os.getppid()}-0123abcd-00ff"
     elsewhere = f"{PART}other-{ended.pid}-0123abcd-00ff"
     mine = _part_prefix() + "00ff"
     make(tmp_path, dead, recycled, living, elsewhere, mine, ".colorize-notes", "a.jpg")

@@ -5,6 +5,7 @@ import io
 import json
 import stat
 import zipfile
+from pathlib import Path
 
 import pytest
 from conftest import scene
@@ -94,6 +95,62 @@ def test_filters_give_exactly_the_right_photographs(split, wanted, present, miss
     chosen = select(split.parent / "instances.json", split, wanted)
     assert numbers(chosen.paths) == present and numbers(chosen.missing) == missing
     assert capsys.readouterr().out == ""
+
+
+OUTSIDE = ["../../x.jpg", "/etc/passwd", "..", "", ".", "a/../../x.jpg", "x\0.jpg"]
+
+
+def with_names(names):
+    changed = document()
+    for i, name in enumerate(names):
+        changed["images"].append({**changed["images"][3], "id": 900 + i, "file_name": name})
+    return json.dumps(changed)
+
+
+def test_names_that_lead_out_of_the_folder_are_bad_entries(split):
+    annotations = split.parent / "instances.json"
+    (split.parent.parent / "x.jpg").write_bytes(b"secret")
+    (split / "sub").mkdir()
+    (split / "sub" / "y.jpg").write_bytes(b"x")
+    annotations.write_text(with_names([*OUTSIDE, "sub/y.jpg", "./sub/../sub/z.jpg"]))
+    chosen = select(annotations, split)
+    assert sorted(chosen.outside) == sorted([*OUTSIDE, "./sub/../sub/z.jpg"])
+    assert str(split / "sub" / "y.jpg") in chosen.paths
+    assert all(Path(p).is_relative_to(split) for p in chosen.paths + chosen.missing)
+    changed = document()
+    changed["images"] = [{**changed["images"][0], "file_name": "/etc/passwd"}]
+    changed["annotations"] = []
+    annotations.write_text(json.dumps(changed))
+    with pytest.raises(DataError, match="all 1 names lead out of .*, e.g. /etc/passwd"):
+        select(annotations, split)
+
+
+@pytest.mark.parametrize("command", ["prepare", "eval"])
+def test_no_command_opens_what_lies_outside(colorize, small_model, tmp_path, command):
+    root = tmp_path / "coco"
+    (root / "s").mkdir(parents=True)
+    for i in range(8):
+        (root / "s" / f"{i:012d}.jpg").write_bytes(jpeg(i))
+    (tmp_path / "x.jpg").write_bytes(jpeg(20))
+    (root / "annotations").mkdir()
+    (root / "annotations" / "instances_s.json").write_text(
+        with_names(["../../x.jpg", "/etc/passwd"])
+    )
+    if command == "prepare":
+        done = colorize("prepare", "coco", "--root", root, "--split", "s", "-o", tmp_path / "set",
+                        "--json", "--min-side", "8", "--workers", "1")  # fmt: skip
+        result = json.loads(done.stdout)
+        assert done.returncode == 0 and result["dropped"] == {"broken": 2}
+        assert sum(result["counts"].values()) == 8
+        report = (tmp_path / "set" / "report.jsonl").read_text().splitlines()
+        assert [json.loads(line)["path"] for line in report] == ["../../x.jpg", "/etc/passwd"]
+    else:
+        done = colorize("eval", "--coco", root, "--split", "s", "-m", small_model, "--json")
+        result = json.loads(done.stdout)
+        assert done.returncode == 5 and result["judged"] == 8
+        assert [e["path"] for e in result["broken"]] == ["../../x.jpg", "/etc/passwd"]
+    told = done.stderr.decode()
+    assert told.count("leads out of the folder of photographs") == 2 and "../../x.jpg" in told
 
 
 @pytest.mark.parametrize(

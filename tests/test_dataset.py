@@ -154,3 +154,20 @@ def test_joined_sets_train_together_and_one_named_twice_counts_twice(data, photo
     flip(other_folder / other.shards["train"][0]["file"], keep_time=True)
     with pytest.raises(DataError, match=rf"{other_folder}.*damaged, its checksum"):
         both.reread()
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [
+        (lambda d: d.update(prior=[0.5, 0.5]), "a prior of 2 values, not 261"),
+        (lambda d: d.update(prior=[0.0] * 261), "no distribution"),
+        (lambda d: d["shards"]["train"][0].update(file="../../x"), "no name below the folder"),
+        (lambda d: d["shards"]["val"][0].update(file="/etc/passwd"), "no name below the folder"),
+    ],
+)
+def test_an_index_that_lies_is_damage(data, change, word):
+    index = json.loads((data / dataset.INDEX).read_text())
+    change(index)
+    (data / dataset.INDEX).write_text(json.dumps(index))
+    with pytest.raises(DataError, match=f"{dataset.INDEX}: damaged .*{word}"):
+        dataset.load(data)

@@ -5,6 +5,8 @@ import dataclasses
 import json
 import math
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -17,7 +19,7 @@ from skimage import data
 from test_metrics import independent
 from typer.testing import CliRunner
 
-from colorcli import bootstrap, evaluate, protocols, records, sources
+from colorcli import bootstrap, evaluate, protocols, records, report, sources
 from colorcli.cli import app
 from colorcli.colorizer import Colorizer
 from colorcli.config import EvalConfig
@@ -282,6 +284,8 @@ def test_per_image_figures_make_the_means(four, small_model, tmp_path):
         (["{four}", "--with", "psnr-hvs"], 2, "unknown metric"),
         (["{four}", "--report", "/dev/null/x/r.html"], 3, "cannot be written"),
         (["{four}", "--report", "{four}"], 2, "a folder is in the way"),
+        (["{four}", "--report", "{out}/x.pdf"], 2, "known: .html .htm"),
+        (["{four}", "--panels", "{out}/x.png"], 2, "give a folder, such as x"),
         (["{four}", "--per-image", "{four}/astronaut.png"], 2, "exists already"),
         (["{four}", "--panels", "{four}"], 2, "holds something already"),
         (["{out}"], 3, "no photographs in this folder"),
@@ -296,6 +300,7 @@ def test_bad_input_is_one_line(four, small_model, tmp_path, arguments, code, wor
     model = [] if "-m" in given or "--pairs" in given else ["-m", small_model]
     done = run(*given, *model, "-q")
     assert done.exit_code == code, done.stderr
+    assert not list((tmp_path / "out").iterdir()) or "x.xlsx" in arguments[-1]
     assert word in done.stderr and "Traceback" not in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not list(tmp_path.rglob("*.html"))
@@ -344,11 +349,46 @@ def test_coco_split(photos, small_model, tmp_path):
     assert [Path(p).name for p in result["missing"]] == ["3.png"]
 
 
-def test_table_names_every_metric_and_row(four, small_model):
-    done = run(four, "-m", small_model, "--size", 64)
-    for word in (*METRICS, "gray", "truth", "Lab L", "squash-64"):
-        assert word in done.stderr
-    assert done.stdout == ""
+@pytest.mark.parametrize("options", [(), ("-q",), ("-v",)])
+def test_the_table_is_data(colorize, four, small_model, options):
+    done = colorize("eval", four, "-m", small_model, "--size", 64, *options)
+    assert done.returncode == 0, done.stderr
+    head, *lines = done.stdout.decode().splitlines()
+    assert head.split() == [small_model.name, "gray", "truth"]
+    names = [line.split()[0] for line in lines if not line.startswith(" ")]
+    assert names == list(METRICS)  # a line for each, nothing between or around them
+    assert len(lines) == len(names) if "-v" not in options else "median" in "".join(lines)
+    told = done.stderr.decode()
+    assert told == "" if "-q" in options else "4 photographs, squash-64, fed Lab L" in told
+    assert len({line.rindex(line.split()[1]) + len(line.split()[1]) for line in (head,)}) == 1
+
+
+def test_one_photograph_needs_few_lines(colorize, four, small_model, tmp_path):
+    done = colorize("eval", four / "coffee.png", "-m", small_model, "--size", 64, "-v")
+    lines = done.stdout.decode().splitlines()
+    assert len(lines) == 1 + len(METRICS) and "…" not in done.stdout.decode()  # no interval of one
+    assert done.stderr.decode() == "colorize: 1 photograph, squash-64, fed Lab L\n"
+    psnr = next(line for line in lines if line.startswith("psnr"))
+    document = json.loads(
+        colorize("eval", four / "coffee.png", "-m", small_model, "--size", 64, "--json").stdout
+    )
+    assert float(psnr.split()[2]) == pytest.approx(
+        document["models"][0]["metrics"]["psnr"]["mean"], abs=0.006
+    )
+    full = subprocess.run(
+        ["bash", "-c", 'exec "$@" > /dev/full', "-", sys.executable, "-m", "colorcli", "eval",
+         four / "coffee.png", "-m", small_model, "--size", "64", "-q"], capture_output=True,
+    )  # fmt: skip
+    assert full.returncode == 3 and b"stdout cannot be written" in full.stderr
+
+
+def test_columns_stand_under_each_other(capsys):
+    report.table([["", "日本", "b"], ["psnr ↑", "1.00", "é"], ["x", "", "10000"]])
+    assert capsys.readouterr().out.splitlines() == [
+        "        日本      b",
+        "psnr ↑  1.00      é",
+        "x             10000",
+    ]
 
 
 def test_panels_show_every_contender(four, small_model, tmp_path):

@@ -314,6 +314,9 @@ def test_photographs_that_are_not_there(small_model, photos, tmp_path):
     ("arguments", "code", "word"),
     [
         (["-o", "m.tflite", "--format", "onnx"], 2, "its suffix means litert"),
+        (["-o", "m.foo"], 2, "unknown output suffix; known: .keras .tflite .onnx; a folder is"),
+        (["-o", "mine.v2"], 2, "unknown output suffix"),
+        (["-o", "weightless", "--format", "saved-model", "--overwrite"], 2, "with other things"),
         (["-o", "m.onnx", "--size", "small"], 2, "a number of pixels, or any"),
         (["-o", "m.tflite", "-m", "no-such"], 4, "known models"),
         (["-o", "m.onnx", "-m", "bare.tflite"], 4, "give the model folder"),
@@ -337,6 +340,34 @@ def test_the_command_refuses_in_one_line(small_model, tmp_path, monkeypatch, arg
     assert done.exit_code == code, done.stderr
     assert word in done.stderr and len(done.stderr.strip().splitlines()) == 1
     assert not list(tmp_path.glob("m*"))
+
+
+@pytest.mark.parametrize(
+    ("output", "format", "wanted"),
+    [
+        ("m.onnx", None, ("m.onnx", "onnx")),
+        ("m", None, ("m", "litert")),
+        ("m.v2", "keras", ("m.v2", "keras")),  # with --format any name will do
+        ("new.d/", None, ("new.d/small.tflite", "litert")),
+        ("new/", "onnx", ("new/small.onnx", "onnx")),
+        ("there.x", "keras", ("there.x/small.keras", "keras")),
+        ("there.x", "saved-model", ("there.x", "saved-model")),
+        ("new/", "saved-model", ("new/", "saved-model")),
+    ],
+)
+def test_where_an_export_goes(tmp_path, monkeypatch, output, format, wanted):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there.x").mkdir()
+    assert exporting.place(output, format, "runs/small") == wanted
+
+
+@pytest.mark.parametrize("format", ["keras", "saved-model"])
+def test_overwrite_spares_folders_of_other_things(small_model, tmp_path, format):
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "thesis.txt").write_text("years of work")
+    with pytest.raises(UsageError, match="m: a folder with other things is in the way"):
+        export(small_model, tmp_path / "m", ExportConfig(format), overwrite=True)
+    assert (tmp_path / "m" / "thesis.txt").is_file()
 
 
 def test_nothing_here_names_this_checkout():

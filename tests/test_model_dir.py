@@ -1,4 +1,5 @@
 import json
+import math
 import shutil
 import sys
 
@@ -6,9 +7,9 @@ import numpy as np
 import pytest
 from test_layers import scattered
 
-from colorcli import model_dir
+from colorcli import bins, model_dir
 from colorcli.decoding import NEUTRAL
-from colorcli.engine import LiteRT
+from colorcli.engine import LiteRT, open_model
 from colorcli.errors import ModelError
 from colorcli.model import with_decode
 from colorcli.packing import pack
@@ -127,6 +128,74 @@ def test_damaged_json_and_newer_schema(copy):
     (copy / model_dir.CONFIG).write_text("{")
     with pytest.raises(ModelError, match="damaged model folder"):
         model_dir.load(copy)
+
+
+WRONG = {
+    "an absurd size": ("model", "size", 9_999_999),
+    "a size below": ("model", "size", 0),
+    "a negative size": ("model", "size", -64),
+    "no multiple": ("model", "size", 100),
+    "a size in words": ("model", "size", "big"),
+    "a size that is true": ("model", "size", True),
+    "another size": ("model", "size", 96),
+    "an unknown backbone": ("model", "backbone", "resnet"),
+    "an unknown loss": ("model", "loss", ["mse"]),
+    "no decoder": ("model", "decoder", []),
+    "absurd widths": ("model", "decoder", [10**9]),
+    "too many stages": ("model", "decoder", [8] * 40),
+    "widths in words": ("model", "decoder", "abc"),
+    "an unknown key": ("model", "depth", 3),
+    "no model": ("model", None, None),
+    "a short prior": ("prior", None, [0.5, 0.5]),
+    "no prior": ("prior", None, []),
+    "a prior of lists": ("prior", None, [[1.0] * bins.COUNT]),
+    "a prior of nothing": ("prior", None, [0.0] * bins.COUNT),
+    "a negative prior": ("prior", None, [-1.0] + [2 / (bins.COUNT - 1)] * (bins.COUNT - 1)),
+    "a prior that is not a number": ("prior", None, [math.nan] * bins.COUNT),
+    "an infinite prior": ("prior", None, [math.inf] * bins.COUNT),
+    "a prior in words": ("prior", None, ["a"] * bins.COUNT),
+}
+
+
+@pytest.mark.parametrize("signed", [True, False])
+@pytest.mark.parametrize("what", WRONG)
+def test_every_value_of_the_config_is_checked(copy, what, signed):
+    """Also where somebody made the checksum fit."""
+    part, key, value = WRONG[what]
+    values = json.loads((copy / model_dir.CONFIG).read_text())
+    values[part] = {**values[part], key: value} if key else value
+    (copy / model_dir.CONFIG).write_text(json.dumps(values))
+    if signed:
+        metadata = json.loads((copy / model_dir.METADATA).read_text())
+        metadata["files"][model_dir.CONFIG] = model_dir._digest(copy / model_dir.CONFIG)
+        (copy / model_dir.METADATA).write_text(json.dumps(metadata))
+    with pytest.raises(ModelError, match="damaged") as refused:
+        open_model(copy)
+    assert str(refused.value).startswith(str(copy)) and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (model_dir.CONFIG, "[" * 100_000),
+        (model_dir.CONFIG, "[1, 2]"),
+        (model_dir.METADATA, "[" * 100_000),
+        (model_dir.METADATA, "[]"),
+        (model_dir.METADATA, '{"files": []}'),
+        (model_dir.METADATA, '{"files": {"config.json": "", "../../x": ""}}'),
+        (model_dir.METADATA, '{"files": {"/etc/passwd": ""}}'),
+    ],
+)
+def test_json_of_another_shape_is_damage(colorize, photos, copy, name, text):
+    (copy / name).write_text(text)
+    with pytest.raises(ModelError, match="damaged model folder"):
+        model_dir.load(copy)
+    done = colorize("predict", photos / "photo00.png", "-o", copy / "out", "-m", copy)
+    assert done.returncode == 4 and len(done.stderr.decode().splitlines()) == 1
+
+
+def test_the_number_of_bins_is_that_of_the_gamut():
+    assert len(bins.centres()) == bins.COUNT
 
 
 def test_unknown_model_names_the_known():

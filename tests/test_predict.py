@@ -12,7 +12,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from conftest import scene
+from conftest import scene, tiff
 from PIL import Image
 
 from colorcli import images, predict
@@ -226,6 +226,46 @@ def test_pipe_gives_a_png_and_nothing_else(run):
     assert Image.open(io.BytesIO(asked.stdout)).format == "WEBP"
 
 
+@pytest.mark.parametrize(
+    ("kind", "options", "format", "frames"),
+    [
+        ("TIFF", {"save_all": True}, "TIFF", 2),
+        ("GIF", {"save_all": True, "duration": 80}, "GIF", 2),
+        ("WEBP", {"save_all": True, "duration": 80}, "WEBP", 2),
+        ("PNG", {"save_all": True, "duration": 80}, "PNG", 2),
+        ("TIFF", {}, "PNG", 1),
+        ("GIF", {}, "PNG", 1),
+    ],
+)
+def test_what_comes_from_stdin_goes_out_whole(run, tmp_path, kind, options, format, frames):
+    pages = [Image.fromarray(scene(i)[..., 0]) for i in range(2)]
+    more = {"append_images": pages[1:]} if options else {}
+    buffer = io.BytesIO()
+    pages[0].save(buffer, kind, **options, **more)
+    (tmp_path / "noext").write_bytes(buffer.getvalue())
+    shown = [
+        run("-", input=buffer.getvalue()).stdout,
+        run(tmp_path / "noext", "-o", "-").stdout,
+    ]
+    assert run("-", "-o", tmp_path / "out", input=buffer.getvalue()).returncode == 0
+    assert run(tmp_path / "noext").returncode == 0
+    (in_folder,) = (tmp_path / "out").iterdir()
+    (beside,) = tmp_path.glob("noext-color.*")
+    for data in (*shown, in_folder.read_bytes(), beside.read_bytes()):
+        image = Image.open(io.BytesIO(data))
+        assert (image.format, getattr(image, "n_frames", 1)) == (format, frames)
+    assert images.read(in_folder).gray.shape == (80, 96)  # its suffix is its format's
+    assert Image.registered_extensions()[in_folder.suffix] == format
+
+
+@pytest.mark.parametrize("pages", [1, 2])
+def test_sixteen_bits_stay_on_their_way_through_a_pipe(run, pages):
+    planes = np.stack([scene(i)[..., 0] for i in range(pages)]).astype(np.uint16) * 257
+    done = run("-", input=tiff(planes if pages > 1 else planes[0]))
+    document = images.decode(done.stdout)
+    assert len(document.frames) == pages and document.frames[0].depth == 16
+
+
 def test_stdin_beside_files(run, tmp_path):
     (tmp_path / "a.jpg").write_bytes(jpeg(1))
     done = run("-", tmp_path / "a.jpg", "-o", tmp_path / "out", "--json", input=jpeg())
@@ -345,6 +385,9 @@ def test_a_live_line_on_a_terminal_leaves_json_alone(photos, small_model, tmp_pa
         (["{photos}/photo00.png", "--overwrite", "--skip-existing"], 2, "contradict"),
         (["{photos}/photo00.png", "-o", "{out}", "-q", "-v"], 2, "contradict"),
         (["{photos}/photo00.png", "-o", "{out}/{{stem}}.xyz"], 2, "known: .jpg"),
+        (["{photos}/photo00.png", "-o", "{out}/{{index:999999999d}}.png"], 2, "too wide"),
+        (["{photos}/photo00.png", "-o", "{out}.xyz"], 2, "unknown output suffix; known: .jpg"),
+        (["{photos}", "-o", "{out}.mp4"], 2, "unknown output suffix; known: .jpg"),
         (["{photos}/photo00.png", "-o", "{out}", "-m", "no-such"], 4, "no-such"),
         (["{photos}/photo00.png", "-o", "{out}", "--format", "psd"], 2, "psd"),
         (
@@ -493,9 +536,9 @@ def test_stop_gives_what_is_finished_and_begins_nothing_new(colorizer, tmp_path)
 def test_stale_temporaries_of_the_dead_are_removed(run, photos, tmp_path):
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    from colorcli.atomic import _host
+    from colorcli.atomic import host
 
-    stale = tmp_path / f"{PART}{_host()}-{dead.pid}-0123abcd-ffee"
+    stale = tmp_path / f"{PART}{host()}-{dead.pid}-0123abcd-ffee"
     stale.write_bytes(b"half")
     assert run(photos / "photo00.png", "-o", tmp_path).returncode == 0
     assert os.listdir(tmp_path) == ["photo00.png"]

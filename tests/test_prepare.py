@@ -280,6 +280,52 @@ def test_two_runs_do_not_share_a_folder(paths, tmp_path):
     assert sum(prepare(paths, folder, CONFIG, progress=progress).counts.values()) == 48
 
 
+OTHER = {
+    "--size": ("64", "32"),
+    "--min-side": ("8", "9"),
+    "--min-chroma": ("3.0", "4.0"),
+    "--val-fraction": ("0.0", "0.5"),
+    "--limit": ("0", "5"),
+    "--seed": ("0", "7"),
+    "--duplicate-distance": ("4", "-1"),
+}
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_folder_made_otherwise_names_the_options_and_both_values(
+    colorize, photos, tmp_path, finished
+):
+    folder, command = tmp_path / "set", ("prepare", "folder", "-o", tmp_path / "set")
+    common = {"--size": "64", "--min-side": "8", "--val-fraction": "0"}
+
+    def run(*inputs, **changes):
+        options = {**common, **{k.replace("_", "-"): v for k, v in changes.items()}}
+        return colorize(*command, *inputs, *(x for pair in options.items() for x in pair))
+
+    names = [photos / f"photo{i:02d}.png" for i in range(6)]
+    assert run(*names).returncode == 0
+    if not finished:  # as a kill after the first block leaves it
+        index = json.loads((folder / "dataset.json").read_text())
+        (folder / "dataset.json").unlink()
+        (folder / ".work").mkdir()
+        (folder / ".work" / "block-00000.json").write_text("{}")
+        plan = {"version": index["version"], "config": index["config"], "source": index["source"]}
+        (folder / ".work" / "plan.json").write_text(json.dumps(plan))
+    before = {p.name: p.read_bytes() for p in folder.glob("*.tfrecord")}
+    for option, (was, wanted) in OTHER.items():
+        done = run(*names, **{option: wanted})
+        told = done.stderr.decode()
+        assert done.returncode == 3 and len(told.splitlines()) == 1
+        assert f", with {option} {was}, not {wanted}; " in told
+    both = run(*names, **{"--seed": "1", "--size": "96"}).stderr.decode()
+    assert "--size 64, not 96; --seed 0, not 1; " in both
+    told = run(*names[:2]).stderr.decode()
+    assert f"with photographs {' '.join(map(str, names))}"[:60] in told
+    told = colorize("prepare", "coco", "-o", folder, "--root", tmp_path).stderr.decode()
+    assert "instances_train2017" in told  # nothing to compare with
+    assert {p.name: p.read_bytes() for p in folder.glob("*.tfrecord")} == before != {}
+
+
 def test_a_small_disk_is_told_at_once(paths, tmp_path, monkeypatch):
     monkeypatch.setattr(blocks.shutil, "disk_usage", lambda _: SimpleNamespace(free=20_000))
     seen = []

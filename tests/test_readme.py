@@ -3,6 +3,7 @@
 A comment before a block says why it is not run here: ``<!-- no-test: needs COCO -->``.
 """
 
+import random
 import re
 import shutil
 import subprocess
@@ -55,6 +56,26 @@ def test_blocks_are_found():
     text = "".join(RUN)
     for command in ("predict", "prepare", "train", "eval", "export"):
         assert f"colorize {command} " in text, f"README shows no colorize {command} that is tested"
+
+
+@pytest.mark.skipif(not shutil.which("jq"), reason="needs jq")
+@pytest.mark.parametrize("seed", [0, 1])
+def test_lines_that_colour_work_in_any_order_twice(seed, folder, in_path):
+    lines = [line for block in RUN for line in block.splitlines() if "colorize predict" in line]
+    assert len(lines) >= 5 and sum("find" in line for line in lines) == 2
+    random.Random(seed).shuffle(lines)
+    for _ in range(2):
+        for line in lines:
+            done = subprocess.run(
+                ["bash", "-eu", "-o", "pipefail", "-c", line],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+            )
+            assert done.returncode == 0, (line, done.stderr[-3000:])
+    made = sorted(p.name for p in (folder / "out").iterdir())
+    names = {p.name for place in ("photos", "scans") for p in (folder / place).iterdir()}
+    assert set(made) <= names | {"photo.jpg"}  # nothing twice, nothing of results
 
 
 @pytest.mark.parametrize("commands", [marked(commands) for commands in RUN])

@@ -117,9 +117,9 @@ def test_killed_and_resumed(start, scans, tmp_path):
     process.communicate()
     left = set(os.listdir(whole)) - set(parts(whole))
     # What a kill in the middle of writing leaves, named as this very process would have.
-    from colorcli.atomic import _host
+    from colorcli.atomic import host
 
-    half = whole / f"{PART}{_host()}-{process.pid}-00000000-ff"
+    half = whole / f"{PART}{host()}-{process.pid}-00000000-ff"
     half.write_bytes(b"half a picture")
     for name in left:
         Image.open(whole / name).load()

@@ -12,11 +12,11 @@ from conftest import REPO
 
 PACKAGE = REPO / "colorcli"
 LAYERS = (
-    "errors", "native", "config", "settings", "lab", "bins", "decoding", "losses", "interpreter", "layers", "backbones", "atomic", "files", "targets", "download",
-    "listing", "tfrecord", "interrupt", "pipeline", "icc", "metadata", "whole", "deep", "images", "encoding", "strips", "metrics", "coco", "aging", "model",
+    "errors", "native", "config", "settings", "lab", "bins", "decoding", "losses", "interpreter", "layers", "backbones", "atomic", "lock", "files", "targets", "download",
+    "listing", "tfrecord", "interrupt", "pipeline", "provenance", "icc", "metadata", "whole", "deep", "images", "encoding", "strips", "metrics", "coco", "aging", "model",
     "packing", "schema_1", "model_dir", "engine", "framing", "colorizer", "dataset", "duplicates", "samples",
     "pool", "blocks", "prepare", "feed", "devices", "partners", "schedule", "initial", "validation", "journal",
-    "checkpoints", "step", "train", "predict",
+    "checkpoints", "step", "train", "intake", "predict",
     "runtimes", "bootstrap", "protocols", "perceptual", "sources", "evaluate", "records", "page",
     "photographs", "graphs", "formats", "cards", "export", "report", "cli", "__main__",
 )  # fmt: skip

@@ -55,6 +55,7 @@ def test_plan_default_folder_file_and_suffix(tmp_path):
         ("{dir}/{index:04d}.png", "sub/0001.png"),
         ("o/{{{stem}}}.png", "o/{a}.png"),
         ("{stem}-{ext}.png", "a-jpg.png"),
+        ("{stem:>4}-{stem:.1}-{index:+d}.png", "   a-a-+1.png"),
     ],
 )
 def test_templates(template, wanted):
@@ -68,6 +69,82 @@ def test_templates(template, wanted):
 def test_templates_that_cannot_be_filled_name_the_fields(template):
     with pytest.raises(UsageError, match=r"\{stem\} \{ext\} \{dir\} \{model\} \{index\}|index:05d"):
         target(Source("a.jpg", "a.jpg"), template)
+
+
+@pytest.mark.parametrize(
+    ("name", "template", "wanted"),
+    [
+        ("g8.pgm", "o/{stem}_{ext}.png", "o/g8_pgm.png"),  # the source's
+        ("g8.pgm", "o/{ext}/{stem}.png", "o/pgm/g8.png"),
+        ("g8.pgm", "o/{stem}.{ext}", "o/g8.ppm"),  # the result's: gray cannot hold colours
+        ("g8.PGM", "o/{stem}_{ext}.{ext}", "o/g8_PGM.ppm"),
+        ("scan", "o/{stem}{ext}.{ext}", "o/scan.png"),
+    ],
+)
+def test_ext_is_the_source_s_and_at_the_end_the_result_s(name, template, wanted):
+    assert target(Source(name, name), template) == wanted
+
+
+SPECS = ["999999999d", "999999999", "100", "0100d", ".999999999f", ".100", "{index}",
+         "{index.__class__}", "9" * 5000, "*>999d", "\u0661\u0660\u0660", "q", "\0q"]  # fmt: skip
+
+
+@pytest.mark.parametrize("field", ["index", "stem", "ext", "dir", "model"])
+@pytest.mark.parametrize("spec", SPECS)
+def test_a_template_is_judged_before_work(field, spec):
+    template = f"o/{{{field}:{spec}}}.png"
+    with pytest.raises(UsageError, match=r"index:05d|double a brace") as refused:
+        plan([], template, copies=SUFFIXES)  # whatever the photographs
+    assert len(str(refused.value)) < 2 * len(template) + 300
+
+
+@pytest.mark.parametrize("name", ["result.xyz", "result.mp4", "v1.0", "a.b/c.2024", "result."])
+def test_an_unknown_suffix_makes_no_folder(tmp_path, name):
+    output = str(tmp_path / name)
+    for sources in (
+        [Source("a.jpg", "a.jpg")],
+        [Source("a.jpg", "a.jpg"), Source("b.jpg", "b.jpg")],
+    ):
+        with pytest.raises(
+            UsageError, match=r"unknown output suffix; known: .jpg .png .ppm; a fol"
+        ):
+            plan(sources, output, copies=SUFFIXES)
+        jobs = plan(sources, output + "/", copies=SUFFIXES)
+        assert [job.target for job in jobs] == [f"{output}/{s.relative}" for s in sources]
+    assert target(Source("a.jpg", "a.jpg"), output, suffix=".png") == output  # --format says it
+    os.makedirs(output)
+    assert target(Source("a.jpg", "a.jpg"), output) == f"{output}/a.jpg"
+
+
+@pytest.mark.parametrize("output", [None, "o", "o/{stem}{stem}.png"])
+def test_a_name_too_long_costs_no_other_photograph(output):
+    sources = [Source("x" * 251 + ".jpg", "x" * 251 + ".jpg"), Source("a.jpg", "a.jpg")]
+    long, short = plan(sources, output and f"{output}", copies=SUFFIXES)
+    assert short.todo
+    assert long.todo == (output == "o")  # a name of 255 bytes is none too long
+    assert output == "o" or "longer than 255 bytes" in long.source.error
+
+
+def test_only_what_is_in_the_way_is_asked_whether_it_is_a_result(tmp_path):
+    for name in ("a.jpg", "b.jpg", "old/a.jpg", "out/b.jpg", "out/c.jpg", "c.jpg"):
+        write_atomic(tmp_path / name, b"x")
+    found = find([str(tmp_path)], SUFFIXES, recursive=True).entries
+    asked = []
+
+    def is_result(path):
+        asked.append(os.path.relpath(path, tmp_path))
+        return "old" in path or "out" in path
+
+    flat = [Source(s.path, os.path.basename(s.path)) for s in found]
+    jobs = plan(flat, str(tmp_path / "out"), copies=SUFFIXES, is_result=is_result, overwrite=True)
+    assert {os.path.relpath(j.source.path, tmp_path) for j in jobs if j.todo} == {
+        "a.jpg", "b.jpg", "c.jpg",
+    }  # fmt: skip
+    assert [j.result for j in jobs] == [not j.todo for j in jobs] and len(jobs) == 6
+    assert len(asked) == len(set(asked))
+    asked.clear()
+    plan(flat[:2], str(tmp_path / "new"), copies=SUFFIXES, is_result=is_result)
+    assert asked == []
 
 
 @given(st.text(st.characters(exclude_characters="\0/", exclude_categories=["Cs"]), max_size=12))

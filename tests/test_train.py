@@ -154,7 +154,10 @@ def test_a_finished_run_stays_finished_and_may_go_on(straight, data):
     [
         ({"decoder": (16,)}, "another architecture .decoder .8., not .16."),
         ({"loss": "smooth-l1"}, "another architecture .loss mse, not smooth-l1"),
-        ({"rate": 1.0, "seed": 4}, r"other settings .rate, seed."),
+        (
+            {"rate": 1.0, "seed": 4},
+            r"other settings .rate, seed.: --rate 0.002, not 1.0; --seed 0, not 4; repeat",
+        ),
     ],
 )
 def test_a_folder_of_another_run_is_refused(changes, words, straight, data):
@@ -421,6 +424,28 @@ def test_devices_and_machines_train_like_one(data, tmp_path, monkeypatch):
     assert len(figures["one"]) == 5
     for name in ("devices", "workers"):
         assert np.allclose(figures[name], figures["one"], rtol=1e-3), figures
+
+
+def test_two_runs_do_not_share_a_folder(data, tmp_path, colorize):
+    run = tmp_path / "r"
+    options = ["train", data.folder, "-o", run, *FLAGS, "--steps", "100000"]
+    first = subprocess.Popen([sys.executable, "-m", "colorcli", *map(str, options)],
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+    deadline = time.monotonic() + 120
+    while not (run / training.RUN).is_file():
+        assert first.poll() is None and time.monotonic() < deadline
+        time.sleep(0.1)
+    try:
+        second = colorize(*options)
+    finally:
+        first.kill()
+        first.communicate()
+    assert second.returncode == 3 and second.stdout == b""
+    (line,) = second.stderr.decode().splitlines()
+    wanted = f"{run}: another train is at work on it (process {first.pid}); wait for it"
+    assert line.startswith(f"colorize: {wanted}")
+    with training._alone(run):  # free again, after a kill
+        assert (run / training.LOCK).is_file()
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
@@ -130,10 +131,15 @@ def evaluate(
     overwrite: Overwrite = False,
     json: Json = False,
     quiet: Quiet = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Intervals and medians in the table, too.")
+    ] = False,
 ) -> None:
     """Judge models on colour photographs, beside doing nothing."""
+    if quiet and verbose:
+        raise UsageError("--quiet and --verbose contradict each other")
+    from colorcli import encoding, page, protocols, records
     from colorcli import evaluate as judging
-    from colorcli import page, protocols, records
     from colorcli.atomic import write_atomic
     from colorcli.perceptual import PERCEPTUAL
 
@@ -144,6 +150,10 @@ def evaluate(
     known = judging.metrics_with(dict.fromkeys(perceptual or ()))
     gates = [judging.gate(text, known, under=True) for text in fail_under or ()]
     gates += [judging.gate(text, known, under=False) for text in fail_over or ()]
+    if report_page:
+        records.check_page(report_page)
+    if panels:
+        records.check_folder(panels, encoding.SUFFIXES)
     records.check_writable([per_image, report_page], panels, overwrite=overwrite)
     if per_image:
         records.check(per_image)
@@ -189,8 +199,8 @@ def evaluate(
         write_atomic(report_page, text.encode("utf-8", "backslashreplace"))
     if json:
         report.emit(summary)
-    elif not quiet:
-        _show(summary, known)
+    else:
+        _show(summary, known, quiet, verbose)
     short = [line for gate in gates for line in gate.failures(summary)]
     for line in short:
         report.say(f"colorize: {line}")
@@ -252,28 +262,33 @@ def _contenders(
     return made
 
 
-def _show(summary: Any, known: Any) -> None:
-    """The table of an evaluation on stderr."""
+def _show(summary: Any, known: Any, quiet: bool, verbose: bool) -> None:
+    """The table of an evaluation on stdout, and on stderr what it is of."""
+    several = verbose and summary.judged > 1  # one photograph has no interval
 
-    def cell(stat: Any, digits: int) -> str:
+    def cell(stat: Any, digits: int) -> list[str]:
         if stat is None:
-            return "–"
-        if stat.low is None:
-            return f"{stat.mean:.{digits}f}"
-        return (
-            f"{stat.mean:.{digits}f}\n{stat.low:.{digits}f} … {stat.high:.{digits}f}\n"
-            f"median {stat.median:.{digits}f}"
-        )
+            return ["–"]
+        lines = [f"{stat.mean:.{digits}f}"]
+        if several and stat.low is not None:
+            interval = f"{stat.low:.{digits}f} … {stat.high:.{digits}f}"
+            lines += [interval, f"median {stat.median:.{digits}f}"]
+        return lines
 
     rows = [*summary.models, summary.gray]
-    fed = {"lab": "Lab L", "bt601": "BT.601"}[summary.fed]
-    lines = []
+    lines = [["", *(row.name for row in rows), "truth"]]
     for name, metric in known.items():
-        title = f"{name} {({'higher': '↑', 'lower': '↓'}).get(metric.better, '')}"
+        title = f"{name} {({'higher': '↑', 'lower': '↓'}).get(metric.better, '')}".rstrip()
         stats = [row.metrics.get(name) for row in rows] + [summary.truth.get(name)]
-        lines.append([title, *(cell(stat, metric.digits) for stat in stats)])
-    report.table(
-        f"{summary.judged} photographs · {summary.protocol} · fed {fed} · "
-        f"{summary.gray_originals} gray originals left out · mean, 95 % interval, median",
-        ["", *(row.name for row in rows), "truth"], lines,
-    )  # fmt: skip
+        cells = [[title], *(cell(stat, metric.digits) for stat in stats)]
+        lines += map(list, itertools.zip_longest(*cells, fillvalue=""))
+    if not quiet:
+        fed = {"lab": "Lab L", "bt601": "BT.601"}[summary.fed]
+        left = summary.gray_originals
+        report.say(
+            f"colorize: {summary.judged} photograph{'' if summary.judged == 1 else 's'}, "
+            f"{summary.protocol}, fed {fed}"
+            + (f", {left} gray original{'' if left == 1 else 's'} left out" if left else "")
+            + ("; mean, 95 % interval, median" if several else "")
+        )
+    report.table(lines)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Optional
 import typer
 
 from colorcli import native, report
-from colorcli.cli.options import Json, Model, Overwrite, Quiet, agreed, steerable
+from colorcli.cli.options import Json, Model, Overwrite, Quiet, steerable
 from colorcli.config import (
     EXPORT_FORMATS,
     EXPORT_PRECISIONS,
@@ -32,7 +32,12 @@ else:
 @steerable(passes=False, note=" Inside an image export.")
 def export(
     knobs: Knobs,
-    output: Annotated[str, typer.Option("--output", "-o", help="File or folder to write.")],
+    output: Annotated[
+        str,
+        typer.Option(
+            "--output", "-o", help="File to write, or a folder (one that exists, or ends in /)."
+        ),
+    ],
     format: Annotated[
         Optional[ExportFormat],
         typer.Option(help="What to write. [default: by suffix, or litert]", show_default=False),
@@ -82,14 +87,14 @@ def export(
 ) -> None:
     """Write the model in another format, checked against the network on photographs."""
     native.tensorflow()
-    from colorcli import formats
     from colorcli.export import export as run
+    from colorcli.export import place
 
-    format = agreed(output, format, formats.of(output))
+    output, format = place(output, format, model)
     if size is not None and size != "any" and not (size.isascii() and size.isdigit()):
         raise UsageError(f"--size {size}: give a number of pixels, or any")
     config = ExportConfig(
-        format or ExportConfig.format, precision, signature,
+        format, precision, signature,
         None if size is None else 0 if size == "any" else int(size),
         max_loss,
     )  # fmt: skip

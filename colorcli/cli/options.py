@@ -12,7 +12,6 @@ import typer
 
 from colorcli import settings
 from colorcli.decoding import KNOBS, Knob, Knobs
-from colorcli.errors import UsageError
 
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
 
@@ -143,16 +142,6 @@ def steerable(command: Any = None, *, passes: bool = True, note: str = "") -> An
         return extended(command, options, "knobs", lambda values: Knobs(**values))
 
     return decorate if command is None else decorate(command)
-
-
-def agreed(output: str, asked: str | None, meant: str | None) -> str | None:
-    """The format of ``output``: ``asked`` for by --format, or ``meant`` by its suffix.
-
-    Raises ``UsageError`` where they differ.
-    """
-    if asked and meant and asked != meant:
-        raise UsageError(f"{output}: its suffix means {meant}, not {asked}; change one of them")
-    return asked or meant
 
 
 def items(text: str) -> tuple[str, ...]:

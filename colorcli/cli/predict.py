@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, Optional
 
@@ -19,7 +20,6 @@ from colorcli.cli.options import (
     Overwrite,
     Quiet,
     Recursive,
-    agreed,
     listed,
     steerable,
 )
@@ -52,7 +52,8 @@ def predict(
         typer.Option(
             "--output",
             "-o",
-            help="Folder, file, - for stdout, or a name with {stem} {ext} {dir} {model} {index}. "
+            help="Folder, file, - for stdout, or a name with {stem} {ext} {dir} {model} {index}; "
+            "a folder's name has no suffix or ends in /. "
             "[default: NAME-color.EXT beside each photograph]",
         ),
     ] = None,
@@ -76,6 +77,9 @@ def predict(
     overwrite: Overwrite = False,
     skip_existing: Annotated[
         bool, typer.Option("--skip-existing", help="Leave existing outputs; resumes a run.")
+    ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Colour results of earlier runs, too.")
     ] = False,
     workers: Annotated[
         int,
@@ -104,22 +108,28 @@ def predict(
         raise UsageError("--quiet and --verbose contradict each other")
     if files_from == "-" and "-" in (inputs or []):
         raise UsageError("stdin cannot be both a photograph and the list of --files-from")
-    from colorcli import encoding
+    knobs.suiting(distribution=True)  # whatever the model: what no model takes
+    from colorcli import encoding, intake
     from colorcli.atomic import is_special
-    from colorcli.files import STREAM, find
+    from colorcli.files import STREAM, Source, find
     from colorcli.predict import Output, Result, suffix_for
     from colorcli.predict import predict as run
-    from colorcli.targets import output_folder, plan
+    from colorcli.targets import agreed, output_folder, plan
 
     if format is not None:
         format = encoding.format_of(f"--format .{format}")
+    options = Output(format, quality, max_megapixels * 1_000_000, strip, keep_color, again=again)
     found = find(
         inputs or [], encoding.READABLE, listed=listed(files_from, nul), recursive=recursive,
-        leave_out=output_folder(output),
+        leave_out=output_folder(output), results=again,
     )  # fmt: skip
+    entries: Sequence[Source] = found.entries
+    if format is None and output != STREAM:
+        entries = intake.named(entries, options.max_pixels, stdin=output is not None)
     jobs = plan(
-        found.entries, output, suffix=suffix_for(format), copies=encoding.READABLE,
+        entries, output, suffix=suffix_for(format), copies=encoding.READABLE,
         model=Path(model).name, overwrite=overwrite, skip_existing=skip_existing,
+        is_result=(lambda path: False) if again else intake.is_result,
     )  # fmt: skip
     for job in jobs:
         if job.todo and job.target != STREAM:
@@ -135,6 +145,10 @@ def predict(
 
     def tell(result: Result) -> None:
         counts[result.status] = counts.get(result.status, 0) + 1
+        if result.status == "result":
+            if verbose:
+                report.say(f"colorize: {result.input}: left out, the result of an earlier run")
+            return
         if result.output is not None and result.status in ("done", "kept"):
             finished.append(result.output)
         if json:
@@ -150,13 +164,15 @@ def predict(
                 + (f"  {result.width} × {result.height}  ms: {spent}" if spent else "")
             )
 
-    for path in found.results if verbose else ():
-        report.say(f"colorize: {path}: left out, the result of an earlier run")
+    for path in found.results:
+        tell(Result(path, None, "result"))
     if dry_run:
         for job in jobs:
             source, target = job.source, job.target
             if source.error:
                 tell(Result(source.path, None, "failed", error=f"{source.path}: {source.error}"))
+            elif job.result or (job.todo and not again and intake.is_result(source.path)):
+                tell(Result(source.path, None, "result"))
             else:
                 tell(Result(source.path, target, "skipped" if job.skip else "planned"))
     else:
@@ -165,7 +181,6 @@ def predict(
             from colorcli.colorizer import Colorizer
 
             colorizer = Colorizer(model, knobs, device=device)
-        options = Output(format, quality, max_megapixels * 1_000_000, strip, keep_color)
         # A live line only where it cannot tear JSON on the same terminal.
         live = todo > 1 and not (json and sys.stdout is not None and sys.stdout.isatty())
         began = time.monotonic()
@@ -187,13 +202,13 @@ def predict(
             )
             raise typer.Exit(getattr(error, "exit_code", ExitCode.INTERRUPTED)) from None
         if not quiet and not piped:
-            _summary(counts, finished, len(found.results), time.monotonic() - began)
+            _summary(counts, finished, time.monotonic() - began)
     if counts.get("failed"):
         others = sum(counts.values()) - counts["failed"]
         raise typer.Exit(ExitCode.PARTIAL if others else ExitCode.DATA)
 
 
-def _summary(counts: dict[str, int], finished: list[str], results: int, seconds: float) -> None:
+def _summary(counts: dict[str, int], finished: list[str], seconds: float) -> None:
     """One line on stderr; where there was one photograph, where it went."""
     if counts == {"failed": 1}:  # said already
         return
@@ -202,7 +217,7 @@ def _summary(counts: dict[str, int], finished: list[str], results: int, seconds:
         return
     parts = [f"{counts.get('done', 0)} coloured"]
     parts += [f"{counts[s]} {s}" for s in ("kept", "skipped", "failed") if counts.get(s)]
-    if results:
-        parts.append(f"{results} earlier results left out")
+    if results := counts.get("result"):
+        parts.append(f"{results} earlier results left out (--again colours them)")
     rate = f", {len(finished) / seconds:.1f}/s" if len(finished) > 1 else ""
     report.say(f"colorize: {', '.join(parts)} in {seconds:.1f} s{rate}")

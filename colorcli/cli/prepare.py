@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Optional
 
@@ -41,12 +41,15 @@ def _prepare(
     source: dict[str, Any],
     json: bool,
     quiet: bool,
-    missing: tuple[str, ...] = (),
+    missing: Sequence[str] = (),
+    bad: Sequence[tuple[str, str]] = (),
 ) -> None:
     from colorcli.prepare import prepare
 
     with report.progress("preparing", quiet) as bar:
-        result = prepare(paths, output, config, source=source, missing=missing, progress=bar)
+        result = prepare(
+            paths, output, config, source=source, missing=missing, bad=bad, progress=bar
+        )
     for entry in result.broken:
         report.say(f"colorize: {entry['path']}: left out: {entry['reason']}")
     if json:
@@ -210,4 +213,5 @@ def prepare_coco(
         "kind": "coco", "split": split, "category": category, "match": match,
         "ignore_crowds": ignore_crowds, "license": license,
     }  # fmt: skip
-    _prepare(chosen.paths, output, config, source, json, quiet, chosen.missing)
+    bad = [(name, coco.OUTSIDE) for name in chosen.outside]
+    _prepare(chosen.paths, output, config, source, json, quiet, chosen.missing, bad)
