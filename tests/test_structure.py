@@ -14,7 +14,7 @@ PACKAGE = REPO / "colorcli"
 LAYERS = (
     "errors", "native", "config", "settings", "lab", "bins", "losses", "backbones", "atomic", "files", "targets", "download",
     "listing", "tfrecord", "interrupt", "pipeline", "icc", "metadata", "whole", "deep", "images", "encoding", "strips", "metrics", "coco", "aging", "model",
-    "packing", "model_dir", "engine", "colorizer", "dataset", "duplicates", "samples",
+    "packing", "model_dir", "engine", "colorizer", "dataset", "duplicates", "rims", "samples",
     "pool", "blocks", "prepare", "feed", "fused", "devices", "partners", "schedule", "initial", "validation", "journal",
     "checkpoints", "step", "train", "predict",
     "runtimes", "bootstrap", "protocols", "perceptual", "sources", "evaluate", "records", "page",
