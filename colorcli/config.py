@@ -210,9 +210,17 @@ class TrainConfig:
     weight_decay: float = value(0.02, "AdamW's, on kernels.", least=0)
     clip: float = value(1.0, "Largest global norm of the gradients; 0: any.", least=0)
     ema: float = value(0.999, "Decay of the averaged weights that are kept.", least=0, most=1)
+    tail_average: float = value(
+        0.0, "Last share of the run over which weights are averaged, to be judged at its end.",
+        least=0, most=1,
+    )  # fmt: skip
     augment: float = value(0.4, "Share of pictures whose L is aged.", least=0, most=1)
     crop: float = value(0.5, "Smallest share of a picture's area in a crop.", least=0.01, most=1)
-    val_images: int = value(256, "Validation pictures that judge.", least=1)
+    enlarge: float = value(
+        0.0, "Largest enlargement of a crop: windows grow, pictures too small are left out; 0: any.",
+        least=0,
+    )  # fmt: skip
+    val_images: int = value(256, "Validation pictures of each folder that judges.", least=1)
     val_steps: int = value(0, "Steps between judgements; 0: an epoch.", least=0)
     panel: int = value(6, "Validation pictures shown after each judgement.", least=0)
     patience: int = value(0, "Judgements without a new best before stopping; 0: never.", least=0)

@@ -12,11 +12,11 @@ from conftest import REPO
 
 PACKAGE = REPO / "colorcli"
 LAYERS = (
-    "errors", "native", "config", "settings", "lab", "bins", "losses", "backbones", "atomic", "files", "targets", "download",
+    "errors", "native", "config", "settings", "shares", "lab", "bins", "losses", "backbones", "atomic", "files", "targets", "download",
     "listing", "tfrecord", "interrupt", "pipeline", "icc", "metadata", "whole", "deep", "images", "encoding", "strips", "metrics", "coco", "aging", "model",
-    "packing", "model_dir", "engine", "colorizer", "dataset", "duplicates", "rims", "samples",
+    "packing", "model_dir", "engine", "colorizer", "dataset", "mixture", "enlargement", "duplicates", "rims", "samples",
     "pool", "blocks", "prepare", "feed", "fused", "devices", "partners", "schedule", "initial", "validation", "journal",
-    "checkpoints", "step", "train", "predict",
+    "checkpoints", "step", "tail", "train", "predict",
     "runtimes", "bootstrap", "protocols", "perceptual", "sources", "evaluate", "records", "page",
     "photographs", "graphs", "formats", "cards", "export", "report", "cli", "__main__",
 )  # fmt: skip
