@@ -29,6 +29,7 @@ from colorcli.listing import Listing
 from colorcli.samples import CELLS, Sample
 
 REPORT = "report.jsonl"
+Sets = dict[str, dict[str, Counter[str]]]  # split, set, short side in pixels: photographs
 
 
 class _File:
@@ -70,6 +71,8 @@ class Entry:
         self.chroma = 0.0
         self.cells = np.zeros(CELLS * CELLS)
         self.dropped: Counter[str] = Counter()
+        self.cropped = 0
+        self.sets: Sets = {"train": {}, "val": {}}
         self.known: list[tuple[int, int, int, float, float]] = []
         self.report: list[dict[str, Any]] = []
         self.files = {
@@ -101,7 +104,13 @@ class Entry:
         self.known.append(known)
         ledger.remember(known)
         fraction = int.from_bytes(item.digest[8:16], "big") / 2**64
-        self.files["val" if fraction < ledger.config.val_fraction else "train"].write(item.record)
+        split = "val" if fraction < ledger.config.val_fraction else "train"
+        self.files[split].write(item.record)
+        self.sets[split].setdefault(item.set, Counter())[str(item.side)] += 1
+        if item.cropped:
+            self.cropped += 1
+            line = {"path": ledger.listing[number], "reason": "cropped", "detail": item.cropped}
+            self.report.append(line)
         self.kept += 1
         self.chroma += item.chroma
         self.cells += item.cells
@@ -124,6 +133,8 @@ class Ledger:
         self.chroma = 0.0
         self.cells = np.zeros(CELLS * CELLS)
         self.dropped: Counter[str] = Counter()
+        self.cropped = 0
+        self.sets: Sets = {"train": {}, "val": {}}
         self.shards: dict[str, list[dict[str, Any]]] = {"train": [], "val": []}
 
     @property
@@ -166,6 +177,10 @@ class Ledger:
         self.chroma += entry["chroma"]
         self.cells += np.asarray(entry["cells"])
         self.dropped.update(entry["dropped"])
+        self.cropped += entry["cropped"]
+        for split, named in entry["sets"].items():
+            for name, sides in named.items():
+                self.sets[split].setdefault(name, Counter()).update(sides)
         for split, shard in entry["shards"].items():
             self.shards[split].append(shard)
             self.bytes += shard["bytes"]
@@ -184,7 +199,8 @@ class Ledger:
                     file.discard()
             done = {
                 "shards": shards, "chroma": entry.chroma, "cells": entry.cells.tolist(),
-                "dropped": dict(entry.dropped), "known": entry.known, "report": entry.report,
+                "dropped": dict(entry.dropped), "cropped": entry.cropped, "sets": entry.sets,
+                "known": entry.known, "report": entry.report,
             }  # fmt: skip
             _fsync_folder(self.folder)
             path = self.work / f"block-{self.blocks:05d}.json"
@@ -232,12 +248,14 @@ class Ledger:
             "versions": _versions(),
             "counts": counts,
             "dropped": dict(dropped),
+            "cropped": self.cropped,
             "mean_chroma": round(self.chroma / self.kept, 4),
             "config": plan["config"],
             "source": plan["source"],
             "plan": mark,
             "report": REPORT,
             "shards": shards,
+            "sets": {split: dict(sorted(named.items())) for split, named in self.sets.items()},
             "prior": [float(f"{p:.6g}") for p in bins.prior(samples.histogram(self.cells))],
         }
         listed = [(s["file"], s["bytes"], s["sha256"]) for split in shards.values() for s in split]

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from colorcli.atomic import PART
 from colorcli.errors import DataError, reason
 
 KEPT = 2
@@ -24,11 +25,22 @@ class Checkpoints:
         self._parts = {name: part for name, part in parts.items() if part is not None}
         self._checkpoint = tf.train.Checkpoint(**self._parts)
         try:
-            self._manager = tf.train.CheckpointManager(
-                self._checkpoint, str(self.folder), max_to_keep=KEPT
-            )
+            self._manager = self._managed()
+            if not self._manager.checkpoints and (lost := self._unlisted()):
+                tf.train.update_checkpoint_state(str(self.folder), lost[-1], lost)
+                self._manager = self._managed()
         except (OSError, tf.errors.OpError) as error:
             raise DataError(f"{self.folder}: cannot be used: {reason(error)}") from None
+
+    def _managed(self) -> tf.train.CheckpointManager:
+        return tf.train.CheckpointManager(self._checkpoint, str(self.folder), max_to_keep=KEPT)
+
+    def _unlisted(self) -> list[str]:
+        """Checkpoints in the folder, oldest first, where a power cut took the list of them."""
+        found = [path.with_suffix("") for path in self.folder.glob("ckpt-*.index")]
+        numbered = [path for path in found if path.name.removeprefix("ckpt-").isdecimal()]
+        numbered.sort(key=lambda path: int(path.name.removeprefix("ckpt-")))
+        return [str(path) for path in numbered]
 
     def require_room(self) -> None:
         """Raise ``DataError`` at once when the disk cannot hold what the run will keep."""
@@ -73,15 +85,15 @@ class Checkpoints:
         try:
             self._manager.save()
         except (OSError, tf.errors.OpError) as error:
-            self._sweep()
+            self.sweep()
             text = reason(error).split("[Op:")[0]
             raise DataError(
                 f"{self.folder}: cannot be written ({text.strip()[:160]}); the last checkpoint is "
                 "intact: make room and repeat the command"
             ) from None
 
-    def _sweep(self) -> None:
-        """Remove what a failed save left, to give its room back."""
+    def sweep(self) -> None:
+        """Remove what a failed or killed save left, to give its room back."""
         kept = {Path(path).name for path in self._manager.checkpoints}
         for path in self.folder.glob("ckpt-*"):
             if path.name.split(".")[0] not in kept:
@@ -89,6 +101,12 @@ class Checkpoints:
                     shutil.rmtree(path, ignore_errors=True)
                 else:
                     path.unlink(missing_ok=True)
+        for path in self.folder.glob("checkpoint.tmp*"):
+            path.unlink(missing_ok=True)
+        # Models that a killed process was writing.
+        for path in self.folder.parent.glob(f"{PART}*"):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def _variables(part: Any) -> list[Any]:

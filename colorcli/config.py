@@ -36,6 +36,7 @@ EXPORT_FORMATS = ("keras", "saved-model", "litert", "onnx")
 EXPORT_SIGNATURES = ("ab", "image")
 EXPORT_PRECISIONS = ("float32", "float16", "int8")
 DEVICES = ("auto", "cpu", "gpu")
+RIM_CHOICES = ("crop", "drop", "keep")
 
 # Pixels above which predict goes by strips even where memory would do: from here on they take no
 # longer than the whole (benchmarks/predict.py), and a third of the memory or less.
@@ -78,13 +79,17 @@ class PrepareConfig:
     Colours are judged on the picture reduced to about 64 pixels, in CIE Lab. ``min_chroma``: a
     mean √(a²+b²) below it is near-gray. ``min_spread``: a picture of one hue (the mean (a, b) at
     least 0.95 of the mean chroma long) whose colours lie closer than this, as root mean square,
-    to the mean colour of their lightness is toned: sepia, cyanotype, a faded print.
+    to the mean colour of their lightness is toned: sepia, cyanotype, a faded print. ``rims``: what
+    becomes of letterboxed pictures and those with a margin: ``crop``, ``drop`` or ``keep``. A
+    photograph belongs to the set that the first folder below one of ``roots`` names; outside of
+    them, its own folder.
     """
 
     size: int = 256  # short side in pixels; larger pictures are shrunk to it, smaller ones kept
     min_side: int = 64
     min_chroma: float = 3.0
     min_spread: float = 2.0
+    rims: str = "crop"
     duplicate_distance: int = 4  # bits of 64 in which near copies differ; −1: only equal files
     val_fraction: float = 0.02
     shard_images: int = 1024
@@ -92,6 +97,7 @@ class PrepareConfig:
     limit: int = 0  # at most this many, drawn by ``seed``; 0: all
     seed: int = 0
     workers: int = 0  # 0: one for each core; no influence on the result
+    roots: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -159,9 +165,17 @@ class TrainConfig:
     weight_decay: float = value(0.02, "AdamW's, on kernels.", least=0)
     clip: float = value(1.0, "Largest global norm of the gradients; 0: any.", least=0)
     ema: float = value(0.999, "Decay of the averaged weights that are kept.", least=0, most=1)
+    tail_average: float = value(
+        0.0, "Last share of the run over which weights are averaged, to be judged at its end.",
+        least=0, most=1,
+    )  # fmt: skip
     augment: float = value(0.4, "Share of pictures whose L is aged.", least=0, most=1)
     crop: float = value(0.5, "Smallest share of a picture's area in a crop.", least=0.01, most=1)
-    val_images: int = value(256, "Validation pictures that judge.", least=1)
+    enlarge: float = value(
+        0.0, "Largest enlargement of a crop: windows grow, pictures too small are left out; 0: any.",
+        least=0,
+    )  # fmt: skip
+    val_images: int = value(256, "Validation pictures of each folder that judges.", least=1)
     val_steps: int = value(0, "Steps between judgements; 0: an epoch.", least=0)
     panel: int = value(6, "Validation pictures shown after each judgement.", least=0)
     patience: int = value(0, "Judgements without a new best before stopping; 0: never.", least=0)

@@ -14,6 +14,7 @@ from colorcli.atomic import write_atomic
 from colorcli.errors import DataError, reason
 
 LOG, BOARD, PANELS = "log.jsonl", "tensorboard", "panels"
+HISTORY = 500  # lines on training, beside those on judgements, that go with a model
 
 
 class Journal:
@@ -58,8 +59,12 @@ class Journal:
         self._board.flush()
 
     def history(self) -> str:
-        """The text of ``log.jsonl``."""
-        return (self.folder / LOG).read_text("utf-8")
+        """The text of ``log.jsonl``; of a long run, so many of the lines on training alone."""
+        lines = _lines(self.folder / LOG)
+        training = [i for i, line in enumerate(lines) if '"norm":' in line]
+        every = -(-len(training) // HISTORY)
+        left_out = set(training) - set(training[:: max(1, every)])
+        return "".join(line + "\n" for i, line in enumerate(lines) if i not in left_out)
 
     def last(self, key: str, otherwise: Any) -> Any:
         """The newest value of ``key`` in the log."""
@@ -68,6 +73,12 @@ class Journal:
             if key in entry:
                 return entry[key]
         return otherwise
+
+    def best_gains(self) -> dict[str, float]:
+        """The gains by group, in dB, of the best judgement in the log."""
+        entries = (json.loads(line) for line in _lines(self.folder / LOG) if '"gains":' in line)
+        best: dict[str, Any] = max(entries, key=lambda e: e["val_psnr"], default={})
+        return best.get("gains", {})
 
     def close(self) -> None:
         """Write what TensorBoard still holds."""
@@ -92,6 +103,10 @@ class Silence(Journal):
     def last(self, key: str, otherwise: Any) -> Any:
         """What was never written."""
         return otherwise
+
+    def best_gains(self) -> dict[str, float]:
+        """None were ever written."""
+        return {}
 
     def close(self) -> None:
         """Nothing."""

@@ -13,6 +13,7 @@ import json
 import shutil
 import textwrap
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import islice
@@ -40,6 +41,7 @@ EXAMPLES = 20  # broken files named in the result; the report has them all
 class Prepared:
     """What ``prepare`` did: pictures kept by split, left out by reason (all in ``report``).
 
+    ``cropped``: kept without the bars around them. ``sets``: pictures kept by set.
     ``resumed``: photographs that an interrupted run had dealt with. ``broken``: the first files
     that could not be read.
     """
@@ -51,6 +53,8 @@ class Prepared:
     bytes: int
     report: str
     resumed: int = 0
+    cropped: int = 0
+    sets: dict[str, int] = field(default_factory=dict)
     broken: list[dict[str, str]] = field(default_factory=list)
 
 
@@ -68,7 +72,8 @@ def prepare(
 
     Broken, small, near-gray and toned pictures and copies are left out, counted, and listed with
     their reason in ``report.jsonl``, where ``missing`` ones, which the caller sought in vain, and
-    ``bad`` names, each with what is wrong with it, are added. Which split a picture joins follows from the bytes of its file alone. The same call
+    ``bad`` names, each with what is wrong with it, and those that lost a rim are added. Which
+    split a picture joins follows from the bytes of its file alone. The same call
     resumes an unfinished folder and returns what a finished one holds. Raises ``DataError`` when
     nothing is left, the folder holds something else, or the disk will not suffice.
     """
@@ -127,7 +132,8 @@ def _prepare(
 
 
 def _settings(config: PrepareConfig) -> dict[str, Any]:
-    return {key: value for key, value in asdict(config).items() if key != "workers"}
+    values = {key: value for key, value in asdict(config).items() if key != "workers"}
+    return {**values, "roots": list(config.roots)}  # as JSON reads it back
 
 
 def _claim(folder: Path) -> None:
@@ -211,8 +217,11 @@ def _result(folder: Path, info: dict[str, Any], resumed: int) -> Prepared:
         entries = (json.loads(line) for line in file)
         broken = islice((e for e in entries if e["reason"] == "broken"), EXAMPLES)
         named = [{"path": e["path"], "reason": e["detail"]} for e in broken]
+    sets: Counter[str] = Counter()
+    for split in info["sets"].values():
+        sets.update({name: sum(sides.values()) for name, sides in split.items()})
     size = sum(shard["bytes"] for split in info["shards"].values() for shard in split)
     return Prepared(
         str(folder), info["counts"], info["dropped"], info["mean_chroma"], size,
-        str(folder / REPORT), resumed, named,
+        str(folder / REPORT), resumed, info["cropped"], dict(sets), named,
     )  # fmt: skip

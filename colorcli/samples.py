@@ -6,7 +6,8 @@ import hashlib
 import io
 import os
 import warnings
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import cv2
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
-from colorcli import bins, icc, images, native, tfrecord
+from colorcli import bins, icc, images, native, rims, tfrecord
 from colorcli.config import PrepareConfig
 from colorcli.duplicates import perceptual_hash
 from colorcli.errors import reason
@@ -29,8 +30,9 @@ CELLS = 2 * (bins.REACH // bins.GRID) + 1  # of the ab plane on the bins' grid, 
 class Sample:
     """A record ready for a shard, or why there is none.
 
-    ``dropped`` is the key of the count: broken, small, gray, toned. ``tone`` is the mean (a, b);
-    ``cells`` (CELLS², float32, Σ = 1) the share of each cell of the ab plane.
+    ``dropped`` is the key of the count: broken, small, rimmed, gray, toned. ``tone`` is the mean
+    (a, b); ``cells`` (CELLS², float32, Σ = 1) the share of each cell of the ab plane; ``set`` the
+    name of its set, ``side`` its short side in pixels, ``cropped`` what was cut off.
     """
 
     record: bytes = b""
@@ -39,6 +41,9 @@ class Sample:
     tone: tuple[float, float] = (0.0, 0.0)
     chroma: float = 0.0
     cells: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+    set: str = ""
+    side: int = 0
+    cropped: str = ""
     dropped: str = ""
     detail: str = ""
 
@@ -162,6 +167,25 @@ def _upright_rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")  # which copies
 
 
+def _without_rim(rgb: np.ndarray, box: rims.Box, data: bytes, config: PrepareConfig) -> np.ndarray:
+    """The photograph in ``box``, from a larger reading of ``data`` where there is one to be had."""
+    inner = box.of(rgb)
+    wanted = -(-config.size * min(rgb.shape[:2]) // min(inner.shape[:2]))
+    larger = _read(data, replace(config, size=wanted))
+    if isinstance(larger, np.ndarray) and larger.shape[0] > rgb.shape[0]:
+        inner = box.scaled(rgb, larger).of(larger)
+    return _fitted(inner, config.size)
+
+
+def set_name(path: str, roots: Sequence[str]) -> str:
+    """The set that a photograph belongs to: see ``PrepareConfig``."""
+    folders = Path(path).parts[:-1]
+    tops = [Path(root).parts for root in roots]
+    below = [folders[len(top) :] for top in tops if folders[: len(top)] == top]
+    inside = min(below, key=len, default=())
+    return inside[0] if inside else folders[-1] if folders else ""
+
+
 def _reduced(rgb: np.ndarray) -> np.ndarray:
     factor = -(-min(rgb.shape[:2]) // REDUCED)
     while factor > 1:
@@ -187,6 +211,15 @@ def sample(path: str, config: PrepareConfig) -> Sample:
         return Sample(dropped="broken", detail=_cause(error))
     if isinstance(rgb, str):
         return Sample(dropped="small", detail=rgb)
+    cropped = ""
+    box = None if config.rims == "keep" else rims.photograph(rgb)
+    if box:
+        cropped = rims.described(box, rgb)
+        if config.rims == "drop":
+            return Sample(dropped="rimmed", detail=cropped)
+        rgb = _without_rim(rgb, box, data, config)
+        if min(rgb.shape[:2]) < config.min_side:
+            return Sample(dropped="small", detail=f"{rgb.shape[1]}×{rgb.shape[0]}, {cropped}")
     reduced = _reduced(rgb)
     found = colours(reduced)
     if found.chroma < config.min_chroma:
@@ -198,11 +231,12 @@ def sample(path: str, config: PrepareConfig) -> Sample:
         cv2.IMWRITE_JPEG_QUALITY, config.quality,
         cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
     ])[1].tobytes()  # fmt: skip
-    features = {"image": jpeg, "name": os.fsencode(Path(path).name)}
+    name = set_name(path, config.roots)
+    features = {"image": jpeg, "name": os.fsencode(Path(path).name), "set": os.fsencode(name)}
     return Sample(
         tfrecord.frame(tfrecord.example(features)), hashlib.sha256(data).digest(),
         perceptual_hash(reduced), (round(found.tone[0], 1), round(found.tone[1], 1)),
-        found.chroma, found.cells,
+        found.chroma, found.cells, name, min(rgb.shape[:2]), cropped,
     )  # fmt: skip
 
 

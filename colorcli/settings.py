@@ -11,7 +11,7 @@ import difflib
 import math
 import sys
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -153,22 +153,31 @@ def overridden(config: Config, values: Mapping[str, Any], origin: str) -> Config
     return dataclasses.replace(config, **top)
 
 
-def read(path: str | Path, config: Config) -> Config:
-    """``config`` with the values of a TOML file put in.
-
-    Raises ``UsageError`` for a file that cannot be read, a key that is none (with the nearest
-    that is) and a value of the wrong type.
-    """
+def document(path: str | Path) -> dict[str, Any]:
+    """The tables of a TOML file. Raises ``UsageError`` for one that cannot be read."""
     if sys.version_info >= (3, 11):
         import tomllib
     else:
         import tomli as tomllib
     try:
-        tables = tomllib.loads(Path(path).read_text("utf-8"))
+        return tomllib.loads(Path(path).read_text("utf-8"))
     except OSError as error:
         raise UsageError(f"{path}: {reason(error)}; --config needs a TOML file") from None
     except ValueError as error:
         raise UsageError(f"{path}: not TOML ({reason(error)})") from None
+
+
+def read(path: str | Path, config: Config) -> Config:
+    """``config`` with the values of a TOML file put in; see ``document`` and ``applied``."""
+    return applied(document(path), config, str(path))
+
+
+def applied(tables: Mapping[str, Any], config: Config, path: str) -> Config:
+    """``config`` with the values of a document put in, which came from ``path``.
+
+    Raises ``UsageError`` for a key that is none (with the nearest that is) and a value of the
+    wrong type.
+    """
     known = {setting.path: setting for setting in settings(type(config)).values()}
     names = {setting.table for setting in known.values() if setting.table}
     flat: dict[str, Any] = {}
@@ -187,10 +196,11 @@ def read(path: str | Path, config: Config) -> Config:
         near = near or [leaves[n] for n in difflib.get_close_matches(leaf, leaves, 1, 0.5)]
         hint = f"; did you mean {near[0]}?" if near else "; --print-config shows them all"
         raise UsageError(f"{path}: unknown key {key}{hint}")
-    return overridden(config, {known[key].name: v for key, v in flat.items()}, str(path))
+    return overridden(config, {known[key].name: v for key, v in flat.items()}, path)
 
 
-def _toml(value: Any) -> str:
+def toml(value: Any) -> str:
+    """A value as TOML spells it."""
     if isinstance(value, str):
         # TOML's basic strings take the escapes of JSON, but surrogates only as the real thing, and
         # they must escape DEL, which JSON need not.
@@ -198,19 +208,26 @@ def _toml(value: Any) -> str:
 
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, tuple):
-        return "[" + ", ".join(_toml(item) for item in value) + "]"
+        return "[" + ", ".join(toml(item) for item in value) + "]"
     return repr(value)
 
 
-def write(config: Any) -> str:
-    """The config as TOML, each value with its help: what ``read`` reads back."""
+def write(config: Any, apart: Mapping[str, Iterable[tuple[str, float]]] | None = None) -> str:
+    """The config as TOML, each value with its help: what ``read`` reads back.
+
+    ``apart``: tables of names and weights that are no part of it, after it.
+    """
     tables: dict[str, list[str]] = {}
     for setting in settings(type(config)).values():
         holder = getattr(config, setting.table) if setting.table else config
-        line = f"{setting.name} = {_toml(getattr(holder, setting.name))}"
+        line = f"{setting.name} = {toml(getattr(holder, setting.name))}"
         choices = setting.limits.get("choices")
         note = f"{setting.limits['help']}{' ' + ' | '.join(choices) if choices else ''}"
         tables.setdefault(setting.table, []).append(f"{line}  # {note}")
     parts = ["\n".join(tables.pop("", []))]
     parts += [f"[{table}]\n" + "\n".join(lines) for table, lines in tables.items()]
+    parts += [
+        f"[{table}]\n" + "\n".join(f"{toml(name)} = {toml(value)}" for name, value in entries)
+        for table, entries in (apart or {}).items()
+    ]
     return "\n\n".join(parts) + "\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import math
 import time
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from colorcli import devices, feed, initial, model_dir, schedule
+from colorcli import devices, enlargement, feed, initial, model_dir, schedule
 from colorcli.atomic import write_atomic
 from colorcli.backbones import BACKBONES
 from colorcli.checkpoints import Checkpoints
@@ -26,7 +25,8 @@ from colorcli.journal import Journal, Silence
 from colorcli.lock import alone
 from colorcli.model import build_model, check, output_stride, sharpened
 from colorcli.step import compiled, new_state
-from colorcli.validation import Validation
+from colorcli.tail import Tail
+from colorcli.validation import Judged, Validation
 
 Progress = Callable[..., None]
 RUN, BEST, LAST, LOCK = "run.json", "model-best", "model-last", ".lock"
@@ -40,7 +40,8 @@ FREE = {"epochs", "steps", "minutes", "patience", "checkpoint_minutes", "panel",
 
 @dataclass(frozen=True)
 class Trained:
-    """What a run came to. ``gain`` is validation PSNR minus that of gray, in dB.
+    """What a run came to. ``gain`` is validation PSNR minus that of gray, in dB; ``gains`` those of
+    the folders that judge, and of the sets in them.
 
     ``stopped``: why it ended: ``done``, ``patience`` or ``interrupted``. ``folder`` is the best
     model's; of an interrupted run, the run's.
@@ -55,6 +56,7 @@ class Trained:
     minutes: float
     images_per_second: float
     stopped: str
+    gains: dict[str, float]
 
 
 def train(
@@ -71,9 +73,11 @@ def train(
 
     Writes ``run.json`` (the config), ``log.jsonl``, ``tensorboard/``, ``panels/``,
     ``checkpoints/``, and the model folders ``model-best`` and ``model-last``, the latter also
-    meanwhile. ``stop`` is asked after each step: true saves a checkpoint and returns. Raises
+    meanwhile. ``validation`` may join several folders, whose weights count; None is ``data``'s
+    first. ``stop`` is asked after each step: true saves a checkpoint and returns. Raises
     ``DataError`` for data that is damaged or too small, a folder that cannot be written or that
-    another process trains in, or a loss that is not finite, ``UsageError`` when ``folder`` holds another run, and ``ModelError``.
+    another process trains in, or a loss that is not finite, ``UsageError`` when ``folder`` holds
+    another run, and ``ModelError``.
     """
     folder = Path(folder)
     strategy = strategy or devices.strategy()
@@ -90,9 +94,9 @@ def train(
             f"batch {config.batch} cannot be shared evenly by {replicas} devices; "
             f"take a multiple of {replicas}"
         )
-    if data.counts["train"] < config.batch:
+    if data.epoch < config.batch:
         raise DataError(
-            f"{data}: {data.counts['train']} training photographs are fewer than one batch "
+            f"{data}: {data.epoch} training photographs are fewer than one batch "
             f"of {config.batch}; add photographs or lower --batch"
         )
     chief = devices.place(strategy)[0] == 0  # the one that writes
@@ -104,12 +108,6 @@ def _alone(folder: Path) -> contextlib.AbstractContextManager[None]:
     return alone(folder / LOCK, folder, "train", "wait for it, or choose another -o")
 
 
-def _fingerprint(data: Dataset) -> str:
-    """Tells data sets apart by what is in them, wherever they lie."""
-    text = json.dumps([shard["sha256"] for shard in data.shards["train"]])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 def _flat(config: dict[str, Any]) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in config.items():
@@ -119,20 +117,23 @@ def _flat(config: dict[str, Any]) -> dict[str, Any]:
     return flat
 
 
-def _identity(config: TrainConfig, data: Dataset) -> dict[str, Any]:
-    return json.loads(json.dumps({**asdict(config), "data": _fingerprint(data)}))
+def _identity(config: TrainConfig, data: Dataset, judges: Dataset) -> dict[str, Any]:
+    seen = {"data": data.fingerprint("train"), "validation": judges.fingerprint("val")}
+    return json.loads(json.dumps({**asdict(config), **seen}))
 
 
-def _check_same(folder: Path, config: TrainConfig, data: Dataset) -> None:
+def _check_same(folder: Path, mine: dict[str, Any], data: Dataset) -> None:
     """Raise ``UsageError`` where ``folder`` holds another run."""
-    path, mine = folder / RUN, _identity(config, data)
+    path = folder / RUN
     if path.is_file():
         try:
             before = _flat(json.loads(path.read_text("utf-8")))
         except (ValueError, OSError) as error:
             raise DataError(f"{path}: damaged ({error}); choose another -o") from None
         now = _flat(mine)
-        changed = [k for k in now if k not in FREE and before.get(k) != now[k]]
+        # A run of a version without some setting went as its default has it.
+        known = _flat(json.loads(json.dumps(asdict(TrainConfig())))) | before
+        changed = [k for k in now if k not in FREE and known.get(k, now[k]) != now[k]]
         architecture = [k for k in changed if k.startswith("model.")]
         if architecture:
             was = ", ".join(
@@ -145,6 +146,11 @@ def _check_same(folder: Path, config: TrainConfig, data: Dataset) -> None:
             raise UsageError(
                 f"{folder}: holds a run on other data than {data}; choose another -o, or "
                 "go on from its model with --init"
+            )
+        if "validation" in changed:
+            raise UsageError(
+                f"{folder}: holds a run that other photographs judge; repeat its --val, or choose "
+                "another -o"
             )
         if changed:
             both = "; ".join(
@@ -165,13 +171,16 @@ class _Run:
         self.data, self.folder, self.config, self.strategy = data, folder, config, strategy
         self.worker, self.workers = devices.place(strategy)
         self.chief = self.worker == 0
-        self.per_epoch = data.counts["train"] // config.batch
+        self.per_epoch = data.epoch // config.batch
         self.total = config.steps or config.epochs * self.per_epoch
         precision = devices.precision(config.precision)
         self.state = new_state(config, data.prior, precision, strategy)
-        self.checkpoints = Checkpoints(folder, self.state.parts())
+        self.tail = Tail(config)
+        self.checkpoints = Checkpoints(folder, {**self.state.parts(), **self.tail.parts()})
+        judges = data.named[0] if validation is data else validation
+        identity = _identity(config, data, judges)
         if self.checkpoints.present:
-            _check_same(folder, config, data)
+            _check_same(folder, identity, data)
         if self.checkpoints.restore():
             self.started = f"resumed at step {int(self.state.step)}"
         else:
@@ -186,13 +195,15 @@ class _Run:
             )
         self.journal: Journal = Silence()
         if self.chief:
-            write_atomic(folder / RUN, json.dumps(_identity(config, data), indent=1).encode())
+            write_atomic(folder / RUN, json.dumps(identity, indent=1).encode())
+            self.checkpoints.sweep()
             self.checkpoints.require_room()
-            self.judge = Validation(validation, config, data.prior)
+            self.judge = Validation(judges, config, data.prior)
             self.predict = self.judge.predictor(self.state.average)
             self.journal = Journal(folder, int(self.state.step))
         # What the logits are multiplied by in the models that are saved: as last judged.
         self.scale = float(self.journal.last("scale", 1.0))
+        self.gains = self.journal.best_gains()
         self.values: dict[str, float] = {}
         self.recent: list[dict[str, float]] = []
         self.paced, self.pace_seconds, self.pace_clock = 0, 0.0, math.nan
@@ -216,14 +227,24 @@ class _Run:
         budget = self.config.minutes * 60
         return float(self.state.seconds) / budget if budget else int(self.state.step) / self.total
 
+    @property
+    def _finished(self) -> bool:
+        """Whether the models of this very step were written."""
+        whole = (self.folder / BEST / model_dir.CONFIG).is_file()
+        return whole and self.journal.last("finished", -1) == int(self.state.step)
+
     def go(self, stop: Callable[[], bool], progress: Progress | None) -> Trained:
         """Train until done, out of patience, or told to stop."""
         state, config = self.state, self.config
         self.journal.note(event=self.started, step=int(state.step), total=self.total)
         steps = {r: compiled(state, self.strategy, r) for r in (False, True)}
         judged, halt = int(state.step), self._out_of_patience()
-        if self.fraction >= 1 and (self.folder / BEST / model_dir.CONFIG).is_file():
-            return self._result("done")  # nothing is left to do
+        if (self.fraction >= 1 or halt) and self._finished:
+            return self._result("patience" if halt else "done")  # nothing is left to do
+        if self.fraction >= 1:
+            judged = -1  # the last checkpoint may have come before the last judgement
+        if self.chief and self.journal.last("judges", None) != self.judge.told():
+            self.journal.note(event="judged by", step=int(state.step), judges=self.judge.told())
         if int(state.step) == 0 and config.init != "none":
             # What one starts from may be better than anything that follows.
             self._assess(progress)
@@ -247,6 +268,7 @@ class _Run:
                 state.seconds.assign_add(seconds)
                 clock = now
                 self._learnt(at, logs, head_rate, backbone_rate)
+                self.tail.follow(state.average, at + 1, self.fraction)
                 if progress:
                     budget = config.minutes > 0
                     shown = min(self.total, round(self.fraction * self.total))
@@ -270,6 +292,8 @@ class _Run:
                 int(state.step) > judged or not (self.folder / BEST_WEIGHTS).is_file()
             ):
                 self._assess(progress)
+            if reason != "interrupted":
+                self._assess_tail()
             self._checkpoint()
             if reason != "interrupted":
                 self._finish()
@@ -291,12 +315,14 @@ class _Run:
         config, per_replica = self.config, self.config.batch // self.strategy.num_replicas_in_sync
         while self.fraction < 1:
             size = schedule.size_at(config, self.fraction)
+            seen = enlargement.at_size(self.data, size, config.crop, config.enlarge)
+            self.journal.note(event="size", step=int(self.state.step), **asdict(seen))
 
             def stream(context: tf.distribute.InputContext, size: int = size) -> tf.data.Dataset:
                 return feed.batches(
                     self.data, size=size, stride=output_stride(config.model), batch=config.batch,
                     seed=config.seed, start=int(self.state.step), crop=config.crop,
-                    augment=config.augment, part=(self.worker, self.workers), share=per_replica,
+                    augment=config.augment, enlarge=config.enlarge, part=(self.worker, self.workers), share=per_replica,
                 )  # fmt: skip
 
             batches = iter(self.strategy.distribute_datasets_from_function(stream))
@@ -369,37 +395,61 @@ class _Run:
         state, step = self.state, int(self.state.step)
         if self.recent:
             self._note_recent(step)
-        (score, self.scale), gray = self.judge.score(self.predict), self.judge.gray_psnr
+        found, gray = self.judge.score(self.predict), self.judge.gray_psnr
+        score, self.scale = found.psnr, found.scale
         self.values |= {"val_psnr": score, "gain": score - gray}
+        if len(self.judge.weights) > 1:
+            self.values |= {f"gain {label}": found.gains[label] for label in self.judge.weights}
         if score > float(state.best) or math.isnan(score):
             state.best.assign(score)
             state.stale.assign(0)
-            self._keep_best()
+            self._keep_best(self._sharpened(), found.gains)
         else:
             state.stale.assign_add(1)
-        shown = {"val_psnr": score, "gray_psnr": gray, "gain": score - gray}
         self.journal.note(
-            step=step, epoch=round(step / self.per_epoch, 3),
-            **{k: None if math.isnan(v) else round(v, 4) for k, v in shown.items()},
+            step=step, epoch=round(step / self.per_epoch, 3), **self._told(found),
             scale=self.scale, minutes=round(float(state.seconds) / 60, 3),
         )  # fmt: skip
         if not math.isnan(score):
-            self.journal.scalars(step, **shown, scale=self.scale)
+            by_group = {f"gain/{label}": gain for label, gain in found.gains.items()}
+            shown = {"val_psnr": score, "gray_psnr": gray, "gain": score - gray}
+            self.journal.scalars(step, **shown, scale=self.scale, **by_group)
         panel = self.judge.panel(self.predict, self.config.panel, self.scale)
         if panel is not None:
             self.journal.panel(step, panel)
         if progress:
             progress(min(step, self.total), self.total, step=step, judged=True, **self.values)
 
+    def _told(self, found: Judged) -> dict[str, Any]:
+        """A judgement as the log has it, in dB."""
+        gray = self.judge.gray_psnr
+        shown = {"val_psnr": found.psnr, "gray_psnr": gray, "gain": found.psnr - gray}
+        told = {k: None if math.isnan(v) else round(v, 4) for k, v in shown.items()}
+        by_group = {label: round(gain, 4) for label, gain in found.gains.items()}
+        return {**told, "gains": by_group} if by_group else told
+
+    def _assess_tail(self) -> None:
+        """Judge the mean over the run's end; keep it where it is the best."""
+        if not self.chief or self.tail.network is None or not int(self.tail.count):
+            return
+        found = self.judge.score(self.judge.predictor(self.tail.network))
+        self.journal.note(
+            event="tail average", step=int(self.state.step), averaged=int(self.tail.count),
+            **self._told(found), tail_scale=found.scale,
+        )  # fmt: skip
+        if found.psnr > float(self.state.best):
+            self.state.best.assign(found.psnr)
+            arrays = model_dir.arrays_of(self.tail.network)
+            self._keep_best(sharpened(arrays, found.scale), found.gains)
+
     def _checkpoint(self) -> None:
         if self.chief:
             self.checkpoints.save()
 
-    def _keep_best(self) -> None:
+    def _keep_best(self, arrays: dict[str, Any], gains: dict[str, float]) -> None:
         import io
 
-        buffer = io.BytesIO()
-        arrays: dict[str, Any] = self._sharpened()
+        self.gains, buffer = gains, io.BytesIO()
         np.savez(buffer, **arrays)
         write_atomic(self.folder / BEST_WEIGHTS, buffer.getvalue())
 
@@ -412,6 +462,7 @@ class _Run:
         metadata = {
             "trained": {
                 "photographs": self.data.distinct,
+                "sets": self.data.sets["train"],
                 "steps": int(state.step),
                 "minutes": round(float(state.seconds) / 60, 1),
                 # Names alone: where files lay on this machine is nobody's business.
@@ -450,6 +501,8 @@ class _Run:
         if self.model_step != int(self.state.step):
             self._save_model(LAST)
         self._save_model(BEST, model_dir.read_arrays(self.folder / BEST_WEIGHTS))
+        step = int(self.state.step)
+        self.journal.note(event="finished", step=step, finished=step)
 
     def _result(self, stopped: str) -> Trained:
         score = float(self.state.best)
@@ -460,4 +513,5 @@ class _Run:
             int(self.state.step), round(self.values.get("loss", math.nan), 5), round(score, 4),
             round(gray, 4), round(score - gray, 4), round(float(self.state.seconds) / 60, 2),
             round(self.images_per_second, 1), stopped,
+            {label: round(gain, 4) for label, gain in self.gains.items()},
         )  # fmt: skip

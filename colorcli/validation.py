@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -15,7 +16,6 @@ from colorcli import dataset
 from colorcli.config import TrainConfig
 from colorcli.dataset import Dataset
 from colorcli.decoding import NEUTRAL
-from colorcli.framing import shown
 from colorcli.lab import join, neutral
 from colorcli.losses import LOSSES
 from colorcli.metrics import psnr
@@ -28,27 +28,75 @@ SCALES = (0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.35, 1.5, 1.7, 2.0)
 LINE = 4  # white pixels between the pictures of a panel
 
 
-class Validation:
-    """``config.val_images`` pictures of the validation split at the model's own size.
+@dataclass(frozen=True)
+class Judged:
+    """How a network did: mean PSNR in dB, the scale that gave it, and dB over gray by group."""
 
-    ``gray_psnr`` is the score of doing nothing in dB; NaN where there are no pictures.
+    psnr: float
+    scale: float
+    gains: dict[str, float]
+
+
+class Validation:
+    """``config.val_images`` pictures of each folder's validation split, at the model's own size.
+
+    What judges is the mean over folders, by their weights, of each one's mean. ``gray_psnr`` is the
+    score of doing nothing in dB; NaN where there are no pictures. ``groups`` are the pictures
+    (indices) of each folder, and of each set of a folder that has several, as FOLDER/SET.
     """
 
     def __init__(self, data: Dataset, config: TrainConfig, prior: np.ndarray) -> None:
         size = config.model.size
-        pictures = itertools.islice(dataset.photographs(data, "val"), config.val_images)
-        self.truth = [cv2.resize(p, (size, size), interpolation=cv2.INTER_AREA) for p in pictures]
+        self.truth: list[np.ndarray] = []
+        self.groups: dict[str, np.ndarray] = {}
+        self.weights: dict[str, float] = {}  # of the folders
+        for part in data.named:
+            self._add(part, config.val_images, size)
         self.gray = [neutral(t) for t in self.truth]
-        self.lightness = [shown(g, size)[..., None] for g in self.gray]
-        self.gray_psnr = self._score([np.zeros((1, 1, 2), np.float32)] * len(self.truth))
+        none = np.zeros((1, 1, 2), np.float32)
+        self._gray_scores = np.array([self._score(i, none) for i in range(len(self.truth))])
+        self.gray_psnr = self._mean(self._gray_scores)
         self._loss, self._log_prior = LOSSES[config.model.loss], np.log(prior)
         self._scales = SCALES if self._loss.distribution else (1.0,)
 
-    def _score(self, predicted: list[np.ndarray]) -> float:
-        if not self.truth:
+    def _add(self, part: Dataset, most: int, size: int) -> None:
+        """Read a folder's pictures and group them."""
+        label, number = part.name, 1
+        while label in self.groups:
+            number += 1
+            label = f"{part.name} {number}"
+        sets: dict[str, list[int]] = {}
+        first = len(self.truth)
+        for name, picture in dataset.labelled(part, "val", most):
+            sets.setdefault(name, []).append(len(self.truth))
+            self.truth.append(cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA))
+        if len(self.truth) == first:
+            return
+        self.weights[label] = part.weight
+        self.groups[label] = np.arange(first, len(self.truth))
+        if len(sets) > 1:
+            self.groups |= {f"{label}/{name}": np.array(sets[name]) for name in sorted(sets)}
+
+    def _mean(self, scores: np.ndarray) -> float:
+        """Of scores (n,) of all pictures, the figure that judges."""
+        weights = list(self.weights.values())
+        if not sum(weights):
             return float("nan")
-        coloured = (join(g, ab, np.uint8) for g, ab in zip(self.gray, predicted, strict=True))
-        return float(np.mean([psnr(t, c) for t, c in zip(self.truth, coloured, strict=True)]))
+        means = [scores[self.groups[label]].mean() for label in self.weights]
+        return float(np.average(means, weights=weights))
+
+    def told(self) -> dict[str, dict[str, float]]:
+        """By group: its pictures, their PSNR in gray in dB, and a folder's weight."""
+        return {
+            label: {
+                "images": len(group), "gray_psnr": round(float(self._gray_scores[group].mean()), 4),
+                **({"weight": self.weights[label]} if label in self.weights else {}),
+            }
+            for label, group in self.groups.items()
+        }  # fmt: skip
+
+    def _score(self, index: int, ab: np.ndarray) -> float:
+        return psnr(self.truth[index], join(self.gray[index], ab, np.uint8))
 
     def predictor(self, network: keras.Model) -> Callable[[Any], Any]:
         """ab (scales, B, s, s, 2) of a batch of L by ``network``, compiled: one for each scale."""
@@ -62,29 +110,40 @@ class Validation:
         return tf.function(predict, reduce_retracing=True)
 
     def _predicted(
-        self, predict: Callable[[Any], Any], count: int | None = None
-    ) -> list[list[np.ndarray]]:
-        """For each scale, ab (s, s, 2) of each picture, or of the first ``count``."""
-        inputs = self.lightness[:count]
-        parts = [inputs[i : i + BATCH] for i in range(0, len(inputs), BATCH)]
-        batches = [predict(np.stack(part)).numpy() for part in parts]
-        return [[ab for batch in batches for ab in batch[i]] for i in range(len(self._scales))]
+        self, predict: Callable[[Any], Any], indices: Sequence[int]
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Each of the pictures with its ab (scales, s, s, 2)."""
+        for i in range(0, len(indices), BATCH):
+            part = indices[i : i + BATCH]
+            planes = np.stack([shown(self.gray[j], len(self.gray[j]))[..., None] for j in part])
+            yield from zip(part, predict(planes).numpy().swapaxes(0, 1), strict=True)
 
-    def score(self, predict: Callable[[Any], Any]) -> tuple[float, float]:
-        """Mean PSNR in dB of the coloured pictures at the best of the scales, and which that is."""
-        scores = [self._score(predicted) for predicted in self._predicted(predict)]
+    def score(self, predict: Callable[[Any], Any]) -> Judged:
+        """Judge at the best of the scales; NaN and no groups where there are no pictures."""
         if not self.truth:
-            return float("nan"), 1.0
-        best = int(np.argmax(scores))
-        return scores[best], self._scales[best]
+            return Judged(float("nan"), 1.0, {})
+        scores = np.array(
+            [
+                [self._score(index, ab) for ab in scaled]
+                for index, scaled in self._predicted(predict, range(len(self.truth)))
+            ]
+        ).T
+        means = [self._mean(row) for row in scores]
+        best = int(np.argmax(means))
+        over = scores[best] - self._gray_scores
+        gains = {label: float(over[group].mean()) for label, group in self.groups.items()}
+        return Judged(means[best], self._scales[best], gains)
 
     def panel(
         self, predict: Callable[[Any], Any], count: int, scale: float = 1.0
     ) -> np.ndarray | None:
-        """sRGB (H, W, 3) uint8 of the first pictures, a row each: gray, predicted, truth."""
+        """sRGB (H, W, 3) uint8 of the folders' first pictures, a row each: gray, predicted, truth."""
         none, rows = np.zeros((1, 1, 2), np.float32), []
-        predicted = self._predicted(predict, count)[self._scales.index(scale)]
-        for gray, ab, truth in zip(self.gray, predicted, self.truth, strict=False):
+        folders = (self.groups[label].tolist() for label in self.weights)
+        turns = itertools.chain.from_iterable(itertools.zip_longest(*folders))
+        first = list(itertools.islice((i for i in turns if i is not None), count))
+        for index, scaled in self._predicted(predict, first):
+            gray, truth, ab = self.gray[index], self.truth[index], scaled[self._scales.index(scale)]
             line = np.full((len(gray), LINE, 3), 255, np.uint8)
             row = [join(gray, none, np.uint8), line, join(gray, ab, np.uint8), line, truth]
             rows += [np.hstack(row), np.full((LINE, 3 * len(gray) + 2 * LINE, 3), 255, np.uint8)]

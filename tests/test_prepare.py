@@ -150,6 +150,55 @@ def test_limit_draws_by_seed(paths, tmp_path):
     assert drawn[0] == drawn[1] != drawn[2]
 
 
+@pytest.fixture
+def sets(tmp_path):
+    """photos/ with three sets and a photograph beside them, one picture letterboxed."""
+    root = tmp_path / "photos"
+    for i in range(14):
+        folder = root / ("" if i == 13 else ("food", "people/old", "street")[i % 3])
+        folder.mkdir(parents=True, exist_ok=True)
+        picture = scene(i, 96 + i, 80 + i)
+        if i == 4:
+            picture = np.pad(picture, ((20, 20), (0, 0), (0, 0)))
+        Image.fromarray(picture).save(folder / f"{i}.png")
+    return root
+
+
+def test_sets_and_sides_are_counted_and_cropped_ones_reported(sets, tmp_path, colorize):
+    made = tmp_path / "set"
+    done = colorize("prepare", "folder", sets, "-r", "-o", made, "--workers", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    result, index = json.loads(done.stdout), json.loads((made / "dataset.json").read_text())
+    assert result["sets"] == {"food": 5, "people": 4, "street": 4, "photos": 1}
+    assert result["cropped"] == index["cropped"] == 1 and result["dropped"] == {}
+    (line,) = report(made)
+    assert line["path"] == str(sets / "people/old/4.png") and line["reason"] == "cropped"
+    assert "top" in line["detail"] and "bottom" in line["detail"]
+    sides = Counter()
+    for split in index["sets"].values():
+        for counts in split.values():
+            sides.update(counts)
+    # The letterboxed one was 84 high, and loses a blended line at either bar.
+    assert sides == Counter(str(80 + i - 2 * (i == 4)) for i in range(14))
+    for split in ("train", "val"):
+        stored = Counter(
+            tfrecord.features(record)["set"].decode()
+            for path in dataset.load(made).files(split)
+            for record in tfrecord.records(path)
+        )
+        assert stored == {n: sum(s.values()) for n, s in index["sets"][split].items()}
+
+
+def test_sets_are_the_same_after_an_interruption(sets, tmp_path):
+    config = PrepareConfig(shard_images=4, workers=1, val_fraction=0.3, roots=(str(sets),))
+    given = sorted(map(str, sets.rglob("*.png")))
+    prepare(given, tmp_path / "whole", config)
+    with pytest.raises(Stop):
+        prepare(given, tmp_path / "cut", config, progress=stop_at(9))
+    prepare(given, tmp_path / "cut", config)
+    assert contents(tmp_path / "cut") == contents(tmp_path / "whole")
+
+
 def test_missing_ones_are_reported(paths, tmp_path):
     result = prepare(paths[:5], tmp_path / "set", CONFIG, missing=("gone.jpg",))
     assert result.dropped["missing"] == 1

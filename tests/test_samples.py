@@ -1,5 +1,6 @@
 """One photograph: what is stored of it, and why others are left out."""
 
+import dataclasses
 import io
 
 import numpy as np
@@ -91,6 +92,51 @@ def test_reasons_to_leave_one_out(tmp_path, make, reason, detail):
     item = sample(make(tmp_path / "a.png"), CONFIG)
     assert (item.dropped, item.record) == (reason, b"") and detail in item.detail
     assert "\n" not in item.detail and "0x" not in item.detail
+
+
+def letterboxed(seed, scale=1):
+    """A scene of 3 : 2 with black bars of a sixth above and below."""
+    bar = np.zeros((40 * scale, 240 * scale, 3), np.uint8)
+    return np.concatenate([bar, scene(seed, 240 * scale, 160 * scale), bar])
+
+
+@pytest.mark.parametrize("scale", [1, 3])
+def test_bars_are_cut_off_and_the_rest_is_as_large_as_others(tmp_path, scale):
+    path = written(tmp_path / "a.png", letterboxed(1, scale))
+    item = sample(path, CONFIG)
+    assert item.dropped == "" and "top" in item.cropped and "left" not in item.cropped
+    assert item.side == 64 and abs(stored(item).shape[1] - 96) <= 3
+    expected = Image.fromarray(scene(1, 240 * scale, 160 * scale)).resize(
+        stored(item).shape[1::-1], Image.Resampling.BOX
+    )
+    assert np.abs(stored(item).astype(int) - np.asarray(expected)).mean() < 8
+    kept = sample(path, dataclasses.replace(CONFIG, rims="keep"))
+    assert kept.cropped == "" and stored(kept).shape == (64, 64, 3)
+    left_out = sample(path, dataclasses.replace(CONFIG, rims="drop"))
+    assert left_out.dropped == "rimmed" and "bars of" in left_out.detail
+
+
+def test_what_a_rim_leaves_too_small_is_left_out(tmp_path):
+    path = written(tmp_path / "a.png", letterboxed(1))
+    item = sample(path, PrepareConfig(size=256, min_side=170))
+    assert (item.dropped, item.detail[:8]) == ("small", "240×158,")
+
+
+@pytest.mark.parametrize(
+    ("path", "roots", "name"),
+    [
+        ("photos/food/a.jpg", ("photos",), "food"),
+        ("photos/food/soup/a.jpg", ("photos/",), "food"),
+        ("photos/a.jpg", ("photos",), "photos"),
+        ("photos/food/a.jpg", (), "food"),
+        ("./food/a.jpg", (".",), "food"),
+        ("a.jpg", (".",), ""),
+        ("/x/photos/food/a.jpg", ("/x", "/x/photos"), "food"),
+        ("photographs/food/soup/a.jpg", ("photo",), "soup"),
+    ],
+)
+def test_the_set_is_the_first_folder_below_the_root(path, roots, name):
+    assert samples.set_name(path, roots) == name
 
 
 @pytest.mark.parametrize("quality", [60, 75, 92])

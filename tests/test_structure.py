@@ -12,11 +12,11 @@ from conftest import REPO
 
 PACKAGE = REPO / "colorcli"
 LAYERS = (
-    "errors", "native", "config", "settings", "lab", "bins", "decoding", "losses", "interpreter", "layers", "backbones", "atomic", "lock", "files", "targets", "download",
+    "errors", "native", "config", "settings", "shares", "lab", "bins", "decoding", "losses", "interpreter", "layers", "backbones", "atomic", "lock", "files", "targets", "download",
     "listing", "tfrecord", "interrupt", "pipeline", "provenance", "icc", "metadata", "whole", "deep", "images", "encoding", "strips", "metrics", "coco", "aging", "model",
-    "packing", "schema_1", "model_dir", "engine", "framing", "colorizer", "dataset", "duplicates", "samples",
+    "packing", "schema_1", "model_dir", "engine", "framing", "colorizer", "dataset", "mixture", "enlargement", "duplicates", "rims", "samples",
     "pool", "blocks", "prepare", "feed", "devices", "partners", "schedule", "initial", "validation", "journal",
-    "checkpoints", "step", "train", "intake", "predict",
+    "checkpoints", "step", "tail", "train", "intake", "predict",
     "runtimes", "bootstrap", "protocols", "perceptual", "sources", "evaluate", "records", "page",
     "photographs", "graphs", "formats", "cards", "export", "report", "cli", "__main__",
 )  # fmt: skip

@@ -5,8 +5,10 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
+from PIL import Image
 
-from colorcli import bins, dataset, validation
+from colorcli import bins, dataset, mixture, validation
 from colorcli.config import PRESETS, ModelConfig, PrepareConfig
 from colorcli.losses import LOSSES
 from colorcli.prepare import prepare
@@ -35,7 +37,8 @@ def judged(data, loss, output):
         bias_initializer=keras.initializers.Constant(output),
     )  # fmt: skip
     judge = Validation(data, config, PRIOR)
-    return judge, judge.score(judge.predictor(keras.Model(x, head(x))))
+    found = judge.score(judge.predictor(keras.Model(x, head(x))))
+    return judge, (found.psnr, found.scale)
 
 
 @pytest.mark.parametrize("factor", [0.8, 1.0, 1.5, 2.0])
@@ -62,6 +65,71 @@ def test_a_head_of_plain_ab_has_one_scale(data):
         keras.layers.Conv2D(2, 1, kernel_initializer="zeros", bias_initializer="ones")])), 2)  # fmt: skip
     assert panel.shape == (2 * 32 + 4, 3 * 32 + 8, 3)
     assert panel[:32, 36:68].std(axis=2).min() > 5
+
+
+class Blueish:
+    """A predictor that says one colour everywhere."""
+
+    def __init__(self, ab):
+        self.ab = np.float32(ab)
+
+    def __call__(self, lightness):
+        return tf.constant(np.tile(self.ab, (1, len(lightness), 8, 8, 1)))
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Two prepared folders called set: one of blue and red pictures in sets, one of green ones."""
+    root = tmp_path_factory.mktemp("v")
+    colours = {"one/blue": (60, 60, 200), "one/red": (200, 60, 60), "two/green": (60, 160, 60)}
+    for place, colour in colours.items():
+        (root / place).mkdir(parents=True)
+        for i in range(5 if "blue" in place else 3):
+            picture = np.full((64, 64 + i, 3), colour, np.uint8)
+            picture[: 8 + i] = 20 * i
+            Image.fromarray(picture).save(root / place / f"{i}.png")
+    for name in ("one", "two"):
+        prepare(
+            sorted(map(str, (root / name).rglob("*.png"))), root / name / "set",
+            PrepareConfig(val_fraction=1, workers=1, min_chroma=0, min_spread=0, rims="keep",
+                          duplicate_distance=-1, roots=(str(root / name),)),
+        )  # fmt: skip
+    return [dataset.load(root / name / "set") for name in ("one", "two")]
+
+
+def test_folders_are_weighed_and_sets_are_told(folders):
+    config = dataclasses.replace(
+        PRESETS["default"], model=ModelConfig(loss="mse", size=32), val_images=20
+    )
+    judge = Validation(mixture.weighed([(folders[0], 3.0), (folders[1], 1.0)]), config, PRIOR)
+    told = judge.told()
+    assert {k: (v["images"], v.get("weight")) for k, v in told.items()} == {
+        "set": (8, 3.0), "set/blue": (5, None), "set/red": (3, None), "set 2": (3, 1.0),
+    }  # fmt: skip
+    gray = 0.75 * told["set"]["gray_psnr"] + 0.25 * told["set 2"]["gray_psnr"]
+    assert judge.gray_psnr == pytest.approx(gray, abs=1e-3)
+    blue = judge.score(Blueish([30, -70]))
+    assert blue.gains["set/blue"] > 2 > 0 > max(blue.gains["set/red"], blue.gains["set 2"])
+    mean = (5 * blue.gains["set/blue"] + 3 * blue.gains["set/red"]) / 8
+    assert blue.gains["set"] == pytest.approx(mean)
+    whole = 0.75 * blue.gains["set"] + 0.25 * blue.gains["set 2"]
+    assert blue.psnr - judge.gray_psnr == pytest.approx(whole)
+    # A folder of weight 0 is told and does not judge.
+    apart = Validation(mixture.weighed([(folders[0], 1.0), (folders[1], 0.0)]), config, PRIOR)
+    shown = apart.score(Blueish([30, -70]))
+    assert shown.psnr - apart.gray_psnr == pytest.approx(shown.gains["set"])
+    assert shown.gains["set 2"] == pytest.approx(blue.gains["set 2"])
+    # The panel takes turns: blue or red, then green.
+    panel = judge.panel(Blueish([0, 0]), 2)
+    assert panel[52, -10].argmax() == 1 and panel[20, -10].argmax() != 1
+
+
+def test_each_folder_gives_so_many_pictures(folders):
+    config = dataclasses.replace(
+        PRESETS["default"], model=ModelConfig(loss="mse", size=32), val_images=3
+    )
+    judge = Validation(dataset.joined(folders), config, PRIOR)
+    assert [len(judge.groups[label]) for label in judge.weights] == [3, 3]
 
 
 def test_one_is_among_the_scales():

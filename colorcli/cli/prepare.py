@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import inspect
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 
 import typer
 
@@ -24,10 +26,15 @@ from colorcli.cli.options import (
     items,
     listed,
 )
-from colorcli.config import PrepareConfig
+from colorcli.config import RIM_CHOICES, PrepareConfig
 from colorcli.errors import ExitCode, UsageError
 
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
+
+if TYPE_CHECKING:  # a checker cannot read choices from a table
+    Rims = str
+else:
+    Rims = Literal[tuple(RIM_CHOICES)]
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Turn photographs into training shards."
@@ -58,6 +65,8 @@ def _prepare(
         if config.val_fraction and not result.counts["val"]:
             report.say(f"colorize: {output}: no photograph fell to validation; try --val-fraction")
         dropped = "".join(f", {count} {why}" for why, count in result.dropped.items())
+        dropped += f"; {result.cropped} cropped of bars" if result.cropped else ""
+        dropped += f"; {len(result.sets)} sets" if len(result.sets) > 1 else ""
         resumed = f" ({result.resumed} of them done before)" if result.resumed else ""
         report.say(
             f"colorize: {output}: {result.counts['train']} to train, {result.counts['val']} to "
@@ -82,6 +91,10 @@ def _preparing(command: Any) -> Any:
             typer.Option(
                 min=0, help="Spread of colours below which one of a single hue is toned (sepia)."
             ),
+        ],
+        "rims": Annotated[
+            Rims,
+            typer.Option(help="Letterboxed pictures and those with a margin: crop, leave out, keep."),
         ],
         "duplicate_distance": Annotated[
             int,
@@ -142,6 +155,8 @@ def prepare_folder(
                 yield source.path
 
     source = {"kind": "folder", "inputs": inputs or [], "files_from": files_from}
+    roots = tuple(name for name in inputs or [] if os.path.isdir(name))
+    config = dataclasses.replace(config, roots=roots)
     _prepare(names(), output, config, source, json, quiet)
     if failures:
         raise typer.Exit(ExitCode.PARTIAL)

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 
 import typer
 
-from colorcli import native, report, settings
+from colorcli import native, report, settings, shares
 from colorcli.cli.options import Json, Quiet, configurable
 from colorcli.config import CONTINUING, PRESETS, TrainConfig
-from colorcli.errors import ExitCode, UsageError
+from colorcli.errors import DataError, ExitCode, UsageError
 
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
 
 if TYPE_CHECKING:  # a checker cannot read choices from a table
+    from colorcli.dataset import Dataset
+
     Preset = str
 else:
     Preset = Literal[tuple(PRESETS)]
 
 
-def _layered(preset: TrainConfig, file: Optional[str], values: dict[str, Any]) -> TrainConfig:
-    """The preset, over it a file's values, over them the flags'."""
-    known, chosen = settings.settings(TrainConfig), preset
-    if file is not None:
-        chosen = settings.read(file, chosen)
+def _layered(
+    preset: TrainConfig, file: tuple[str, dict[str, Any]], values: dict[str, Any]
+) -> TrainConfig:
+    """The preset, over it the values of a file (its name and tables), over them the flags'."""
+    known = settings.settings(TrainConfig)
+    chosen = settings.applied(file[1], preset, file[0])
     for name, text in values.items():
         value = settings.parse(known[name], text) if isinstance(text, str) else text
         flag = f"--{name.replace('_', '-')}"
@@ -37,7 +41,10 @@ def train(
     context: typer.Context,
     data: Annotated[
         Optional[list[str]],
-        typer.Argument(help="Prepared folders; one named twice counts twice.", show_default=False),
+        typer.Argument(
+            help="Prepared folders; FOLDER:3 counts three times, or see [data] of --config.",
+            show_default=False,
+        ),
     ] = None,
     output: Annotated[
         Optional[str],
@@ -51,8 +58,20 @@ def train(
         Optional[str], typer.Option(help="TOML file of values; flags come before it.")
     ] = None,
     validation: Annotated[
-        Optional[str],
-        typer.Option("--val", help="Prepared folder whose val split judges; else the first."),
+        Optional[list[str]],
+        typer.Option(
+            "--val",
+            show_default=False,
+            help="Prepared folder whose val split judges, FOLDER:WEIGHT; 0 only reports. Repeatable; else the first folder.",
+        ),
+    ] = None,
+    sets: Annotated[
+        Optional[list[str]],
+        typer.Option(
+            "--set",
+            show_default=False,
+            help="SET:WEIGHT of a set in the folders; 0 leaves it out. Repeatable.",
+        ),
     ] = None,
     print_config: Annotated[
         bool, typer.Option("--print-config", help="Print all values as TOML and stop.")
@@ -63,21 +82,25 @@ def train(
     values: dict[str, Any],
 ) -> None:
     """Train a model on a prepared data set; the same command resumes."""
-    chosen = _layered(PRESETS[preset], config, values)
+    given = shares.parse(data or (), validation or (), sets or ())
+    file = (config or "", settings.document(config) if config else {})
+    mixture = given.over(shares.taken(file[1], file[0]))
+    chosen = _layered(PRESETS[preset], file, values)
     if preset in CONTINUING:
         from colorcli.model_dir import architecture
 
         model = architecture(chosen.init) or chosen.model
-        chosen = _layered(dataclasses.replace(PRESETS[preset], model=model), config, values)
+        chosen = _layered(dataclasses.replace(PRESETS[preset], model=model), file, values)
     if print_config:
-        typer.echo(settings.write(chosen), nl=False)
+        named = {table: part for table in shares.TABLES if (part := getattr(mixture, table))}
+        typer.echo(settings.write(chosen, named), nl=False)
         return
-    if not data or output is None:
+    if not mixture.data or output is None:
         raise UsageError("train needs a prepared folder and -o RUN; see colorize train --help")
-    from colorcli import dataset
-
-    loaded = [dataset.load(folder) for folder in data]
-    judges = dataset.load(validation) if validation else loaded[0]
+    loaded, judges = _loaded(mixture)
+    if not quiet:
+        for line in _enlarged(loaded, chosen):
+            report.say(f"colorize: {line}")
     native.tensorflow()
     from colorcli import devices
 
@@ -87,8 +110,8 @@ def train(
     try:
         with context.obj.deferred() as stop, report.progress("training", quiet) as bar:
             result = run(
-                dataset.joined(loaded), output, chosen, validation=judges, strategy=strategy,
-                stop=stop.is_set, progress=None if quiet else _shown(bar),
+                loaded, output, chosen, validation=judges, strategy=strategy, stop=stop.is_set,
+                progress=None if quiet else _shown(bar),
             )  # fmt: skip
     except KeyboardInterrupt as error:
         if json:
@@ -103,8 +126,37 @@ def train(
     elif not quiet:
         report.say(
             f"colorize: {result.folder}: {result.steps} steps, {result.minutes:.1f} minutes, "
-            f"{result.images_per_second:.0f} images/s, {result.gain:+.2f} dB over gray on validation"
+            f"{result.images_per_second:.0f} images/s, {result.gain:+.2f} dB over gray on "
+            f"validation{_by_folder(result.gains)}"
         )
+
+
+def _loaded(mixture: shares.Mixture) -> tuple[Dataset, Optional[Dataset]]:
+    """What is trained on, and what judges; None: the first of the former."""
+    from colorcli import dataset
+    from colorcli.mixture import weighed
+
+    data = weighed([(dataset.load(s.name), s.weight) for s in mixture.data], mixture.sets)
+    judges = [(dataset.load(s.name), s.weight) for s in mixture.val]
+    for folder, _ in judges:
+        if not folder.counts["val"]:
+            raise DataError(f"{folder}: its val split is empty; prepare with a --val-fraction")
+    return data, weighed(judges) if judges else None
+
+
+def _enlarged(data: Dataset, config: TrainConfig) -> Iterator[str]:
+    """What is enlarged at each of the run's sizes, where that is worth a line."""
+    from colorcli import enlargement
+
+    for size in dict.fromkeys(size for size, _ in config.stages):
+        if text := str(enlargement.at_size(data, size, config.crop, config.enlarge)):
+            yield text
+
+
+def _by_folder(gains: dict[str, float]) -> str:
+    """The gains of the folders that judge, where there are several."""
+    folders = [f"{name} {gain:+.2f}" for name, gain in gains.items() if "/" not in name]
+    return f" ({', '.join(folders)})" if len(folders) > 1 else ""
 
 
 def _shown(bar: Optional[report.Progress]) -> report.Progress:
