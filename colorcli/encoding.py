@@ -14,11 +14,12 @@ from typing import IO, Any
 import numpy as np
 from PIL import Image
 
-from colorcli import deep, metadata
+from colorcli import deep, kinds, metadata, netpbm, tiff_writing
 from colorcli.errors import ColorizeError, ImageError, UsageError, reason
 from colorcli.icc import srgb_profile
-from colorcli.images import HEIC_EXTRA, Document, Picture, register, to_depth
+from colorcli.images import Document
 from colorcli.lab import strips
+from colorcli.planes import Picture, to_depth
 
 Page = tuple[np.ndarray, "np.ndarray | None"]  # RGB (H, W, 3) and alpha (H, W), of one dtype
 
@@ -57,7 +58,7 @@ def _animation(first: Image.Image, rest: Iterable[Page], copy: Copy) -> dict[str
 
 
 def _save(image: Image.Image, plugin: str, options: Mapping[str, Any]) -> bytes:
-    register(plugin)
+    kinds.register(plugin)
     # Pillow's encoders release the GIL when they write to a descriptor, not into a BytesIO.
     with _memory_file() as file:
         image.save(file, plugin, **options)
@@ -112,7 +113,7 @@ def _write_tiff(pages: Iterator[Page], copy: Copy) -> bytes:
     big = needs_big_tiff(copy.pixels * copy.count)
     flat = (rgb if alpha is None else np.dstack([rgb, alpha]) for rgb, alpha in pages)
     buffer = io.BytesIO()
-    deep.write_tiff(buffer, flat, copy.extra, srgb_profile(), big)
+    tiff_writing.write_tiff(buffer, flat, copy.extra, srgb_profile(), big)
     return buffer.getvalue()
 
 
@@ -164,7 +165,7 @@ def _write_jp2(pages: Iterator[Page], copy: Copy) -> bytes:
 
 
 def _write_ppm(pages: Iterator[Page], copy: Copy) -> bytes:
-    return deep.write_ppm(next(pages)[0])
+    return netpbm.write_ppm(next(pages)[0])
 
 
 @dataclass(frozen=True)
@@ -219,7 +220,7 @@ def format_of(path: Path | str) -> str:
         raise UsageError(f"{path}: unknown output suffix; known: {' '.join(SUFFIXES)}")
     package = FORMATS[SUFFIXES[suffix]].package
     if package and importlib.util.find_spec(package) is None:
-        raise UsageError(f"{path}: {HEIC_EXTRA}")
+        raise UsageError(f"{path}: {kinds.KINDS['HEIF'].extra}")
     return SUFFIXES[suffix]
 
 
@@ -302,7 +303,7 @@ def encode(
     except MemoryError:
         raise
     except ImportError:
-        raise UsageError(f"{name}: {HEIC_EXTRA}") from None
+        raise UsageError(f"{name}: {kinds.KINDS['HEIF'].extra}") from None
     except ColorizeError as error:
         message = str(error)
         if message.startswith(f"{name}: "):

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from colorcli.errors import ImageError
+from colorcli.refusals import Declined
 
 MAX_FRAMES = 10_000
 
@@ -109,3 +110,26 @@ def check_jp2(data: bytes) -> None:
         at += length or len(data)
     if len(seen) < count:
         raise truncated()
+
+
+def still_png(data: bytes) -> bytes:
+    """A PNG without the chunks of its animation; raises ``Declined`` where it has none.
+
+    Raises ``ImageError`` where the file ends before its last chunk.
+    """
+    parts, at, moves = [data[:8]], 8, False
+    while at + 12 <= len(data):
+        length, name = struct.unpack_from(">I4s", data, at)
+        end = at + 12 + length
+        if end > len(data):
+            break
+        if name in (b"acTL", b"fcTL", b"fdAT"):
+            moves = True
+        else:
+            parts.append(data[at:end])
+        at = end
+        if name == b"IEND":
+            if moves:
+                return b"".join(parts)
+            raise Declined("a PNG without an animation")
+    raise truncated()

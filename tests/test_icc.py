@@ -205,7 +205,7 @@ def test_neutral_rgb_stays_neutral_under_a_profile():
     )
 
 
-def test_cmyk_comes_through_its_profile():
+def test_cmyk_comes_through_its_profile(no_press):
     data = lut(b"CMYK", inks, 5)
     image = Image.fromarray(scene(4)).convert("CMYK")
     document = images.decode(saved(image, "TIFF", icc_profile=data), keep_color=True)

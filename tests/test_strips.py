@@ -15,14 +15,14 @@ import test_icc
 from conftest import saved, scene, tiff
 from PIL import Image, ImageCms
 
-from colorcli import deep, images, predict, strips
+from colorcli import deep, images, predict, strips, tiff_writing, vips
 from colorcli.colorizer import Colorizer, halved
 from colorcli.errors import DataError, ImageError
 from colorcli.files import Source
 from colorcli.lab import Join, join
 from colorcli.targets import Job
 
-needs_vips = pytest.mark.skipif(strips._vips() is None, reason="needs the extra large")
+needs_vips = pytest.mark.skipif(vips.library() is None, reason="needs the extra large")
 GAMMA = test_icc.gamma(1.5)
 ALWAYS = predict.Output(large=0)  # strips wherever they can be
 FREE = 8 << 30
@@ -184,7 +184,7 @@ def test_every_format_is_written_like_the_whole(name, format, strip, colorizer):
 @needs_vips
 @pytest.mark.parametrize("name", ["alpha.png", "gray16.tif"])
 def test_a_tiff_of_many_strips(name, colorizer, monkeypatch):
-    monkeypatch.setattr(deep, "TIFF_STRIP", 20_000)
+    monkeypatch.setattr(tiff_writing, "TIFF_STRIP", 20_000)
     data = INPUTS[name]()
     ours, _ = by_strips(data, colorizer, "tiff")
     theirs, _ = predict.colorize_bytes(data, "x", colorizer, "tiff")
@@ -302,7 +302,7 @@ def test_what_neither_fits_nor_streams_is_refused(name, format, remedy):
 
 
 def test_without_the_extra_its_name_is_told(monkeypatch):
-    monkeypatch.setattr(strips, "_vips", lambda: None)
+    monkeypatch.setattr(vips, "library", lambda: None)
     data = INPUTS["gray.jpg"]()
     with pytest.raises(ImageError, match=r"pip install 'colorcli\[large\]'"):
         strips.decide(data, strips.peek(data), "jpeg", 100_000, 10**6)
@@ -320,7 +320,7 @@ def test_a_progressive_jpeg_needs_room_for_its_coefficients(monkeypatch):
 
 def test_one_that_does_not_fit_harms_no_other(colorizer, tmp_path, monkeypatch):
     monkeypatch.setattr(predict, "available_memory", lambda: 3_000_000)
-    monkeypatch.setattr(strips, "_vips", lambda: None)
+    monkeypatch.setattr(vips, "library", lambda: None)
     Image.fromarray(gray()).save(tmp_path / "small.jpg")
     Image.fromarray(gray(900, 800)).save(tmp_path / "huge.jpg")
     jobs = [
@@ -479,6 +479,6 @@ def test_strips_are_cut_to_equal_heights(heights):
     whole = photo()
     tops = np.cumsum([0, *heights])
     rows = [whole[a:b] for a, b in itertools.pairwise(tops)]
-    cut = list(deep.Strips(whole.shape, whole.dtype, rows).cut(10))
+    cut = list(tiff_writing.Strips(whole.shape, whole.dtype, rows).cut(10))
     assert {part.shape[0] for part in cut[:-1]} == {10}
     assert np.array_equal(np.concatenate(cut), whole)
