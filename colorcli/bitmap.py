@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from colorcli.deep import Samples
+from colorcli.deep import Samples, opencv
 from colorcli.errors import ImageError
 from colorcli.refusals import Declined, Refused, check_size
 from colorcli.whole import truncated
 
-_PLAIN, _FIELDS, _ALPHA_FIELDS = 0, 3, 6  # biCompression
+_PLAIN, _FIELDS, _JPEG, _PNG, _ALPHA_FIELDS = 0, 3, 4, 5, 6  # biCompression
 _OS2_SIZES = (16, 24, 48, 64)  # of headers in which compression 3 and 4 mean other things
 _DEFAULT_FIELDS = {16: (0x7C00, 0x3E0, 0x1F, 0), 32: (0xFF0000, 0xFF00, 0xFF, 0)}
 
@@ -49,12 +49,14 @@ def _header(data: bytes, at: int, start: int | None) -> _Header:
         count = 4 if length >= 56 or compression == _ALPHA_FIELDS else 3
         fields = struct.unpack_from(f"<{count}I", data, at + 40) + (0,) * (4 - count)
         behind = max(behind, at + 40 + 4 * count) if length == 40 else behind
+    elif compression in (_JPEG, _PNG) and length not in _OS2_SIZES:
+        bits = 0
     elif compression != _PLAIN:
         raise Declined(f"a bitmap of compression {compression}")
-    if bits not in (1, 2, 4, 8, 16, 24, 32):
+    if bits not in (0, 1, 2, 4, 8, 16, 24, 32):
         raise Refused(f"BMP of {bits} bits a pixel; save it with 24")
     colours = np.empty((0, 3), np.uint8)
-    if bits <= 8:
+    if 0 < bits <= 8:
         entry = 3 if length == 12 else 4
         count = min(used or 2**bits, 256)
         if start is not None and start > behind:
@@ -84,6 +86,8 @@ def read(data: bytes, kind: str, max_pixels: int) -> Samples:
         raise truncated() from None
     (width, height), bits = header.size, header.bits
     check_size(width, height, max_pixels)
+    if bits == 0:  # a JPEG or PNG in place of pixels
+        return opencv(data[header.start :])
     line = (width * bits + 31) // 32 * 4
     if header.start + line * (height - 1) + (width * bits + 7) // 8 > len(data):
         raise truncated()

@@ -197,17 +197,40 @@ FORMATS: dict[str, Format] = {
     ),
 }
 SUFFIXES: dict[str, str] = {s: name for name, f in FORMATS.items() for s in f.suffixes}
+# Suffixes of camera raw, which is looked for in folders where there is something to develop it
+# with: it often lies beside a JPEG of the same photograph.
+RAW = (
+    ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".iiq", ".kdc", ".mef", ".mos",
+    ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",
+)  # fmt: skip
 # Suffixes looked for in folders, and what their copies are called where the suffix cannot stay.
 READABLE: dict[str, str] = {s: s for s in SUFFIXES} | {
     ".pgm": ".ppm",
     ".pbm": ".ppm",
     ".pfm": ".ppm",
+    ".pam": ".ppm",
     ".dib": ".bmp",
     ".j2k": ".jp2",
+    ".j2c": ".jp2",
+    ".jpc": ".jp2",
     ".jpf": ".jp2",
+    ".jpx": ".jp2",
     ".apng": ".png",
     ".mpo": ".jpg",
+    ".jif": ".jpg",
+    ".jls": ".jpg",
+    ".hif": ".heic",
+    ".jxl": ".png",
+    ".tga": ".png",
+    ".sgi": ".png",
+    ".pcx": ".png",
+    ".xpm": ".png",
+    ".ico": ".png",
+    ".psd": ".tif",
+    ".psb": ".tif",
 }
+if importlib.util.find_spec("rawpy"):
+    READABLE |= dict.fromkeys(RAW, ".tif")
 
 
 def format_of(path: Path | str) -> str:

@@ -7,7 +7,7 @@ import fnmatch
 import glob
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from colorcli.errors import reason
@@ -31,10 +31,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Found:
-    """What the inputs came to, in input order; ``results`` of earlier runs were left out."""
+    """What the inputs came to, in input order; ``results`` of earlier runs were left out.
+
+    ``others``: files in folders that were passed over for their suffix.
+    """
 
     entries: tuple[Source, ...]
     results: tuple[str, ...] = ()
+    others: int = 0
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -66,15 +70,25 @@ class Identity:
 # --- inputs ------------------------------------------------------------------------------------
 
 
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name.lower() in JUNK
+
+
 def _is_photograph(name: str, suffixes: Collection[str]) -> bool:
-    hidden = name.startswith(".") or name.lower() in JUNK
-    return not hidden and os.path.splitext(name)[1].lower() in suffixes
+    return not _is_hidden(name) and os.path.splitext(name)[1].lower() in suffixes
 
 
 def _walk(
-    folder: str, suffixes: Collection[str], recursive: bool, leave_out: str | None
+    folder: str,
+    suffixes: Collection[str],
+    recursive: bool,
+    leave_out: str | None,
+    other: Callable[[str], None],
 ) -> Iterator[Source]:
-    """Photographs below ``folder``, each folder's own first, in order of name."""
+    """Photographs below ``folder``, each folder's own first, in order of name.
+
+    ``other`` is told of each file that is passed over for its suffix.
+    """
     waiting, seen = [(folder, "")], set()
     while waiting:
         path, relative = waiting.pop()
@@ -95,6 +109,11 @@ def _walk(
                 with contextlib.suppress(OSError):
                     if entry.is_file():
                         yield Source(entry.path, inside)
+                        continue
+            elif not _is_hidden(entry.name):
+                with contextlib.suppress(OSError):
+                    if entry.is_file():
+                        other(entry.path)
                         continue
             if recursive and not entry.name.startswith("."):
                 with contextlib.suppress(OSError):
@@ -180,24 +199,34 @@ def stream(
     listed: Iterable[str] = (),
     recursive: bool = False,
     leave_out: str | None = None,
+    other: Callable[[str], None] = lambda path: None,
 ) -> Iterator[Source]:
     """What ``find`` finds, as it is met and as often: for a million photographs.
 
-    An input that names none comes as a source with an error. Never raises.
+    An input that names none comes as a source with an error. ``other`` is told of each file in
+    folders that is passed over for its suffix. Never raises.
     """
     known = frozenset(suffixes)
     leave_out = leave_out and os.path.realpath(leave_out)
+    others = 0
+
+    def passed(path: str) -> None:
+        nonlocal others
+        others += 1
+        other(path)
 
     def named(text: str, literal: bool) -> Iterator[Source]:
         if text == STREAM and not literal:
             yield Source(STREAM, "stdin")
         elif os.path.isdir(text):
-            empty = True
-            for source in _walk(text, known, recursive, leave_out):
+            empty, before = True, others
+            for source in _walk(text, known, recursive, leave_out, passed):
                 empty = False
                 yield source
             if empty:
                 hint = "" if recursive else "; -r looks into folders below it"
+                if others > before:
+                    hint = f", but {others - before} files with other suffixes{hint}"
                 yield Source(text, text, f"no photographs in this folder{hint}")
         elif os.path.exists(text):
             yield Source(text, os.path.basename(text))
@@ -237,11 +266,16 @@ def find(
     """
     identity = Identity()
     sources: dict[str, Source] = {}
-    for source in stream(inputs, suffixes, listed=listed, recursive=recursive, leave_out=leave_out):
+    others: set[str] = set()  # each once, whatever leads to it
+    for source in stream(
+        inputs, suffixes, listed=listed, recursive=recursive, leave_out=leave_out,
+        other=lambda path: others.add(identity(path)),
+    ):  # fmt: skip
         if source.error is not None:
             key = f"\0{source.path}"
         else:
             key = STREAM if source.path == STREAM else identity(source.path)
         sources.setdefault(key, source)
     kept, results = _without_results(list(sources.values()), identity)
-    return Found(tuple(kept), tuple(results))
+    # A file may be passed over in a folder and be named outright.
+    return Found(tuple(kept), tuple(results), len(others - sources.keys()))

@@ -148,10 +148,10 @@ READERS: tuple[Reader, ...] = (
     Reader("tifffile", ("TIFF",), _tiff),
     Reader("imagecodecs", ("JPEG",), _one(_jpeg)),
     Reader("bare JPEG", ("JPEG",), pillow.open_bare_jpeg),
-    Reader("still PNG", ("PNG",), pillow.open_still_png),
+    Reader("bare PNG", ("PNG",), pillow.open_bare_png),
     Reader("OpenCV", ("JPEG2000",), _one(_jp2)),
     Reader("LibRaw", ("RAW",), _one(lambda r: raw.read(r.data, r.max_pixels))),
-    Reader("libvips", ("TIFF", "JPEG", "PNG", "WEBP"), _vips),
+    Reader("libvips", ("TIFF", "JPEG"), _vips),
 )
 
 

@@ -46,7 +46,7 @@ def _kind(magic: bytes, plugin: str, format: str, module: str = "", extra: str =
 # By content, never by suffix; only what is meant to be read, so that no odd decoder of Pillow's
 # many is handed a stranger's bytes. The first that fits; TGA has no mark of its own and is last.
 KINDS: dict[str, Kind] = {
-    "JPEG": _kind(rb"\xff\xd8\xff", "Jpeg", "jpeg"),
+    "JPEG": _kind(rb"\xff\xd8", "Jpeg", "jpeg"),
     "PNG": _kind(rb"\x89PNG\r\n\x1a\n", "Png", "png"),
     "RAW": _kind(
         rb"FUJIFILMCCD-RAW|FOVb|\0MRM|IIRO|IIRS|MMOR|IIU\0|II\x1a\0\0\0HEAPCCDR|II\*\0....CR\x02"
@@ -75,7 +75,7 @@ KINDS: dict[str, Kind] = {
     "XPM": _kind(rb"/\* XPM \*/", "Xpm", "png"),
     "ICO": _kind(rb"\0\0\x01\0[^\0]\0", "Ico", "png"),
     "TGA": _kind(
-        rb".(?:\x01[\1\x09]..[^\0].[\x0f\x10\x18\x20]|\0[\2\3\x0a\x0b]\0\0\0\0.)"
+        rb".(?:\x01[\1\x09]..(?!\0\0)..[\x0f\x10\x18\x20]|\0[\2\3\x0a\x0b]\0\0\0\0.)"
         rb"....(?!\0\0)..(?!\0\0)..[\x08\x0f\x10\x18\x20][\0-\x2f]",
         "Tga", "png",
     ),

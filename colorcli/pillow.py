@@ -86,12 +86,13 @@ def open_bare_jpeg(request: Request) -> Pages:
     return pages_of(jpeg.bare(request.data), request)
 
 
-def open_still_png(request: Request) -> Pages:
-    """The still picture of a PNG whose animation is broken; raises ``ImageError``."""
-    data = whole.still_png(request.data)
+def open_bare_png(request: Request) -> Pages:
+    """The still picture of a PNG whose animation or text is broken; raises ``ImageError``."""
+    data, moves = whole.bare_png(request.data)
     pages = pages_of(lazily(io.BytesIO(data), "PNG"), replace(request, data=data))
     note = "its animation is damaged; only its still picture was read"
-    return Pages(1, lambda i: replace(pages.load(i), notes=(note,)))
+    notes = (note,) if moves else ()
+    return Pages(1, lambda i: replace(pages.load(i), notes=notes))
 
 
 def pages_of(image: Image.Image, request: Request) -> Pages:

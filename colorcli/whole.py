@@ -8,8 +8,8 @@ import struct
 import numpy as np
 from PIL import Image
 
+from colorcli import metadata
 from colorcli.errors import ImageError
-from colorcli.refusals import Declined
 
 MAX_FRAMES = 10_000
 
@@ -112,24 +112,28 @@ def check_jp2(data: bytes) -> None:
         raise truncated()
 
 
-def still_png(data: bytes) -> bytes:
-    """A PNG without the chunks of its animation; raises ``Declined`` where it has none.
+_PIXELS = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS")  # chunks that a PNG's pixels hang on
+_MOTION = (b"acTL", b"fcTL", b"fdAT")
 
-    Raises ``ImageError`` where the file ends before its last chunk.
+
+def bare_png(data: bytes) -> tuple[bytes, bool]:
+    """A PNG without the chunks that its still picture does not need, and whether it was to move.
+
+    Raises ``ImageError`` where the file ends before its pixels, or an animation, do.
     """
-    parts, at, moves = [data[:8]], 8, False
-    while at + 12 <= len(data):
+    parts, at, moves, body = [data[:8]], 8, False, False
+    while at + 8 <= len(data):
         length, name = struct.unpack_from(">I4s", data, at)
         end = at + 12 + length
         if end > len(data):
             break
-        if name in (b"acTL", b"fcTL", b"fdAT"):
-            moves = True
-        else:
+        moves |= name in _MOTION
+        body |= name == b"IDAT"
+        if name in _PIXELS:
             parts.append(data[at:end])
         at = end
         if name == b"IEND":
-            if moves:
-                return b"".join(parts)
-            raise Declined("a PNG without an animation")
-    raise truncated()
+            return b"".join(parts), moves
+    if moves or not body:
+        raise truncated()
+    return b"".join([*parts, metadata.chunk(b"IEND", b"")]), False
