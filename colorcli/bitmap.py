@@ -1,4 +1,4 @@
-"""BMP and DIB of every header and bit field (Windows and OS/2 bitmaps), without RLE."""
+"""BMP and DIB of every header, bit field and run length (Windows and OS/2 bitmaps)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from colorcli.errors import ImageError
 from colorcli.refusals import Declined, Refused, check_size
 from colorcli.whole import truncated
 
-_PLAIN, _FIELDS, _JPEG, _PNG, _ALPHA_FIELDS = 0, 3, 4, 5, 6  # biCompression
+_PLAIN, _RLE8, _RLE4, _FIELDS, _JPEG, _PNG, _ALPHA_FIELDS = range(7)  # biCompression
 _OS2_SIZES = (16, 24, 48, 64)  # of headers in which compression 3 and 4 mean other things
 _DEFAULT_FIELDS = {16: (0x7C00, 0x3E0, 0x1F, 0), 32: (0xFF0000, 0xFF00, 0xFF, 0)}
 
@@ -25,6 +25,7 @@ class _Header:
     fields: tuple[int, ...]
     colours: np.ndarray  # (N, 3) uint8, or of no rows
     start: int
+    runs: bool
 
 
 def _number(data: bytes, at: int, form: str = "I") -> int:
@@ -51,7 +52,7 @@ def _header(data: bytes, at: int, start: int | None) -> _Header:
         behind = max(behind, at + 40 + 4 * count) if length == 40 else behind
     elif compression in (_JPEG, _PNG) and length not in _OS2_SIZES:
         bits = 0
-    elif compression != _PLAIN:
+    elif (compression, bits) not in ((_PLAIN, bits), (_RLE8, 8), (_RLE4, 4)):
         raise Declined(f"a bitmap of compression {compression}")
     if bits not in (0, 1, 2, 4, 8, 16, 24, 32):
         raise Refused(f"BMP of {bits} bits a pixel; save it with 24")
@@ -64,8 +65,9 @@ def _header(data: bytes, at: int, start: int | None) -> _Header:
         table = np.frombuffer(data, np.uint8, count * entry, behind).reshape(count, entry)
         colours, behind = table[:, 2::-1], behind + count * entry
     return _Header(
-        (width, abs(height)), height > 0, bits, fields, colours, behind if start is None else start
-    )
+        (width, abs(height)), height > 0, bits, fields, colours,
+        behind if start is None else start, compression in (_RLE8, _RLE4),
+    )  # fmt: skip
 
 
 def _field(pixels: np.ndarray, mask: int) -> np.ndarray:
@@ -82,12 +84,15 @@ def read(data: bytes, kind: str, max_pixels: int) -> Samples:
     """The pixels of a BMP, or of a ``DIB``, which has no file header; raises ``ImageError``."""
     try:
         header = _header(data, 0, None) if kind == "DIB" else _header(data, 14, _number(data, 10))
-    except (struct.error, ValueError):
+    except (struct.error, ValueError, IndexError):
         raise truncated() from None
     (width, height), bits = header.size, header.bits
     check_size(width, height, max_pixels)
     if bits == 0:  # a JPEG or PNG in place of pixels
         return opencv(data[header.start :])
+    if header.runs:
+        index = _runs(data, header)[:: -1 if header.upside_down else 1]
+        return Samples(_coloured(index, header))
     line = (width * bits + 31) // 32 * 4
     if header.start + line * (height - 1) + (width * bits + 7) // 8 > len(data):
         raise truncated()
@@ -117,7 +122,47 @@ def _palette(rows: np.ndarray, width: int, header: _Header) -> np.ndarray:
     bits = header.bits
     steps = np.unpackbits(rows, axis=1)[:, : width * bits].reshape(len(rows), width, bits)
     index = np.packbits(steps, axis=2)[..., 0] >> (8 - bits)
+    return _coloured(index, header)
+
+
+def _coloured(index: np.ndarray, header: _Header) -> np.ndarray:
     colours = header.colours
     if int(index.max()) >= len(colours):  # what decoders make of a missing colour: black
         colours = np.concatenate([colours, np.zeros((256 - len(colours), 3), np.uint8)])
     return colours[index]
+
+
+def _runs(data: bytes, header: _Header) -> np.ndarray:
+    """Indices (H, W) uint8 of run lengths of 4 or 8 bits; raises ``ImageError``."""
+    width, height = header.size
+    out, x, y, at = np.zeros((height, width), np.uint8), 0, 0, header.start
+
+    def put(values: np.ndarray) -> None:
+        nonlocal x
+        out[y, x : x + len(values)] = values[: max(0, width - x)]
+        x += len(values)
+
+    while y < height:
+        if at + 2 > len(data):
+            raise truncated()
+        count, value = data[at], data[at + 1]
+        at += 2
+        if count:
+            pair = (value >> 4, value & 15) if header.bits == 4 else (value, value)
+            put(np.resize(np.array(pair, np.uint8), count))
+        elif value == 0:
+            x, y = 0, y + 1
+        elif value == 1:
+            break
+        elif value == 2:
+            x, y, at = x + data[at], y + data[at + 1], at + 2
+        else:
+            size = (value + 1) // 2 if header.bits == 4 else value
+            raw = np.frombuffer(data[at : at + size], np.uint8)
+            at += size + size % 2
+            if header.bits == 4:
+                raw = np.stack([raw >> 4, raw & 15], axis=1).ravel()[:value]
+            if len(raw) < value:
+                raise truncated()
+            put(raw)
+    return out

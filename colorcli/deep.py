@@ -120,21 +120,6 @@ def is_deep_png(data: bytes) -> bool:
     return deep and data[25] in (2, 4, 6) and b"acTL" not in data[:1024]
 
 
-def is_deep_jp2(data: bytes) -> bool:
-    """Whether a file is a JPEG 2000 of three or four components of more than 8 bits."""
-    at = data.find(b"\xff\x4f\xff\x51")  # SOC and SIZ open the codestream
-    return (
-        at >= 0 and data[at + 40 : at + 42] in (b"\0\3", b"\0\4") and (data[at + 42] & 0x7F) + 1 > 8
-    )
-
-
-def depth(image: Image.Image, head: bytes) -> int:
-    """Bits of a sample, 8 or 16, of a file that Pillow has opened; ``head`` is how it begins."""
-    tags = getattr(image, "tag_v2", {})
-    deep = image.mode[0] in "IF" or max(tags.get(258, (1,))) > 8
-    return 16 if deep or is_deep_png(head) or is_deep_jp2(head) else 8
-
-
 def _bgr(rgb: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
     if alpha is None:
         return cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)

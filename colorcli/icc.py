@@ -150,7 +150,9 @@ def _grid(flat: Callable[[Image.Image], Image.Image]) -> Callable[[np.ndarray], 
 def _flat(profile: bytes, mode: str) -> Callable[[Image.Image], Image.Image]:
     source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
     target = ImageCms.createProfile("sRGB")
-    transform = ImageCms.buildTransform(source, target, mode, "RGB")
+    # Inks by measurement, as everyone else takes them: the darkest that a press has is not black.
+    intent = ImageCms.Intent.RELATIVE_COLORIMETRIC if mode == "CMYK" else ImageCms.Intent.PERCEPTUAL
+    transform = ImageCms.buildTransform(source, target, mode, "RGB", intent)
     return transform.apply
 
 

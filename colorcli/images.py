@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from colorcli import bitmap, deep, jpeg, netpbm, pillow, psd, raw, tiff, vips, whole
+from colorcli import bitmap, jp2, jpeg, netpbm, pillow, psd, raw, tiff, vips, whole
 from colorcli.deep import Samples
 from colorcli.errors import ImageError, reason
 from colorcli.kinds import KINDS, kind_of, lazily, outline
@@ -126,11 +126,6 @@ def _vips(request: Request) -> Pages:
     return Pages(len(numbers), load)
 
 
-def _jp2(request: Request) -> Samples:
-    whole.check_jp2(request.data)
-    return deep.opencv(request.data)
-
-
 @dataclass(frozen=True)
 class Reader:
     """``open``: a file's pages, or an error that says why not, as loading a page may raise one."""
@@ -149,7 +144,7 @@ READERS: tuple[Reader, ...] = (
     Reader("imagecodecs", ("JPEG",), _one(_jpeg)),
     Reader("bare JPEG", ("JPEG",), pillow.open_bare_jpeg),
     Reader("bare PNG", ("PNG",), pillow.open_bare_png),
-    Reader("OpenCV", ("JPEG2000",), _one(_jp2)),
+    Reader("OpenCV", ("JPEG2000",), _one(lambda r: jp2.read(r.data))),
     Reader("LibRaw", ("RAW",), _one(lambda r: raw.read(r.data, r.max_pixels))),
     Reader("libvips", ("TIFF", "JPEG"), _vips),
 )
@@ -312,6 +307,6 @@ def peek(file: BinaryIO) -> Header | None:
         single = image.format == kind != "GIF" and pillow.page_numbers(image, head) == [0]
         tags = getattr(image, "tag_v2", {})  # of a TIFF, whose size Pillow gives upright
         size = (tags[256], tags[257]) if 256 in tags else image.size
-        return Header(kind, size, deep.depth(image, head), len(image.getbands()), single)
+        return Header(kind, size, pillow.depth(image, head), len(image.getbands()), single)
     except Exception:  # whatever damage does; decode() has the words for it
         return None

@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 from PIL import ExifTags, Image
 
-from colorcli import deep, jpeg, metadata, tiff, whole
+from colorcli import deep, jp2, jpeg, metadata, tiff, whole
 from colorcli.errors import ImageError
 from colorcli.icc import conversion
 from colorcli.kinds import KINDS, lazily
@@ -71,7 +71,8 @@ def page_numbers(image: Image.Image, data: bytes) -> list[int]:
 def orientation(image: Image.Image) -> int:
     """EXIF orientation, 1…8."""
     try:
-        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+        return value[0] if isinstance(value, bytes) else int(value)
     except Exception:  # damaged EXIF raises anything: leave the picture as it lies
         return 1
 
@@ -160,15 +161,32 @@ def _try_all(image: Image.Image, numbers: list[int], decode: bool) -> None:
     image.seek(0)
 
 
+def depth(image: Image.Image, head: bytes) -> int:
+    """Bits of a sample, 8 or 16, of a file that Pillow has opened; ``head`` is how it begins."""
+    tags = getattr(image, "tag_v2", {})
+    wide = image.mode[0] in "IF" or max(tags.get(258, (1,))) > 8
+    return 16 if wide or deep.is_deep_png(head) or jp2.is_deep(head) else 8
+
+
+def _beyond(image: Image.Image, data: bytes) -> deep.Samples | None:
+    """The samples of a file that Pillow opens, where it would give others; else None."""
+    if image.format == "PNG" and deep.is_deep_png(data):
+        return deep.opencv(data)
+    if image.format == "JPEG2000" and jp2.is_deep(data):
+        return jp2.read(data)
+    if image.format == "JPEG2000" and jp2.order(data):
+        return jp2.reordered(data)
+    return None
+
+
 def _picture(image: Image.Image, data: bytes, page: int, keep: bool) -> Picture:
     """The current frame of a Pillow image."""
     if image.format == "JPEG2000":
         whole.check_jp2(data)
-    if (image.format == "PNG" and deep.is_deep_png(data)) or (
-        image.format == "JPEG2000" and deep.is_deep_jp2(data)
-    ):
+    special = _beyond(image, data)
+    if special is not None:
         profile, turned = image.info.get("icc_profile"), orientation(image)
-        return from_samples(replace(deep.opencv(data), profile=profile, orientation=turned), keep)
+        return from_samples(replace(special, profile=profile, orientation=turned), keep)
     image.load()
     if image.format in ("JPEG", "MPO") and page == 0:
         whole.check_jpeg(image, data)

@@ -9,13 +9,13 @@ import numpy as np
 
 from colorcli.deep import Samples, from_floats, from_integers
 from colorcli.errors import ImageError
-from colorcli.refusals import Refused, check_size
+from colorcli.refusals import Final, Refused, check_size
 from colorcli.whole import truncated
 
 _BITMAP, _GRAY, _INDEXED, _RGB, _CMYK, _DUOTONE, _LAB = 0, 1, 2, 3, 4, 8, 9
 _COLOURS = {_BITMAP: 1, _GRAY: 1, _INDEXED: 1, _RGB: 3, _CMYK: 4, _DUOTONE: 1, _LAB: 3}
 _DTYPES = {8: ">u1", 16: ">u2", 32: ">f4"}
-_ICC = 1039  # of image resources
+_ICC, _VERSION = 1039, 1057  # image resources
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,10 @@ def read(data: bytes, max_pixels: int) -> Samples:
         planes = _planes(data, header, data[5])
     except (struct.error, ValueError):
         raise truncated() from None
+    if header.resources.get(_VERSION, b"\0\0\0\0\1")[4:5] == b"\0":
+        raise Final(
+            "Photoshop document without its flattened picture; save it for compatibility, or as TIFF"
+        )
     mode, width = header.mode, header.size[0]
     count = _COLOURS.get(mode)
     if count is None or header.channels < count or (header.bits == 1) != (mode == _BITMAP):

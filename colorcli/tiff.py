@@ -27,9 +27,19 @@ def library() -> Any:
 
 # Tags of the Exif and TIFF specifications that libraries have no short name for.
 SUBFILE, COMPRESSION, PHOTOMETRIC, SAMPLES, PLANAR, PREDICTOR = 254, 259, 262, 277, 284, 317
-BITS, EXTRA, SAMPLE_FORMAT, SMALLEST, LARGEST, SUBSAMPLING = 258, 338, 339, 340, 341, 530
+BITS, EXTRA, SAMPLE_FORMAT, SMALLEST, LARGEST, SUBSAMPLING, COLOURS = (
+    258,
+    338,
+    339,
+    340,
+    341,
+    530,
+    320,
+)
 
-# What Pillow reads as it is meant: 1 and 8 bits, and few bits of gray or palette.
+# What Pillow reads as it is meant: 1 and 8 bits, and few bits of gray or palette; none, CCITT, LZW,
+# both JPEGs, deflate, PackBits. Of others its libtiff may say on stderr that it lacks them.
+_PILLOW_COMPRESSIONS = (1, 2, 3, 4, 5, 6, 7, 8, 32771, 32773, 32946)
 _PILLOW_BITS = {0: (1, 2, 4, 8), 1: (1, 2, 4, 8), 2: (8,), 3: (1, 2, 4, 8), 5: (8,), 6: (8,)}
 
 
@@ -38,6 +48,10 @@ def pillow_does(tags: Any) -> bool:
     kind, bits = tags.get(PHOTOMETRIC, 0), tags.get(BITS, (1,))
     samples, planar = tags.get(SAMPLES, 1), tags.get(PLANAR, 1)
     if set(tags.get(SAMPLE_FORMAT, (1,))) - {1, 4} or len(set(bits)) > 1:
+        return False
+    if tags.get(COMPRESSION, 1) not in _PILLOW_COMPRESSIONS:
+        return False
+    if kind == 3 and max(tags.get(COLOURS, (256,))) < 256:  # a palette of 8 bits: black
         return False
     if kind == 1 and samples == 1 and bits[0] == 16:
         return tags.get(PREDICTOR, 1) < 3
@@ -86,7 +100,7 @@ def _check_page(page: Any, size: int, max_pixels: int) -> None:
 def _stored(page: Any) -> np.ndarray:
     """Samples (H, W, S) as they are stored, of whatever type; raises ``ImageError``."""
     try:
-        pixels = page.asarray(maxworkers=1)
+        pixels = _assembled(page)
     except (ValueError, NotImplementedError, RuntimeError, TypeError) as error:
         what = f"{_name(page.compression)} TIFF of {page.bitspersample} bits"
         if "imagecodecs" in str(error) and not _codecs():
@@ -94,11 +108,31 @@ def _stored(page: Any) -> np.ndarray:
         if isinstance(error, NotImplementedError) or "not supported" in str(error):
             raise Refused(f"{what} is not read; save it uncompressed") from None
         raise
-    if page.axes == "SYX":  # planes one after the other
-        return np.moveaxis(pixels, 0, -1)
-    if page.axes not in ("YX", "YXS"):
+    if page.bitspersample == 24:  # tifffile turns four bytes where there are three
+        big = page.parent.byteorder == ">"
+        pixels = pixels >> np.uint32(8) if big else pixels.byteswap() >> np.uint32(8)
+    return pixels
+
+
+def _assembled(page: Any) -> np.ndarray:
+    """All strips or tiles (H, W, S); raises ``ImageError`` where one is short.
+
+    ``asarray`` would fill up what is missing.
+    """
+    if page.axes not in ("YX", "YXS", "SYX"):
         raise Refused(f"TIFF page of axes {page.axes}; not a photograph")
-    return pixels[..., None] if pixels.ndim == 2 else pixels
+    planes, _, height, width, samples = page.shaped
+    out = np.empty((planes, height, width, samples), page.dtype)
+    left = out.size
+    for part, (plane, _, top, across, _), shape in page.segments(maxworkers=1):
+        if part is None:
+            raise truncated()
+        tall, wide = min(shape[1], height - top), min(shape[2], width - across)
+        out[plane, top : top + tall, across : across + wide] = part[0, :tall, :wide]
+        left -= tall * wide * samples
+    if left:
+        raise truncated()
+    return np.moveaxis(out[..., 0], 0, -1) if planes > 1 else out[0]
 
 
 def _codecs() -> bool:
@@ -166,6 +200,8 @@ def _ycbcr(pixels: np.ndarray, page: Any) -> np.ndarray:
     """YCbCr (TIFF 6.0, section 21) of full resolution, where the codec did not convert it."""
     if _name(page.compression) in _DECODED_TO_RGB:
         return _scaled(pixels, page)
+    if page.tags.get(SUBSAMPLING) is None:  # by default a quarter of the chroma is there
+        raise Refused("YCbCr TIFF of subsampled colours; save it as RGB")
     if pixels.dtype != np.uint8:
         raise Refused(f"{page.bitspersample}-bit YCbCr TIFF; convert it to RGB first")
     red, green, blue = _numbers(page, 529, (0.299, 0.587, 0.114))

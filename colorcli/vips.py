@@ -49,6 +49,11 @@ def read_page(data: bytes, index: int | None, max_pixels: int) -> Samples:
             raise Refused("too large for libvips")
         profile = image.get("icc-profile-data") if image.get_typeof("icc-profile-data") else None
         image = image.autorot()
+        if image.interpretation == "xyz":  # light itself, as of LogLuv
+            lab = image.colourspace("lab")[:3].cast("float")
+            pixels = np.frombuffer(lab.write_to_memory(), np.float32)
+            pixels = pixels.reshape(image.height, image.width, 3)
+            return Samples(np.empty(pixels.shape[:2], np.uint16), lab=pixels)
         colours = _COLOURS.get(image.interpretation)
         if colours is None or image.format not in _DTYPES or image.bands < colours:
             raise Refused(f"{image.interpretation} samples of type {image.format}")

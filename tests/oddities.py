@@ -106,15 +106,18 @@ def of_lab(bits: int, icc: bool) -> Odd:
     light = np.rint(lab[..., :1] * full).astype(np.int64)
     pixels = np.concatenate([light, ab], axis=2).astype(f"u{bits // 8}")
     data = tiff(pixels, photometric="icclab" if icc else "cielab")
-    return Odd(data, shares(RGB), 0.01, depth=bits)
+    return Odd(data, shares(RGB), 0.01, depth=bits, vips=not icc)
 
 
 def ycbcr(compression: str | None) -> Odd:
     pixels = np.asarray(Image.fromarray(RGB).convert("YCbCr"))
     data = tiff(
         np.moveaxis(pixels, -1, 0).copy(), photometric="ycbcr", planarconfig="separate",
-        compression=compression, subsampling=(1, 1),
-        extratags=[(532, 5, 6, (0, 1, 255, 1, 128, 1, 255, 1, 128, 1, 255, 1), True)],
+        compression=compression,
+        extratags=[
+            (530, 3, 2, (1, 1), True),
+            (532, 5, 6, (0, 1, 255, 1, 128, 1, 255, 1, 128, 1, 255, 1), True),
+        ],
     )  # fmt: skip
     return Odd(data, shares(RGB), 0.01)
 
@@ -162,6 +165,42 @@ def os2(header: int) -> Odd:
 def dib() -> Odd:
     values = RGB.astype(np.uint32) @ np.array([65536, 256, 1], np.uint32)
     return Odd(bmp(40, 32, (), values)[14:], shares(RGB))
+
+
+def run_lengths(bits: int) -> bytes:
+    """A bitmap of runs, of pixels one by one, and of a leap to the last row."""
+    full = 2**bits - 1
+    values = GRAY if bits == 8 else GRAY >> 4
+    table = np.zeros((2**bits, 4), np.uint8)
+    table[:, :3] = np.rint(np.arange(2**bits) * 255 / full)[:, None]
+    body = b""
+    for row in values[::-1]:
+        literal, rest = row[:9], row[9:]
+        nibbles = np.append(literal, [0, 0, 0]) if bits == 4 else np.append(literal, 0)
+        raw = nibbles.astype(np.uint8)
+        raw = (raw[::2] << 4) | raw[1::2] if bits == 4 else raw
+        body += b"\0\x09" + raw[: 6 if bits == 4 else 10].tobytes()
+        for value in rest:
+            body += bytes([1, value << 4 if bits == 4 else value])
+        body += b"\0\0"
+    body += b"\0\1"
+    info = struct.pack("<IiiHHI", 40, WIDTH, HEIGHT, 1, bits, 1 if bits == 8 else 2).ljust(
+        40, b"\0"
+    )
+    start = 54 + table.nbytes
+    head = b"BM" + struct.pack("<IHHI", start + len(body), 0, 0, start)
+    return head + info + table.tobytes() + body
+
+
+def turned_jp2() -> bytes:
+    """A JPEG 2000 whose components are Cr, Cb, Y, as its channel definitions say."""
+    luma = np.asarray(Image.fromarray(RGB).convert("YCbCr"))[..., ::-1]
+    data = saved(Image.fromarray(np.ascontiguousarray(luma)), "JPEG2000", mct=0, num_resolutions=3)
+    at = data.index(b"jp2h") - 4
+    (size,) = struct.unpack_from(">I", data, at)
+    head = data[at + 4 : at + size].replace(struct.pack(">I", 16), struct.pack(">I", 18))
+    cdef = struct.pack(">I4sH9H", 28, b"cdef", 3, 0, 0, 3, 1, 0, 2, 2, 0, 1)
+    return data[:at] + struct.pack(">I", size + 28) + head + cdef + data[at + size :]
 
 
 JPEG = saved(Image.fromarray(RGB), "JPEG", quality=95, subsampling=0)
@@ -222,7 +261,7 @@ FILES = {
     },
     **{f"tiff planar ycbcr {c}": partial(ycbcr, c) for c in (None, "lzw", "zlib")},
     "tiff whole range": lambda: Odd(
-        tiff((GRAY.astype(np.uint32) << 24) + 0xABCDEF), (GRAY + 0.67) / 256, depth=16
+        tiff((GRAY.astype(np.uint32) << 24) + 0xABCDEF), (GRAY + 0.67) / 256, depth=16, vips=False
     ),
     "tiff lzw predictor 3": lambda: Odd(
         tiff(shares(GRAY).astype(np.float32), compression="lzw", predictor=3), shares(GRAY),
@@ -232,7 +271,7 @@ FILES = {
         tiff(GRAY, tile=(16, 16), compression="lzw"), shares(GRAY), needs=CODECS
     ),
     "tiff one-bit tiles at the edge": lambda: Odd(
-        tiff(GRAY > 128, tile=(16, 16)), (GRAY > 128).astype(float)
+        tiff(GRAY > 128, tile=(16, 16), photometric="minisblack"), (GRAY > 128).astype(float)
     ),
     "tiff webp": lambda: Odd(
         tiff(RGB, photometric="rgb", compression="webp", compressionargs={"level": -1}), shares(RGB), 0.03, needs=CODECS
@@ -262,8 +301,8 @@ FILES = {
     ),
     "mpo without its second": lambda: Odd(multi_picture(), shares(RGB), 0.05),
     "jpeg-ls": lambda: Odd(by_codec("jpegls", GRAY), shares(GRAY), needs=CODECS),
-    "jpeg-ls of 12 bits": lambda: Odd(
-        by_codec("jpegls", TWELVE), TWELVE / 4095, depth=16, needs=CODECS
+    "jpeg-ls of 16 bits": lambda: Odd(
+        by_codec("jpegls", TWELVE * 16), TWELVE / 4095, depth=16, needs=CODECS
     ),
     "lossless jpeg": lambda: Odd(
         by_codec("ljpeg", stepped(GRAY, 14).astype(np.uint16), bitspersample=14), shares(GRAY),
@@ -286,6 +325,18 @@ FILES = {
         )
         for name, mode in (("TGA", "RGB"), ("TGA", "L"), ("SGI", "RGB"), ("PCX", "RGB"), ("ICO", "RGB"))
     },
+    **{
+        f"jpeg 2000 of {bits} bits": lambda bits=bits: Odd(
+            by_codec(
+                "jpeg2k", stepped(RGB, bits).astype(np.uint16), level=0, bitspersample=bits
+            ),
+            shares(RGB), depth=16, needs=CODECS,
+        )
+        for bits in (10, 12, 16)
+    },
+    "jpeg 2000 of Y, Cb, Cr the other way round": lambda: Odd(turned_jp2(), shares(RGB), 0.02),
+    "bmp of run lengths": lambda: Odd(run_lengths(8), shares(GRAY)),
+    "bmp of short run lengths": lambda: Odd(run_lengths(4), (GRAY >> 4) / 15, 0.005),
     "jpeg xl": lambda: Odd(by_codec("jpegxl", RGB, lossless=True), shares(RGB), needs=("imagecodecs", "pillow_jxl")),
 }  # fmt: skip
 

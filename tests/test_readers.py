@@ -1,5 +1,7 @@
 """Every kind of file that photographs come in: read as it is meant, by truth and by libvips."""
 
+import re
+import subprocess
 import sys
 
 import numpy as np
@@ -99,23 +101,25 @@ WANTING = {
 }
 
 
-@pytest.mark.parametrize("kind", WANTING)
-def test_without_a_package_its_extra_is_told(kind, monkeypatch):
-    data = made(kind).data
-    monkeypatch.setitem(sys.modules, "imagecodecs", None)
-    monkeypatch.setitem(sys.modules, "pillow_jxl", None)
-    monkeypatch.setattr(vips, "library", lambda: None)
-    without_codecs(monkeypatch)
-    with pytest.raises(ImageError, match=WANTING[kind]):
-        images.decode(data, "odd")
-
-
-def without_codecs(monkeypatch) -> None:
-    """tifffile as it is where imagecodecs is not installed."""
-    import tifffile
-    from tifffile import _imagecodecs
-
-    monkeypatch.setattr(tifffile.tifffile, "imagecodecs", _imagecodecs)
+def test_without_a_package_its_extra_is_told(tmp_path):
+    for number, kind in enumerate(WANTING):
+        (tmp_path / str(number)).write_bytes(made(kind).data)
+    code = (
+        "import sys\n"
+        "for name in ('imagecodecs', 'pillow_jxl', 'pyvips'): sys.modules[name] = None\n"
+        "from colorcli import images\n"
+        "for path in sys.argv[1:]:\n"
+        "    try: images.read(path)\n"
+        "    except images.ImageError as error: print(error)\n"
+        "    else: print('read')\n"
+    )
+    paths = [tmp_path / str(number) for number in range(len(WANTING))]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *paths], capture_output=True, text=True, check=True
+    )
+    assert done.stderr == ""
+    for line, words in zip(done.stdout.splitlines(), WANTING.values(), strict=True):
+        assert re.search(words, line), line
 
 
 def test_a_note_tells_that_an_animation_was_not_read():

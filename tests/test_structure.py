@@ -13,7 +13,7 @@ from conftest import REPO
 PACKAGE = REPO / "colorcli"
 LAYERS = (
     "errors", "native", "config", "settings", "lab", "bins", "losses", "backbones", "atomic", "files", "targets", "download",
-    "listing", "tfrecord", "interrupt", "pipeline", "icc", "metadata", "refusals", "whole", "kinds", "deep", "netpbm", "tiff", "tiff_writing", "jpeg", "bitmap", "psd", "raw", "vips", "planes",
+    "listing", "tfrecord", "interrupt", "pipeline", "icc", "metadata", "refusals", "whole", "kinds", "deep", "netpbm", "tiff", "tiff_writing", "jp2", "jpeg", "bitmap", "psd", "raw", "vips", "planes",
     "pillow", "images", "encoding", "strips", "metrics", "coco", "aging", "model",
     "packing", "model_dir", "engine", "colorizer", "dataset", "duplicates", "samples",
     "pool", "blocks", "prepare", "feed", "fused", "devices", "partners", "schedule", "initial", "validation", "journal",
