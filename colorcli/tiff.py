@@ -105,6 +105,8 @@ def _stored(page: Any) -> np.ndarray:
         what = f"{_name(page.compression)} TIFF of {page.bitspersample} bits"
         if "imagecodecs" in str(error) and not _codecs():
             raise Wanting(f"{what} needs pip install 'colorcli[tiff]'") from None
+        if page.is_subsampled:
+            raise Refused("YCbCr TIFF of subsampled colours; save it as RGB") from None
         if isinstance(error, NotImplementedError) or "not supported" in str(error):
             raise Refused(f"{what} is not read; save it uncompressed") from None
         raise

@@ -43,7 +43,8 @@ _DEFLATE = 3  # level
 def _deflated(rows: np.ndarray) -> bytes:
     """A strip of a TIFF: differences to the pixel before (TIFF 6.0, section 14), deflated.
 
-    tifffile does the same to whole pages, but takes strips one by one only when it is done.
+    Not left to tifffile, which takes strips one by one only when it is done, and whose bytes
+    depend on what else is installed.
     """
     steps = rows.astype(rows.dtype.newbyteorder("<"))
     steps[:, 1:] -= rows[:, :-1]
@@ -67,12 +68,12 @@ def write_tiff(
     handle = tifffile.FileHandle(file, name="pages.tif")
     with tifffile.TiffWriter(handle, bigtiff=big, byteorder="<") as writer:
         for page in pages:
+            if isinstance(page, np.ndarray):
+                page = Strips(page.shape, page.dtype, [page])
             _, width, channels = page.shape
             tall = max(1, TIFF_STRIP // (width * channels * page.dtype.itemsize))
             writer.write(
-                in_order(_deflated, page.cut(tall), threads=2, window=4)
-                if isinstance(page, Strips)
-                else page,
+                in_order(_deflated, page.cut(tall), threads=2, window=4),
                 shape=page.shape,
                 dtype=page.dtype,
                 photometric="rgb",

@@ -56,6 +56,7 @@ def tiff_by_hand(
         (279, 4, [len(part) for part in parts]), (284, 3, [1 if len(parts) == 1 else 2]), *more,
     ]  # fmt: skip
     at = start + len(body) + len(body) % 2
+    tags = list({tag[0]: tag for tag in tags}.values())  # the later of two counts
     directory, tail = struct.pack(">H", len(tags)), b""
     behind = at + 2 + 12 * len(tags) + 4
     for tag, kind, values in sorted(tags):
@@ -77,7 +78,7 @@ def of_depth(bits: int, layout: str) -> Odd:
     data = tiff_by_hand(parts, bits, 1 if layout == "gray" else 3, 1 if layout == "gray" else 2)
     depth = 8 if bits <= 8 else 16
     return Odd(
-        data, values / (2**bits - 1), depth=depth, needs=("imagecodecs",), vips=bits in (2, 4, 32)
+        data, values / (2**bits - 1), depth=depth, needs=("imagecodecs",), vips=bits in (2, 4)
     )
 
 
@@ -109,17 +110,17 @@ def of_lab(bits: int, icc: bool) -> Odd:
     return Odd(data, shares(RGB), 0.01, depth=bits, vips=not icc)
 
 
-def ycbcr(compression: str | None) -> Odd:
+def ycbcr(compression: str) -> Odd:
+    """Planes of Y, Cb and Cr, as full as each other."""
     pixels = np.asarray(Image.fromarray(RGB).convert("YCbCr"))
-    data = tiff(
-        np.moveaxis(pixels, -1, 0).copy(), photometric="ycbcr", planarconfig="separate",
-        compression=compression,
-        extratags=[
-            (530, 3, 2, (1, 1), True),
-            (532, 5, 6, (0, 1, 255, 1, 128, 1, 255, 1, 128, 1, 255, 1), True),
-        ],
-    )  # fmt: skip
-    return Odd(data, shares(RGB), 0.01)
+    number, encode = {
+        "none": (1, bytes), "zlib": (8, zlib.compress), "lzw": (5, partial(by_codec, "lzw")),
+    }[compression]  # fmt: skip
+    parts = [encode(pixels[..., i].tobytes()) for i in range(3)]
+    data = tiff_by_hand(parts, 8, 3, 6, (259, 3, [number]), (530, 3, [1, 1]))
+    needs = CODECS if compression == "lzw" else ()
+    # libvips 8.18 takes such planes for RGB, and rows of one for rows of another.
+    return Odd(data, shares(RGB), 0.01, needs=needs, vips=False)
 
 
 def bmp(
@@ -259,7 +260,7 @@ FILES = {
         for bits in (8, 16)
         for icc in (False, True)
     },
-    **{f"tiff planar ycbcr {c}": partial(ycbcr, c) for c in (None, "lzw", "zlib")},
+    **{f"tiff planar ycbcr {c}": partial(ycbcr, c) for c in ("none", "lzw", "zlib")},
     "tiff whole range": lambda: Odd(
         tiff((GRAY.astype(np.uint32) << 24) + 0xABCDEF), (GRAY + 0.67) / 256, depth=16, vips=False
     ),

@@ -15,7 +15,7 @@ import test_icc
 from conftest import saved, scene, tiff
 from PIL import Image, ImageCms
 
-from colorcli import deep, images, predict, strips, tiff_writing, vips
+from colorcli import deep, images, metadata, predict, strips, tiff_writing, vips
 from colorcli.colorizer import Colorizer, halved
 from colorcli.errors import DataError, ImageError
 from colorcli.files import Source
@@ -88,7 +88,7 @@ INPUTS = {
     "adobe16.png": lambda: deep.write_png(
         photo().astype(np.uint16) * 257,
         None,
-        images.metadata.png_chunks({}, test_icc.matrix(GAMMA)),
+        metadata.png_chunks({}, test_icc.matrix(GAMMA)),
     ),
     "dots.jpg": lambda: saved(
         Image.fromarray(gray()),
@@ -219,7 +219,7 @@ def test_metadata_is_kept_whole_and_orientation_reset(colorizer):
 @needs_vips
 def test_png_text_behind_the_pixels_is_found(colorizer):
     data = saved(Image.fromarray(gray()), "PNG")
-    chunk = images.metadata.chunk(b"tEXt", b"Author\0Somebody")
+    chunk = metadata.chunk(b"tEXt", b"Author\0Somebody")
     data = data[:-12] + chunk + data[-12:]
     ours, _ = by_strips(data, colorizer, "png")
     assert Image.open(io.BytesIO(ours)).text["Author"] == "Somebody"
