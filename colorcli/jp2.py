@@ -17,7 +17,7 @@ from colorcli.kinds import lazily
 from colorcli.refusals import Refused
 
 _CODESTREAM = b"\xff\x4f\xff\x51"  # SOC and SIZ, which open it
-_SYCC, _SRGB = 18, 16  # enumerated colour spaces (ISO/IEC 15444-1, I.5.3.3)
+_SYCC, _GRAY, _SRGB = 18, 17, 16  # enumerated colour spaces (ISO/IEC 15444-1, I.5.3.3)
 
 
 def components(data: bytes) -> list[int]:
@@ -62,23 +62,44 @@ def order(data: bytes) -> list[int] | None:
     return turned if sorted(turned) == [0, 1, 2] and turned != [0, 1, 2] else None
 
 
-def reordered(data: bytes) -> Samples:
-    """An 8-bit picture of three components in the order of ``order``; raises ``ImageError``."""
-    turned, plain, luma = order(data), bytearray(data), False
-    assert turned is not None
+def palette(data: bytes) -> np.ndarray | None:
+    """Colours (N, 3) uint8 that the samples number; None where there are no such."""
     for name, start, end in _header_boxes(data):
-        if name == b"cdef":
+        if name == b"pclr" and end - start > 14:
+            count, columns = struct.unpack_from(">HB", data, start + 8)
+            table = np.frombuffer(data, np.uint8, end - start - 11 - columns, start + 11 + columns)
+            if columns == 3 and set(data[start + 11 : start + 14]) == {7}:
+                return table[: 3 * count].reshape(-1, 3)
+    return None
+
+
+def is_arranged(data: bytes) -> bool:
+    """Whether colours are numbered or in another order, which Pillow gets wrong."""
+    return order(data) is not None or palette(data) is not None
+
+
+def arranged(data: bytes) -> Samples:
+    """A picture of 8 bits whose boxes say what its components are; raises ``ImageError``."""
+    turned, colours = order(data), palette(data)
+    plain, luma = bytearray(data), False
+    for name, start, end in _header_boxes(data):
+        if name in (b"cdef", b"pclr", b"cmap"):
             plain[start + 4 : start + 8] = b"free"
         elif name == b"colr" and end - start >= 15 and data[start + 8] == 1:
             luma = struct.unpack_from(">I", data, start + 11)[0] == _SYCC
-            struct.pack_into(">I", plain, start + 11, _SRGB)
+            # Gray for numbers and sRGB for the rest: as they are.
+            struct.pack_into(">I", plain, start + 11, _GRAY if colours is not None else _SRGB)
     image = lazily(io.BytesIO(bytes(plain)), "JPEG2000")
     image.load()
-    if len(image.getbands()) != 3 and image.mode != "P":
+    stored = np.asarray(image)
+    if colours is not None and stored.ndim == 2 and stored.dtype == np.uint8:
+        if int(stored.max()) >= len(colours):
+            raise ImageError("damaged picture (colours are missing in its palette)")
+        stored = colours[stored]
+    if stored.ndim != 3 or stored.shape[2] != 3:
         raise Refused("JPEG 2000 of colours in an odd order; convert it first")
-    stored = np.asarray(image.convert("RGB"))
     pixels = np.empty_like(stored)
-    for channel, meant in enumerate(turned):
+    for channel, meant in enumerate(turned or (0, 1, 2)):
         pixels[..., meant] = stored[..., channel]
     if luma:
         pixels = np.asarray(Image.fromarray(pixels, "YCbCr").convert("RGB"))

@@ -68,8 +68,13 @@ def page_numbers(image: Image.Image, data: bytes) -> list[int]:
     return list(range(count))
 
 
+_EXIF = {"exif", "Raw profile type exif", "Raw profile type APP1"}  # keys of Pillow's for it
+
+
 def orientation(image: Image.Image) -> int:
-    """EXIF orientation, 1…8."""
+    """EXIF orientation, 1…8; not XMP's, which only Pillow heeds."""
+    if not hasattr(image, "tag_v2") and not image.info.keys() & _EXIF:
+        return 1
     try:
         value = image.getexif().get(ExifTags.Base.Orientation, 1)
         return value[0] if isinstance(value, bytes) else int(value)
@@ -174,8 +179,8 @@ def _beyond(image: Image.Image, data: bytes) -> deep.Samples | None:
         return deep.opencv(data)
     if image.format == "JPEG2000" and jp2.is_deep(data):
         return jp2.read(data)
-    if image.format == "JPEG2000" and jp2.order(data):
-        return jp2.reordered(data)
+    if image.format == "JPEG2000" and jp2.is_arranged(data):
+        return jp2.arranged(data)
     return None
 
 

@@ -204,6 +204,23 @@ def turned_jp2() -> bytes:
     return data[:at] + struct.pack(">I", size + 28) + head + cdef + data[at + size :]
 
 
+def numbered_jp2() -> bytes:
+    """A JPEG 2000 of numbers of colours, some of which are the same, in the order G, B, R."""
+    indexed = Image.fromarray(RGB).quantize(100)
+    table = np.zeros((256, 3), np.uint8)
+    table[100:200] = np.array(indexed.getpalette()).reshape(-1, 3)[:100]
+    numbers = np.asarray(indexed) + np.uint8(100)
+    data = saved(Image.fromarray(numbers), "JPEG2000", irreversible=False, num_resolutions=3)
+    at = data.index(b"jp2h") - 4
+    (size,) = struct.unpack_from(">I", data, at)
+    head = data[at + 4 : at + size].replace(struct.pack(">I", 17), struct.pack(">I", 16))
+    body = struct.pack(">H4B", 256, 3, 7, 7, 7) + table[:, [1, 2, 0]].tobytes()
+    boxes = struct.pack(">I4s", 8 + len(body), b"pclr") + body
+    boxes += struct.pack(">I4s", 20, b"cmap") + bytes([0, 0, 1, 0, 0, 0, 1, 1, 0, 0, 1, 2])
+    boxes += struct.pack(">I4sH9H", 28, b"cdef", 3, 0, 0, 2, 1, 0, 3, 2, 0, 1)
+    return data[:at] + struct.pack(">I", size + len(boxes)) + head + boxes + data[at + size :]
+
+
 JPEG = saved(Image.fromarray(RGB), "JPEG", quality=95, subsampling=0)
 
 
@@ -336,6 +353,7 @@ FILES = {
         for bits in (10, 12, 16)
     },
     "jpeg 2000 of Y, Cb, Cr the other way round": lambda: Odd(turned_jp2(), shares(RGB), 0.02),
+    "jpeg 2000 of a palette": lambda: Odd(numbered_jp2(), shares(RGB), 0.03),
     "bmp of run lengths": lambda: Odd(run_lengths(8), shares(GRAY)),
     "bmp of short run lengths": lambda: Odd(run_lengths(4), (GRAY >> 4) / 15, 0.005),
     "jpeg xl": lambda: Odd(by_codec("jpegxl", RGB, lossless=True), shares(RGB), needs=("imagecodecs", "pillow_jxl")),
