@@ -135,6 +135,8 @@ def pages_of(image: Image.Image, request: Request) -> Pages:
             except EOFError:
                 raise ImageError("damaged picture (frames are missing)") from None
             check_size(*source.size, request.max_pixels)
+            if source.format == "PNG" and source.palette:  # forgotten where Pillow goes back
+                source.palette.dirty = 1
         if source.format == "TIFF" and not tiff.pillow_does(cast("Any", source).tag_v2):
             raise Declined("a TIFF for another reader")
         picture = _picture(source, data, numbers[i], request.keep)

@@ -36,6 +36,18 @@ def colours(data: bytes) -> images.Picture:
     return images.decode(data, keep_color=True).frames[0]
 
 
+def test_going_back_in_an_animation_of_palettes_keeps_its_colours():
+    frames = [Image.fromarray(scene(i)).quantize(16) for i in range(3)]
+    palette = frames[0].getpalette()
+    for frame in frames[1:]:
+        frame.putpalette(palette)
+    data = saved(frames[0], "PNG", save_all=True, append_images=frames[1:])
+    pictures = images.decode(data, keep_color=True).frames
+    for i in (0, 2, 0, 1):
+        wanted = np.asarray(frames[i].convert("RGB"))
+        assert np.array_equal(pictures[i].rgb, wanted), i
+
+
 def copied(document: images.Document, format: str, **options) -> bytes:
     return encoding.encode([(p.rgb, p) for p in document.frames], document, format, **options)
 
