@@ -14,11 +14,12 @@ from typing import IO, Any
 import numpy as np
 from PIL import Image
 
-from colorcli import deep, metadata, provenance
+from colorcli import deep, kinds, metadata, netpbm, provenance, tiff_writing
 from colorcli.errors import ColorizeError, ImageError, UsageError, reason
 from colorcli.icc import srgb_profile
-from colorcli.images import HEIC_EXTRA, Document, Picture, register, to_depth
+from colorcli.images import Document
 from colorcli.lab import strips
+from colorcli.planes import Picture, to_depth
 
 Page = tuple[np.ndarray, "np.ndarray | None"]  # RGB (H, W, 3) and alpha (H, W), of one dtype
 
@@ -57,7 +58,7 @@ def _animation(first: Image.Image, rest: Iterable[Page], copy: Copy) -> dict[str
 
 
 def _save(image: Image.Image, plugin: str, options: Mapping[str, Any]) -> bytes:
-    register(plugin)
+    kinds.register(plugin)
     # Pillow's encoders release the GIL when they write to a descriptor, not into a BytesIO.
     with _memory_file() as file:
         image.save(file, plugin, **options)
@@ -112,7 +113,7 @@ def _write_tiff(pages: Iterator[Page], copy: Copy) -> bytes:
     big = needs_big_tiff(copy.pixels * copy.count)
     flat = (rgb if alpha is None else np.dstack([rgb, alpha]) for rgb, alpha in pages)
     buffer = io.BytesIO()
-    deep.write_tiff(buffer, flat, copy.extra, srgb_profile(), big)
+    tiff_writing.write_tiff(buffer, flat, copy.extra, srgb_profile(), big)
     return buffer.getvalue()
 
 
@@ -164,7 +165,7 @@ def _write_jp2(pages: Iterator[Page], copy: Copy) -> bytes:
 
 
 def _write_ppm(pages: Iterator[Page], copy: Copy) -> bytes:
-    return deep.write_ppm(next(pages)[0])
+    return netpbm.write_ppm(next(pages)[0])
 
 
 @dataclass(frozen=True)
@@ -196,17 +197,40 @@ FORMATS: dict[str, Format] = {
     ),
 }
 SUFFIXES: dict[str, str] = {s: name for name, f in FORMATS.items() for s in f.suffixes}
+# Suffixes of camera raw, which is looked for in folders where there is something to develop it
+# with: it often lies beside a JPEG of the same photograph.
+RAW = (
+    ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".iiq", ".kdc", ".mef", ".mos",
+    ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",
+)  # fmt: skip
 # Suffixes looked for in folders, and what their copies are called where the suffix cannot stay.
 READABLE: dict[str, str] = {s: s for s in SUFFIXES} | {
     ".pgm": ".ppm",
     ".pbm": ".ppm",
     ".pfm": ".ppm",
+    ".pam": ".ppm",
     ".dib": ".bmp",
     ".j2k": ".jp2",
+    ".j2c": ".jp2",
+    ".jpc": ".jp2",
     ".jpf": ".jp2",
+    ".jpx": ".jp2",
     ".apng": ".png",
     ".mpo": ".jpg",
+    ".jif": ".jpg",
+    ".jls": ".jpg",
+    ".hif": ".heic",
+    ".jxl": ".png",
+    ".tga": ".png",
+    ".sgi": ".png",
+    ".pcx": ".png",
+    ".xpm": ".png",
+    ".ico": ".png",
+    ".psd": ".tif",
+    ".psb": ".tif",
 }
+if importlib.util.find_spec("rawpy"):
+    READABLE |= dict.fromkeys(RAW, ".tif")
 
 
 def format_of(path: Path | str) -> str:
@@ -219,7 +243,7 @@ def format_of(path: Path | str) -> str:
         raise UsageError(f"{path}: unknown output suffix; known: {' '.join(SUFFIXES)}")
     package = FORMATS[SUFFIXES[suffix]].package
     if package and importlib.util.find_spec(package) is None:
-        raise UsageError(f"{path}: {HEIC_EXTRA}")
+        raise UsageError(f"{path}: {kinds.KINDS['HEIF'].extra}")
     return SUFFIXES[suffix]
 
 
@@ -313,7 +337,7 @@ def encode(
     except MemoryError:
         raise
     except ImportError:
-        raise UsageError(f"{name}: {HEIC_EXTRA}") from None
+        raise UsageError(f"{name}: {kinds.KINDS['HEIF'].extra}") from None
     except ColorizeError as error:
         message = str(error)
         if message.startswith(f"{name}: "):

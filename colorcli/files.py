@@ -7,7 +7,7 @@ import fnmatch
 import glob
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
@@ -35,10 +35,14 @@ class Source:
 
 @dataclass(frozen=True)
 class Found:
-    """What the inputs came to, in input order; ``results`` of earlier runs were left out."""
+    """What the inputs came to, in input order; ``results`` of earlier runs were left out.
+
+    ``others``: files in folders that were passed over for their suffix.
+    """
 
     entries: tuple[Source, ...]
     results: tuple[str, ...] = ()
+    others: int = 0
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -76,15 +80,25 @@ def is_below(name: str) -> bool:
 # --- inputs ------------------------------------------------------------------------------------
 
 
+def _is_hidden(name: str) -> bool:
+    return name.startswith(".") or name.lower() in JUNK
+
+
 def _is_photograph(name: str, suffixes: Collection[str]) -> bool:
-    hidden = name.startswith(".") or name.lower() in JUNK
-    return not hidden and os.path.splitext(name)[1].lower() in suffixes
+    return not _is_hidden(name) and os.path.splitext(name)[1].lower() in suffixes
 
 
 def _walk(
-    folder: str, suffixes: Collection[str], recursive: bool, leave_out: str | None
+    folder: str,
+    suffixes: Collection[str],
+    recursive: bool,
+    leave_out: str | None,
+    other: Callable[[str], None],
 ) -> Iterator[Source]:
-    """Photographs below ``folder``, each folder's own first, in order of name."""
+    """Photographs below ``folder``, each folder's own first, in order of name.
+
+    ``other`` is told of each file that is passed over for its suffix.
+    """
     waiting, seen = [(folder, "")], set()
     while waiting:
         path, relative = waiting.pop()
@@ -105,6 +119,11 @@ def _walk(
                 with contextlib.suppress(OSError):
                     if entry.is_file():
                         yield Source(entry.path, inside)
+                        continue
+            elif not _is_hidden(entry.name):
+                with contextlib.suppress(OSError):
+                    if entry.is_file():
+                        other(entry.path)
                         continue
             if recursive and not entry.name.startswith("."):
                 with contextlib.suppress(OSError):
@@ -190,24 +209,34 @@ def stream(
     listed: Iterable[str] = (),
     recursive: bool = False,
     leave_out: str | None = None,
+    other: Callable[[str], None] = lambda path: None,
 ) -> Iterator[Source]:
     """What ``find`` finds, as it is met and as often: for a million photographs.
 
-    An input that names none comes as a source with an error. Never raises.
+    An input that names none comes as a source with an error. ``other`` is told of each file in
+    folders that is passed over for its suffix. Never raises.
     """
     known = frozenset(suffixes)
     leave_out = leave_out and os.path.realpath(leave_out)
+    others = 0
+
+    def passed(path: str) -> None:
+        nonlocal others
+        others += 1
+        other(path)
 
     def named(text: str, literal: bool) -> Iterator[Source]:
         if text == STREAM and not literal:
             yield Source(STREAM, "stdin")
         elif os.path.isdir(text):
-            empty = True
-            for source in _walk(text, known, recursive, leave_out):
+            empty, before = True, others
+            for source in _walk(text, known, recursive, leave_out, passed):
                 empty = False
                 yield source
             if empty:
                 hint = "" if recursive else "; -r looks into folders below it"
+                if others > before:
+                    hint = f", but {others - before} files with other suffixes{hint}"
                 yield Source(text, text, f"no photographs in this folder{hint}")
         elif os.path.exists(text):
             yield Source(text, os.path.basename(text))
@@ -249,7 +278,11 @@ def find(
     """
     identity = Identity()
     sources: dict[str, Source] = {}
-    for source in stream(inputs, suffixes, listed=listed, recursive=recursive, leave_out=leave_out):
+    others: set[str] = set()  # each once, whatever leads to it
+    for source in stream(
+        inputs, suffixes, listed=listed, recursive=recursive, leave_out=leave_out,
+        other=lambda path: others.add(identity(path)),
+    ):  # fmt: skip
         if source.error is not None:
             key = f"\0{source.path}"
         else:
@@ -258,4 +291,5 @@ def find(
     kept, left_out = list(sources.values()), list[str]()
     if not results:
         kept, left_out = _without_results(kept, identity)
-    return Found(tuple(kept), tuple(left_out))
+    # A file may be passed over in a folder and be named outright.
+    return Found(tuple(kept), tuple(left_out), len(others - sources.keys()))

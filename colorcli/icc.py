@@ -6,11 +6,13 @@ Little CMS, which Pillow brings for profiles made of tables, takes and gives 8 b
 
 from __future__ import annotations
 
+import contextlib
 import io
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -150,7 +152,9 @@ def _grid(flat: Callable[[Image.Image], Image.Image]) -> Callable[[np.ndarray], 
 def _flat(profile: bytes, mode: str) -> Callable[[Image.Image], Image.Image]:
     source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
     target = ImageCms.createProfile("sRGB")
-    transform = ImageCms.buildTransform(source, target, mode, "RGB")
+    # Inks by measurement, as everyone else takes them: the darkest that a press has is not black.
+    intent = ImageCms.Intent.RELATIVE_COLORIMETRIC if mode == "CMYK" else ImageCms.Intent.PERCEPTUAL
+    transform = ImageCms.buildTransform(source, target, mode, "RGB", intent)
     return transform.apply
 
 
@@ -206,3 +210,22 @@ def srgb(image: Image.Image) -> Image.Image:
     if convert.space.strip() == image.mode:
         return convert.flat(image)
     return image if image.mode == "RGB" else image.convert("RGB")
+
+
+# Profiles of a generic press where systems keep them: Ghostscript's and colord's, ColorSync's,
+# and those of Windows.
+_PRESS = (
+    "/usr/share/color/icc/ghostscript/default_cmyk.icc",
+    "/usr/share/color/icc/colord/FOGRA39L_coated.icc",
+    "/usr/share/color/icc/colord/SWOP2006_Coated3v2.icc",
+    "/System/Library/ColorSync/Profiles/Generic CMYK Profile.icc",
+    "C:/Windows/System32/spool/drivers/color/RSWOP.icm",
+)
+
+
+def system_press_profile() -> bytes | None:
+    """A generic CMYK profile of this machine, or None."""
+    for path in _PRESS:
+        with contextlib.suppress(OSError):
+            return Path(path).read_bytes()
+    return None

@@ -53,7 +53,8 @@ class Result:
     """One photograph's line in the JSON output.
 
     ``status``: done, kept (in colour already, passed on), skipped (there already), failed,
-    planned (dry run), result (of an earlier run, left alone).
+    planned (dry run), result (of an earlier run, left alone). ``notes``: what to know of how it
+    was read.
     """
 
     input: str
@@ -64,6 +65,7 @@ class Result:
     frames: int | None = None
     milliseconds: dict[str, float] = field(default_factory=dict)
     error: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 class _Stopwatch:
@@ -115,6 +117,7 @@ def colorize_bytes(
     format = format(document) if callable(format) else format
     clock("decode")
     kept = 0
+    notes: dict[str, None] = {}  # each once, in order
 
     def coloured() -> Iterator[tuple[np.ndarray, images.Picture]]:
         nonlocal kept
@@ -122,6 +125,7 @@ def colorize_bytes(
             if stop():
                 raise Stopped
             picture = document.frames[index]
+            notes.update(dict.fromkeys(picture.notes))
             clock("decode")
             if output.keep_color and picture.rgb is not None and is_colour(picture.rgb):
                 kept += 1
@@ -149,7 +153,9 @@ def colorize_bytes(
         encoded = data
     clock("encode")
     status = "kept" if kept == frames else "done"
-    return encoded, Result(name, None, status, width, height, frames, clock.spent)
+    return encoded, Result(
+        name, None, status, width, height, frames, clock.spent, notes=tuple(notes)
+    )
 
 
 def colorize_strips(
@@ -176,9 +182,11 @@ def colorize_strips(
         encoding.check_sides(format, width, height)
     down, across = halvings(height, width, colorizer.side)
     grays, colours = [], []
+    notes: tuple[str, ...] = ()
     for rows, picture in photograph.pictures(1 << down, output.keep_color):
         if stop():
             raise Stopped
+        notes = picture.notes
         if rows.stop - rows.start >> down:  # else less than one row is left
             grays.append(halved(picture.gray, down, across))
             if output.keep_color:
@@ -189,7 +197,7 @@ def colorize_strips(
     if kept and format == header.format and output.quality is None and not output.strip:
         photograph.copy_to(file)
         clock("encode")
-        return Result(name, None, "kept", width, height, 1, clock.spent)
+        return Result(name, None, "kept", width, height, 1, clock.spent, notes=notes)
     joined = None if kept else Join(colorizer.ab(_stacked(grays)), height, width)
     clock("network")
 
@@ -213,7 +221,7 @@ def colorize_strips(
         strips.write(file, photograph, pages, format, quality=output.quality, strip=output.strip)
     clock("encode")
     status = "kept" if kept else "done"
-    return Result(name, None, status, width, height, 1, clock.spent)
+    return Result(name, None, status, width, height, 1, clock.spent, notes=notes)
 
 
 def _stacked(parts: list[np.ndarray]) -> np.ndarray:

@@ -10,43 +10,26 @@ import contextlib
 import io
 import struct
 import tempfile
-import textwrap
 import threading
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, BinaryIO, cast
 
 import numpy as np
 from PIL import Image
 
-from colorcli import deep, encoding, images, metadata, whole
+from colorcli import deep, encoding, images, kinds, metadata, planes, tiff_writing, vips, whole
 from colorcli.errors import ImageError, reason
 from colorcli.icc import srgb_profile
+from colorcli.pillow import orientation
 from colorcli.pipeline import in_order
+from colorcli.refusals import failures
 
 STRIP = 4 << 20  # bytes of one, coloured
 TAKES = 384 << 20  # bytes of memory that strips take, whatever the size; measured up to 350 MB
 
 _EXTRA = "pip install 'colorcli[large]'"
-
-
-@lru_cache(maxsize=1)
-def _vips() -> Any:
-    """pyvips, or None where it, or the libvips it needs, is missing."""
-    try:
-        import pyvips
-    except (ImportError, OSError):
-        return None
-    pyvips.cache_set_max(0)  # its cache of operations would hold on to files
-    return pyvips
-
-
-def _cause(error: Any) -> str:
-    """What libvips said last, and most plainly."""
-    said = str(error.detail or error.message).strip().splitlines() or ["libvips does not say why"]
-    return textwrap.shorten(said[-1], 100, placeholder="…")
 
 
 # --- whether -----------------------------------------------------------------------------------
@@ -114,7 +97,7 @@ def decide(
     need, remedy = TAKES, None
     try:
         with _opened(source) as file:
-            image = images.lazily(file, header.kind)
+            image = kinds.lazily(file, header.kind)
             loader = _LOADERS.get(header.kind)
             if loader is None or not header.single or not loader.does(image):
                 remedy = "save it as an 8- or 16-bit JPEG, PNG or TIFF of one page"
@@ -123,7 +106,7 @@ def decide(
         return None
     if remedy is None and format not in WRITERS:
         remedy = f"choose --format from: {', '.join(WRITERS)}"
-    if remedy is None and _vips() is None:
+    if remedy is None and vips.library() is None:
         remedy = _EXTRA
     if remedy is None and need <= memory:
         return need
@@ -167,9 +150,9 @@ class Photograph:
     def __init__(self, source: str | bytes, header: images.Header, name: str = "-") -> None:
         """Read the header of the file ``source``, or of its bytes; raises ``ImageError``."""
         self._source, self._kind, self.name = source, header.kind, name
-        with images.failures(name), _opened(source) as file:
-            outline = images.outline(file, header.kind)
-            turned = images.orientation(outline)
+        with failures(name), _opened(source) as file:
+            outline = kinds.outline(file, header.kind)
+            turned = orientation(outline)
             self._turned = turned if turned in _TURNS else 1
             self._profile = outline.info.get("icc_profile")
             self.size = header.size[::-1] if self._turned > 4 else header.size
@@ -187,14 +170,14 @@ class Photograph:
     @contextlib.contextmanager
     def _failures(self) -> Iterator[None]:
         """What libvips says, as an ``ImageError`` of one line."""
-        with images.failures(self.name):
+        with failures(self.name):
             try:
                 yield
-            except _vips().Error as error:
+            except vips.library().Error as error:
                 what = "the file"
                 if self._turned not in _STREAMED:
                     what += f", and the space in {tempfile.gettempdir()}"
-                raise ImageError(f"damaged picture ({_cause(error)}); check {what}") from None
+                raise ImageError(f"damaged picture ({vips.cause(error)}); check {what}") from None
 
     def _open(self, fail_on: str | None = None) -> _Opened:
         loader, streams = _LOADERS[self._kind], self._turned in _STREAMED
@@ -209,14 +192,14 @@ class Photograph:
 
     def pictures(
         self, multiple: int = 1, keep: bool = False
-    ) -> Iterator[tuple[slice, images.Picture]]:
+    ) -> Iterator[tuple[slice, planes.Picture]]:
         """Strips from top to bottom; all but the last are a ``multiple`` of so many rows high.
 
         ``keep`` fills ``Picture.rgb``. One strip is read ahead. Raises ``ImageError``.
         """
         with self._failures(), self._open() as opened:
 
-            def read(rows: slice) -> tuple[slice, images.Picture]:
+            def read(rows: slice) -> tuple[slice, planes.Picture]:
                 pixels = opened.fetch(rows)
                 alpha = pixels[..., self._colours] if self.channels == 4 else None
                 colours = pixels[..., 0 if self._colours == 1 else slice(self._colours)]
@@ -225,7 +208,7 @@ class Photograph:
                     None if alpha is None else np.ascontiguousarray(alpha),
                     self._profile,
                 )
-                return rows, images.from_samples(samples, keep)
+                return rows, planes.from_samples(samples, keep)
 
             # One thread: what libvips hands out is for the thread that asked first.
             ahead = in_order(read, self._strips(multiple), threads=1, window=2)
@@ -256,16 +239,16 @@ class _Opened:
     def __init__(
         self, source: str | bytes, loader: str, streams: bool, turns: tuple[str, ...], fail_on: str
     ) -> None:
-        vips = _vips()
+        library = vips.library()
         self._file = _opened(source)
         self._error: OSError | None = None
         # Through functions of ours: of a file that it opens itself libvips maps all into memory,
         # and takes what stands in brackets in a name for options.
-        self._custom = vips.SourceCustom()  # held: libvips calls what would be gone otherwise
+        self._custom = library.SourceCustom()  # held: libvips calls what would be gone otherwise
         self._custom.on_read(self._read)
         self._custom.on_seek(self._seek)
         access = "sequential" if streams else "random"
-        self._base = getattr(vips.Image, loader)(self._custom, access=access, fail_on=fail_on)
+        self._base = getattr(library.Image, loader)(self._custom, access=access, fail_on=fail_on)
         self.image, self._streams = self._base, streams
         for turn in turns:
             self.image = getattr(self.image, turn)()
@@ -289,7 +272,7 @@ class _Opened:
     def fetch(self, rows: slice) -> np.ndarray:
         """Stored samples (h, W, bands) of ``rows``; each row once and in order."""
         if self._region is None:
-            self._region = _vips().Region.new(self.image)
+            self._region = vips.library().Region.new(self.image)
         image, height = self.image, rows.stop - rows.start
         data = self._region.fetch(0, rows.start, image.width, height)
         pixels = np.frombuffer(data, self.dtype).reshape(height, image.width, image.bands)
@@ -302,7 +285,7 @@ class _Opened:
             return self._last
         base = self._base
         return np.frombuffer(
-            _vips().Region.new(base).fetch(0, base.height - 1, base.width, 1), self.dtype
+            vips.library().Region.new(base).fetch(0, base.height - 1, base.width, 1), self.dtype
         )
 
     def __enter__(self) -> _Opened:
@@ -323,13 +306,13 @@ class _Feed:
     of samples that all its builds read.
     """
 
-    def __init__(self, page: deep.Strips) -> None:
+    def __init__(self, page: tiff_writing.Strips) -> None:
         self._parts, self._rest = self._png(page), memoryview(b"")
         self.error: BaseException | None = None
         self._lock = threading.Lock()
 
     @staticmethod
-    def _png(page: deep.Strips) -> Iterator[bytes]:
+    def _png(page: tiff_writing.Strips) -> Iterator[bytes]:
         height, width, channels = page.shape
         bits, colour = 8 * page.dtype.itemsize, {3: 2, 4: 6}[channels]
         header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
@@ -409,18 +392,18 @@ def _png_body(data: bytes | bytearray) -> int | None:
 
 
 def _through_vips(
-    page: deep.Strips, file: BinaryIO, twin: bytes, body: Body, keep: int, saver: str,
+    page: tiff_writing.Strips, file: BinaryIO, twin: bytes, body: Body, keep: int, saver: str,
     options: dict[str, Any],
 ) -> None:  # fmt: skip
-    vips = _vips()
+    library = vips.library()
     feed, sink = _Feed(page), _Sink(file, twin, body, keep)
-    source, target = vips.SourceCustom(), vips.TargetCustom()
+    source, target = library.SourceCustom(), library.TargetCustom()
     source.on_read(feed.read)
     target.on_write(sink.write)
     try:
-        image = vips.Image.pngload_source(source, access="sequential", fail_on="error")
+        image = library.Image.pngload_source(source, access="sequential", fail_on="error")
         getattr(image, saver)(target, **options)
-    except vips.Error:
+    except library.Error:
         for error in (feed.error, sink.error):
             if error is not None:
                 raise error from None
@@ -429,22 +412,30 @@ def _through_vips(
         image = None  # before what it reads from
 
 
-def _write_jpeg(page: deep.Strips, file: BinaryIO, twin: bytes, quality: int, extra: Any) -> None:
+def _write_jpeg(
+    page: tiff_writing.Strips, file: BinaryIO, twin: bytes, quality: int, extra: Any
+) -> None:
     options = {"Q": quality, "subsample_mode": "off" if quality > 90 else "on"}
     _through_vips(page, file, twin, _jpeg_body, 0, "jpegsave_target", options)
 
 
-def _write_png(page: deep.Strips, file: BinaryIO, twin: bytes, quality: Any, extra: Any) -> None:
+def _write_png(
+    page: tiff_writing.Strips, file: BinaryIO, twin: bytes, quality: Any, extra: Any
+) -> None:
     options = {"compression": 2, "filter": "sub"}  # files as large as Pillow's, as fast
     _through_vips(page, file, twin, _png_body, 33, "pngsave_target", options)
 
 
-def _write_tiff(page: deep.Strips, file: BinaryIO, twin: bytes, quality: Any, extra: Any) -> None:
+def _write_tiff(
+    page: tiff_writing.Strips, file: BinaryIO, twin: bytes, quality: Any, extra: Any
+) -> None:
     height, width, _ = page.shape
-    deep.write_tiff(file, [page], extra, srgb_profile(), encoding.needs_big_tiff(width * height))
+    tiff_writing.write_tiff(
+        file, [page], extra, srgb_profile(), encoding.needs_big_tiff(width * height)
+    )
 
 
-WRITERS: dict[str, Callable[[deep.Strips, BinaryIO, bytes, Any, Any], None]] = {
+WRITERS: dict[str, Callable[[tiff_writing.Strips, BinaryIO, bytes, Any, Any], None]] = {
     "jpeg": _write_jpeg,
     "png": _write_png,
     "tiff": _write_tiff,
@@ -476,13 +467,13 @@ def write(
             colours, clear = encoding.fitted(format, rgb, alpha)
             yield colours if clear is None else np.dstack([colours, clear])
 
-    tiny = images.Picture(np.zeros((1, 1), dtype), depth=8 * dtype.itemsize)
+    tiny = planes.Picture(np.zeros((1, 1), dtype), depth=8 * dtype.itemsize)
     twin = encoding.encode(
         [(np.zeros((1, 1, 3), dtype), tiny)], images.Document(format, [tiny], extra, name), format,
         quality=quality,
     )  # fmt: skip
-    page = deep.Strips((height, width, channels), dtype, fitted())
+    page = tiff_writing.Strips((height, width, channels), dtype, fitted())
     try:
         WRITERS[format](page, file, twin, quality, extra)
-    except _vips().Error as error:
-        raise ImageError(f"{name}: {format} cannot be written ({_cause(error)})") from None
+    except vips.library().Error as error:
+        raise ImageError(f"{name}: {format} cannot be written ({vips.cause(error)})") from None

@@ -16,6 +16,7 @@ from colorcli import dataset
 from colorcli.config import TrainConfig
 from colorcli.dataset import Dataset
 from colorcli.decoding import NEUTRAL
+from colorcli.framing import shown
 from colorcli.lab import join, neutral
 from colorcli.losses import LOSSES
 from colorcli.metrics import psnr

@@ -8,6 +8,7 @@ import struct
 import numpy as np
 from PIL import Image
 
+from colorcli import metadata
 from colorcli.errors import ImageError
 
 MAX_FRAMES = 10_000
@@ -109,3 +110,30 @@ def check_jp2(data: bytes) -> None:
         at += length or len(data)
     if len(seen) < count:
         raise truncated()
+
+
+_PIXELS = (b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS")  # chunks that a PNG's pixels hang on
+_MOTION = (b"acTL", b"fcTL", b"fdAT")
+
+
+def bare_png(data: bytes) -> tuple[bytes, bool]:
+    """A PNG without the chunks that its still picture does not need, and whether it was to move.
+
+    Raises ``ImageError`` where the file ends before its pixels, or an animation, do.
+    """
+    parts, at, moves, body = [data[:8]], 8, False, False
+    while at + 8 <= len(data):
+        length, name = struct.unpack_from(">I4s", data, at)
+        end = at + 12 + length
+        if end > len(data):
+            break
+        moves |= name in _MOTION
+        body |= name == b"IDAT"
+        if name in _PIXELS:
+            parts.append(data[at:end])
+        at = end
+        if name == b"IEND":
+            return b"".join(parts), moves
+    if moves or not body:
+        raise truncated()
+    return b"".join([*parts, metadata.chunk(b"IEND", b"")]), False

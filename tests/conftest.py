@@ -51,6 +51,14 @@ def photos(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture
+def no_press(monkeypatch) -> None:
+    """As on a machine that brings no CMYK profile."""
+    from colorcli import icc, planes
+
+    monkeypatch.setattr(planes, "_press", icc.Conversion)
+
+
 @pytest.fixture(scope="session")
 def small_model(tmp_path_factory) -> Path:
     """A model folder of random weights: the real path, a small size."""

@@ -36,6 +36,18 @@ def colours(data: bytes) -> images.Picture:
     return images.decode(data, keep_color=True).frames[0]
 
 
+def test_going_back_in_an_animation_of_palettes_keeps_its_colours():
+    frames = [Image.fromarray(scene(i)).quantize(16) for i in range(3)]
+    palette = frames[0].getpalette()
+    for frame in frames[1:]:
+        frame.putpalette(palette)
+    data = saved(frames[0], "PNG", save_all=True, append_images=frames[1:])
+    pictures = images.decode(data, keep_color=True).frames
+    for i in (0, 2, 0, 1):
+        wanted = np.asarray(frames[i].convert("RGB"))
+        assert np.array_equal(pictures[i].rgb, wanted), i
+
+
 def copied(document: images.Document, format: str, **options) -> bytes:
     return encoding.encode([(p.rgb, p) for p in document.frames], document, format, **options)
 
@@ -95,7 +107,7 @@ def test_tiny_and_thin_pictures_are_written_or_refused_in_one_line(format, shape
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "CMYK", "I;16"])
-def test_every_mode_is_read(mode):
+def test_every_mode_is_read(mode, no_press):
     image = Image.fromarray(scene(1))
     image = (
         Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16) * 257)
@@ -199,7 +211,7 @@ TIFFS = {
     "gray LZW": (cv2.imencode(".tif", GRAY.copy(), [cv2.IMWRITE_TIFF_COMPRESSION, 5])[1].tobytes(), GRAY),
     "float": (tiff((GRAY / 65535).astype(np.float32)), GRAY),
     "float colour": (tiff(DEEP / 65535, photometric="rgb"), DEEP),
-    "32 bits": (tiff(GRAY.astype(np.uint32)), GRAY),
+    "32 bits": (tiff(GRAY * np.uint32(65537)), GRAY),
 }  # fmt: skip
 
 
@@ -211,7 +223,7 @@ def test_tiff_of_sixteen_bits_in_every_layout(kind):
     assert np.array_equal(picture.rgb if wanted.ndim == 3 else picture.gray, wanted)
 
 
-def test_tiff_alpha_and_inks_of_sixteen_bits():
+def test_tiff_alpha_and_inks_of_sixteen_bits(no_press):
     plain = colours(tiff(np.dstack([DEEP, VEIL]), photometric="rgb", extrasamples=["unassalpha"]))
     assert np.array_equal(plain.rgb, DEEP) and np.array_equal(plain.alpha, VEIL)
     under = (DEEP * (VEIL[..., None] / 65535)).astype(np.uint16)
@@ -229,8 +241,9 @@ def test_tiff_alpha_and_inks_of_sixteen_bits():
     [
         (np.full((5, 5), 3.5, np.float32), "floating-point samples from 3.5 to 3.5"),
         (np.full((5, 5), np.nan, np.float32), "floating-point"),
-        (np.full((5, 5), 70000, np.uint32), "samples from 70000 to 70000"),
-        (np.full((5, 5), -1, np.int16), "samples from -1 to -1"),
+        (np.full((5, 5), -1, np.int16), "signed 16-bit samples from -1 to -1"),
+        (np.full((5, 5), -1, np.int8), "signed 8-bit samples from -1 to -1"),
+        (np.full((5, 5), 70000, np.int32), "signed 32-bit samples from 70000 to 70000"),
     ],
 )
 def test_samples_of_unknown_scale_are_refused(pixels, word):
@@ -240,7 +253,7 @@ def test_samples_of_unknown_scale_are_refused(pixels, word):
 
 @pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_deflate", "packbits", "jpeg", "group4"])
 @pytest.mark.parametrize("mode", ["1", "L", "RGB", "CMYK"])
-def test_tiff_of_eight_bits_in_every_compression(compression, mode):
+def test_tiff_of_eight_bits_in_every_compression(compression, mode, no_press):
     if (compression == "group4") != (mode == "1") or (compression == "jpeg" and mode == "CMYK"):
         pytest.skip("no such TIFF")
     image = Image.fromarray(scene(5)).convert(mode)
@@ -270,7 +283,7 @@ def test_netpbm_of_sixteen_bits_and_floats(data, wanted):
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 2}])
 @pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
-def test_jpeg_of_every_kind(mode, options):
+def test_jpeg_of_every_kind(mode, options, no_press):
     image = Image.fromarray(scene(6)).convert(mode)
     picture = colours(saved(image, "JPEG", quality=95, **options))
     wanted = np.asarray(image.convert("L" if mode == "L" else "RGB"))

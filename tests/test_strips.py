@@ -15,7 +15,7 @@ import test_icc
 from conftest import saved, scene, tiff
 from PIL import Image, ImageCms
 
-from colorcli import deep, images, predict, strips
+from colorcli import deep, images, metadata, predict, strips, tiff_writing, vips
 from colorcli.colorizer import Colorizer
 from colorcli.errors import DataError, ImageError
 from colorcli.files import Source
@@ -23,7 +23,7 @@ from colorcli.framing import halved, halvings
 from colorcli.lab import Join, join
 from colorcli.targets import Job
 
-needs_vips = pytest.mark.skipif(strips._vips() is None, reason="needs the extra large")
+needs_vips = pytest.mark.skipif(vips.library() is None, reason="needs the extra large")
 GAMMA = test_icc.gamma(1.5)
 ALWAYS = predict.Output(large=0)  # strips wherever they can be
 FREE = 8 << 30
@@ -89,7 +89,7 @@ INPUTS = {
     "adobe16.png": lambda: deep.write_png(
         photo().astype(np.uint16) * 257,
         None,
-        images.metadata.png_chunks({}, test_icc.matrix(GAMMA)),
+        metadata.png_chunks({}, test_icc.matrix(GAMMA)),
     ),
     "dots.jpg": lambda: saved(
         Image.fromarray(gray()),
@@ -185,7 +185,7 @@ def test_every_format_is_written_like_the_whole(name, format, strip, colorizer):
 @needs_vips
 @pytest.mark.parametrize("name", ["alpha.png", "gray16.tif"])
 def test_a_tiff_of_many_strips(name, colorizer, monkeypatch):
-    monkeypatch.setattr(deep, "TIFF_STRIP", 20_000)
+    monkeypatch.setattr(tiff_writing, "TIFF_STRIP", 20_000)
     data = INPUTS[name]()
     ours, _ = by_strips(data, colorizer, "tiff")
     theirs, _ = predict.colorize_bytes(data, "x", colorizer, "tiff")
@@ -220,7 +220,7 @@ def test_metadata_is_kept_whole_and_orientation_reset(colorizer):
 @needs_vips
 def test_png_text_behind_the_pixels_is_found(colorizer):
     data = saved(Image.fromarray(gray()), "PNG")
-    chunk = images.metadata.chunk(b"tEXt", b"Author\0Somebody")
+    chunk = metadata.chunk(b"tEXt", b"Author\0Somebody")
     data = data[:-12] + chunk + data[-12:]
     ours, _ = by_strips(data, colorizer, "png")
     assert Image.open(io.BytesIO(ours)).text["Author"] == "Somebody"
@@ -303,7 +303,7 @@ def test_what_neither_fits_nor_streams_is_refused(name, format, remedy):
 
 
 def test_without_the_extra_its_name_is_told(monkeypatch):
-    monkeypatch.setattr(strips, "_vips", lambda: None)
+    monkeypatch.setattr(vips, "library", lambda: None)
     data = INPUTS["gray.jpg"]()
     with pytest.raises(ImageError, match=r"pip install 'colorcli\[large\]'"):
         strips.decide(data, strips.peek(data), "jpeg", 100_000, 10**6)
@@ -321,7 +321,7 @@ def test_a_progressive_jpeg_needs_room_for_its_coefficients(monkeypatch):
 
 def test_one_that_does_not_fit_harms_no_other(colorizer, tmp_path, monkeypatch):
     monkeypatch.setattr(predict, "available_memory", lambda: 3_000_000)
-    monkeypatch.setattr(strips, "_vips", lambda: None)
+    monkeypatch.setattr(vips, "library", lambda: None)
     Image.fromarray(gray()).save(tmp_path / "small.jpg")
     Image.fromarray(gray(900, 800)).save(tmp_path / "huge.jpg")
     jobs = [
@@ -480,6 +480,6 @@ def test_strips_are_cut_to_equal_heights(heights):
     whole = photo()
     tops = np.cumsum([0, *heights])
     rows = [whole[a:b] for a, b in itertools.pairwise(tops)]
-    cut = list(deep.Strips(whole.shape, whole.dtype, rows).cut(10))
+    cut = list(tiff_writing.Strips(whole.shape, whole.dtype, rows).cut(10))
     assert {part.shape[0] for part in cut[:-1]} == {10}
     assert np.array_equal(np.concatenate(cut), whole)

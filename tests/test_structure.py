@@ -13,7 +13,7 @@ from conftest import REPO
 PACKAGE = REPO / "colorcli"
 LAYERS = (
     "errors", "native", "config", "settings", "shares", "lab", "bins", "decoding", "losses", "interpreter", "layers", "backbones", "atomic", "lock", "files", "targets", "download",
-    "listing", "tfrecord", "interrupt", "pipeline", "provenance", "icc", "metadata", "whole", "deep", "images", "encoding", "strips", "metrics", "coco", "aging", "model",
+    "listing", "tfrecord", "interrupt", "pipeline", "provenance", "icc", "metadata", "refusals", "whole", "kinds", "deep", "netpbm", "tiff", "tiff_writing", "jp2", "jpeg", "bitmap", "psd", "raw", "vips", "planes", "pillow", "images", "encoding", "strips", "metrics", "coco", "aging", "model",
     "packing", "schema_1", "model_dir", "engine", "framing", "colorizer", "dataset", "mixture", "enlargement", "duplicates", "rims", "samples",
     "pool", "blocks", "prepare", "feed", "devices", "partners", "schedule", "initial", "validation", "journal",
     "checkpoints", "step", "tail", "train", "intake", "predict",

@@ -30,6 +30,8 @@ from colorcli.errors import ExitCode, UsageError
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
 
 if TYPE_CHECKING:  # a checker cannot read choices from a table
+    from colorcli.files import Found
+
     ImageFormat = str
     Device = str
 else:
@@ -155,6 +157,8 @@ def predict(
             report.emit(result)
         elif result.status == "planned":
             report.show(f"{result.input} -> {result.output}")
+        for note in () if quiet else result.notes:
+            report.say(f"colorize: {result.input}: {note}")
         if result.error:
             report.say(f"colorize: {result.error}")
         elif verbose:
@@ -202,22 +206,25 @@ def predict(
             )
             raise typer.Exit(getattr(error, "exit_code", ExitCode.INTERRUPTED)) from None
         if not quiet and not piped:
-            _summary(counts, finished, time.monotonic() - began)
+            _summary(counts, finished, found, time.monotonic() - began)
     if counts.get("failed"):
         others = sum(counts.values()) - counts["failed"]
         raise typer.Exit(ExitCode.PARTIAL if others else ExitCode.DATA)
 
 
-def _summary(counts: dict[str, int], finished: list[str], seconds: float) -> None:
+def _summary(counts: dict[str, int], finished: list[str], found: Found, seconds: float) -> None:
     """One line on stderr; where there was one photograph, where it went."""
     if counts == {"failed": 1}:  # said already
         return
-    if counts == {"done": 1}:
+    if counts == {"done": 1} and not found.others:
         report.say(f"colorize: {finished[0]}")
         return
     parts = [f"{counts.get('done', 0)} coloured"]
     parts += [f"{counts[s]} {s}" for s in ("kept", "skipped", "failed") if counts.get(s)]
     if results := counts.get("result"):
         parts.append(f"{results} earlier results left out (--again colours them)")
+    if found.others:
+        what = "file with another suffix" if found.others == 1 else "files with other suffixes"
+        parts.append(f"{found.others} {what} left alone")
     rate = f", {len(finished) / seconds:.1f}/s" if len(finished) > 1 else ""
     report.say(f"colorize: {', '.join(parts)} in {seconds:.1f} s{rate}")
