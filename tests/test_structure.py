@@ -16,7 +16,7 @@ LAYERS = (
     "listing", "tfrecord", "interrupt", "pipeline", "provenance", "icc", "metadata", "whole", "deep", "images", "encoding", "strips", "metrics", "coco", "aging", "model",
     "packing", "model_dir", "engine", "colorizer", "dataset", "duplicates", "samples",
     "pool", "blocks", "prepare", "feed", "fused", "devices", "partners", "schedule", "initial", "validation", "journal",
-    "checkpoints", "step", "train", "intake", "predict",
+    "checkpoints", "step", "spent", "resume", "train", "intake", "predict",
     "runtimes", "bootstrap", "protocols", "perceptual", "sources", "evaluate", "records", "page",
     "photographs", "graphs", "formats", "cards", "export", "report", "cli", "__main__",
 )  # fmt: skip
