@@ -145,7 +145,9 @@ class TrainConfig:
     batch: int = value(32, "Photographs in a step, over all devices.", least=1)
     epochs: int = value(12, "Times to see every photograph.", least=1)
     steps: int = value(0, "Instead of epochs, when positive.", least=0)
-    minutes: float = value(0.0, "Instead of both, when positive; not reproducible.", least=0)
+    minutes: float = value(
+        0.0, "Instead of both, when positive, with start and end; not reproducible.", least=0
+    )
     optimizer: str = value("adamw", "Update rule.", choices=OPTIMIZER_NAMES)
     rate: float = value(2e-3, "Learning rate while the backbone is frozen.", least=0)
     released_rate: float = value(5e-4, "Of decoder and head afterwards.", least=0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from colorcli import devices, enlargement, feed, initial, model_dir, schedule
+from colorcli import devices, enlargement, feed, initial, model_dir, resume, schedule
 from colorcli.atomic import write_atomic
 from colorcli.backbones import BACKBONES
 from colorcli.checkpoints import Checkpoints
@@ -24,18 +23,16 @@ from colorcli.errors import DataError, UsageError
 from colorcli.journal import Journal, Silence
 from colorcli.lock import alone
 from colorcli.model import build_model, check, output_stride, sharpened
+from colorcli.spent import Spent
 from colorcli.step import compiled, new_state
 from colorcli.tail import Tail
 from colorcli.validation import Judged, Validation
 
 Progress = Callable[..., None]
-RUN, BEST, LAST, LOCK = "run.json", "model-best", "model-last", ".lock"
+BEST, LAST, LOCK = "model-best", "model-last", ".lock"
 BEST_WEIGHTS = "best.npz"  # of the run so far, before a model folder is made of them
 LOG_EVERY = 20  # steps between two log lines
 PATIENT = 20  # times longer than it takes to write model-last, until it is written again
-
-# What may change between a run's start and its going on; the rest would make it another run.
-FREE = {"epochs", "steps", "minutes", "patience", "checkpoint_minutes", "panel", "precision"}
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,7 @@ class Trained:
     the folders that judge, and of the sets in them.
 
     ``stopped``: why it ended: ``done``, ``patience`` or ``interrupted``. ``folder`` is the best
-    model's; of an interrupted run, the run's.
+    model's; of an interrupted run, the run's. ``minutes``: with start-up, judging and saving.
     """
 
     folder: str
@@ -68,17 +65,21 @@ def train(
     strategy: tf.distribute.Strategy | None = None,
     stop: Callable[[], bool] = lambda: False,
     progress: Progress | None = None,
+    began: float | None = None,
 ) -> Trained:
     """Train a network on ``data`` in the run folder ``folder``; resume what is there.
 
     Writes ``run.json`` (the config), ``log.jsonl``, ``tensorboard/``, ``panels/``,
     ``checkpoints/``, and the model folders ``model-best`` and ``model-last``, the latter also
     meanwhile. ``validation`` may join several folders, whose weights count; None is ``data``'s
-    first. ``stop`` is asked after each step: true saves a checkpoint and returns. Raises
+    first. ``stop`` is asked after each step: true saves a checkpoint and returns.
+    ``config.minutes`` are counted from ``began``, a time of ``time.monotonic()`` (None: now), and
+    hold the last judgement and saving too. Raises
     ``DataError`` for data that is damaged or too small, a folder that cannot be written or that
     another process trains in, or a loss that is not finite, ``UsageError`` when ``folder`` holds
     another run, and ``ModelError``.
     """
+    spent = Spent(time.monotonic() if began is None else began)
     folder = Path(folder)
     strategy = strategy or devices.strategy()
     schedule.check(config)
@@ -101,73 +102,20 @@ def train(
         )
     chief = devices.place(strategy)[0] == 0  # the one that writes
     with _alone(folder) if chief else contextlib.nullcontext():
-        return _Run(data, folder, config, validation or data, strategy).go(stop, progress)
+        run = _Run(data, folder, config, validation or data, strategy, spent)
+        return run.go(stop, progress)
 
 
 def _alone(folder: Path) -> contextlib.AbstractContextManager[None]:
     return alone(folder / LOCK, folder, "train", "wait for it, or choose another -o")
 
 
-def _flat(config: dict[str, Any]) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        flat |= (
-            {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value}
-        )
-    return flat
-
-
-def _identity(config: TrainConfig, data: Dataset, judges: Dataset) -> dict[str, Any]:
-    seen = {"data": data.fingerprint("train"), "validation": judges.fingerprint("val")}
-    return json.loads(json.dumps({**asdict(config), **seen}))
-
-
-def _check_same(folder: Path, mine: dict[str, Any], data: Dataset) -> None:
-    """Raise ``UsageError`` where ``folder`` holds another run."""
-    path = folder / RUN
-    if path.is_file():
-        try:
-            before = _flat(json.loads(path.read_text("utf-8")))
-        except (ValueError, OSError) as error:
-            raise DataError(f"{path}: damaged ({error}); choose another -o") from None
-        now = _flat(mine)
-        # A run of a version without some setting went as its default has it.
-        known = _flat(json.loads(json.dumps(asdict(TrainConfig())))) | before
-        changed = [k for k in now if k not in FREE and known.get(k, now[k]) != now[k]]
-        architecture = [k for k in changed if k.startswith("model.")]
-        if architecture:
-            was = ", ".join(
-                f"{k.removeprefix('model.')} {before.get(k)}, not {now[k]}" for k in architecture
-            )
-            raise UsageError(
-                f"{folder}: holds a run of another architecture ({was}); choose another -o"
-            )
-        if "data" in changed:
-            raise UsageError(
-                f"{folder}: holds a run on other data than {data}; choose another -o, or "
-                "go on from its model with --init"
-            )
-        if "validation" in changed:
-            raise UsageError(
-                f"{folder}: holds a run that other photographs judge; repeat its --val, or choose "
-                "another -o"
-            )
-        if changed:
-            both = "; ".join(
-                f"--{k.rpartition('.')[2].replace('_', '-')} {before.get(k)}, not {now[k]}"
-                for k in changed
-            )
-            raise UsageError(
-                f"{folder}: holds a run with other settings ({', '.join(changed)}): {both}; "
-                "repeat its command to resume it, or choose another -o"
-            )
-
-
 class _Run:
     """One process's part of a run: its state, its records, its clocks."""
 
     def __init__(self, data: Dataset, folder: Path, config: TrainConfig, validation: Dataset,
-                 strategy: tf.distribute.Strategy) -> None:  # fmt: skip
+                 strategy: tf.distribute.Strategy, spent: Spent) -> None:  # fmt: skip
+        self.spent = spent
         self.data, self.folder, self.config, self.strategy = data, folder, config, strategy
         self.worker, self.workers = devices.place(strategy)
         self.chief = self.worker == 0
@@ -178,9 +126,9 @@ class _Run:
         self.tail = Tail(config)
         self.checkpoints = Checkpoints(folder, {**self.state.parts(), **self.tail.parts()})
         judges = data.named[0] if validation is data else validation
-        identity = _identity(config, data, judges)
+        identity = resume.identity(config, data, judges)
         if self.checkpoints.present:
-            _check_same(folder, identity, data)
+            resume.check(folder, identity, data)
         if self.checkpoints.restore():
             self.started = f"resumed at step {int(self.state.step)}"
         else:
@@ -195,12 +143,16 @@ class _Run:
             )
         self.journal: Journal = Silence()
         if self.chief:
-            write_atomic(folder / RUN, json.dumps(identity, indent=1).encode())
+            write_atomic(folder / resume.RUN, resume.record(identity))
             self.checkpoints.sweep()
             self.checkpoints.require_room()
             self.judge = Validation(judges, config, data.prior)
             self.predict = self.judge.predictor(self.state.average)
             self.journal = Journal(folder, int(self.state.step))
+        before = self.journal.last("overhead", 0.0), self.journal.last("reserve", 0.0)
+        self.spent.resume(float(self.state.seconds), *before)
+        # Seconds of the budget that are not for training; the chief knows, and all must agree.
+        self.withheld = self._mean(sum(before)) * self.workers
         # What the logits are multiplied by in the models that are saved: as last judged.
         self.scale = float(self.journal.last("scale", 1.0))
         self.gains = self.journal.best_gains()
@@ -209,23 +161,29 @@ class _Run:
         self.paced, self.pace_seconds, self.pace_clock = 0, 0.0, math.nan
         self.model_seconds, self.model_written, self.model_step = 0.0, 0.0, -1
 
-    def _agreed(self, number: int) -> bool:
-        """Whether all workers, who must ask together, say the same."""
+    def _mean(self, number: float) -> float:
+        """The mean of what all workers, who must ask together, say."""
         if self.workers == 1:
-            return True
+            return number
         mine = tf.constant(float(number), tf.float64)
         reduce = tf.function(
             lambda x: self.strategy.reduce(
                 tf.distribute.ReduceOp.MEAN, self.strategy.run(lambda y: y, args=(x,)), axis=None
             )
         )
-        return abs(float(reduce(mine)) - number) < 1e-6
+        return float(reduce(mine))
+
+    def _agreed(self, number: int) -> bool:
+        """Whether all workers, who must ask together, say the same."""
+        return abs(self._mean(number) - number) < 1e-6
 
     @property
     def fraction(self) -> float:
-        """How much of the run is done, in 0…1."""
-        budget = self.config.minutes * 60
-        return float(self.state.seconds) / budget if budget else int(self.state.step) / self.total
+        """How much of the run is done, from 0; all of it at 1 and above."""
+        if not self.config.minutes:
+            return int(self.state.step) / self.total
+        budget = max(self.config.minutes * 60 - self.withheld, 1e-3)
+        return float(self.state.seconds) / budget
 
     @property
     def _finished(self) -> bool:
@@ -245,9 +203,11 @@ class _Run:
             judged = -1  # the last checkpoint may have come before the last judgement
         if self.chief and self.journal.last("judges", None) != self.judge.told():
             self.journal.note(event="judged by", step=int(state.step), judges=self.judge.told())
-        if int(state.step) == 0 and config.init != "none":
+        if int(state.step) == 0 and (config.init != "none" or config.minutes):
             # What one starts from may be better than anything that follows.
             self._assess(progress)
+        if 0 < config.minutes <= 2 * config.checkpoint_minutes and not self.spent.reserve:
+            self._refresh()  # too short a run to find out under way how long this takes
         clock = saved = time.monotonic()
         reason = "patience" if halt else "done"
         try:
@@ -260,9 +220,11 @@ class _Run:
                 now = time.monotonic()
                 # Every worker passes on how long it took and whether it was told to stop.
                 told = 2.0 if stop() else 1.0 if halt else 0.0
-                shared = tf.constant([now - clock, told], tf.float32)
+                withheld = self.spent.withheld(float(state.seconds)) if self.chief else 0.0
+                shared = tf.constant([now - clock, told, withheld], tf.float32)
                 logs = steps[backbone_rate > 0](lightness, ab, keep, shared)
-                seconds, told = (float(x) for x in logs.pop("shared"))
+                seconds, told, withheld = (float(x) for x in logs.pop("shared"))
+                self.withheld = withheld * self.workers
                 logs = {name: float(value) for name, value in logs.items()}
                 state.step.assign_add(1)
                 state.seconds.assign_add(seconds)
@@ -278,11 +240,12 @@ class _Run:
                     )  # fmt: skip
                 judge = (at + 1) % (config.val_steps or self.per_epoch) == 0
                 if judge or time.monotonic() - saved > config.checkpoint_minutes * 60:
-                    if judge:
+                    if judge and self._time_for("judgement"):
                         self._assess(progress)
                         judged, halt = at + 1, self._out_of_patience()
                     self._checkpoint()
-                    self._refresh()
+                    if self._time_for("model"):
+                        self._refresh()
                     clock = saved = time.monotonic()
                     self.pace_clock = math.nan
                 if told > 0 or (halt and self.workers == 1):
@@ -297,6 +260,8 @@ class _Run:
             self._checkpoint()
             if reason != "interrupted":
                 self._finish()
+            if config.minutes:
+                self.journal.note(event=reason, step=int(state.step), **self._clocks())
             self._agreed(0)  # the others wait for the chief, without whom they are cut off
         except tf.errors.OpError as error:
             if self.workers == 1:
@@ -381,9 +346,21 @@ class _Run:
         self.recent.clear()
         self.values["loss"] = means["loss"]
         rounded = {name: float(f"{value:.6g}") for name, value in means.items()}
-        minutes = round(float(self.state.seconds) / 60, 3)
-        self.journal.note(step=step, **rounded, **rates, minutes=minutes)
+        self.journal.note(step=step, **rounded, **rates, **self._clocks())
         self.journal.scalars(step, **means, **rates)
+
+    def _time_for(self, what: str) -> bool:
+        """Whether the budget allows it once more, beside the last time."""
+        return not self.config.minutes or self.spent.allows(what, self.config.minutes * 60)
+
+    def _clocks(self) -> dict[str, float]:
+        """Minutes of training, for the log; where they are limited, what else took its seconds."""
+        seconds = float(self.state.seconds)
+        clocks = {"minutes": round(seconds / 60, 3)}
+        if self.config.minutes:
+            overhead = self.spent.overhead(seconds)
+            clocks |= {"overhead": round(overhead, 1), "reserve": round(self.spent.reserve, 1)}
+        return clocks
 
     def _out_of_patience(self) -> bool:
         return 0 < self.config.patience <= int(self.state.stale)
@@ -392,9 +369,14 @@ class _Run:
         """Judge the averaged weights; keep them where they are the best so far."""
         if not self.chief:
             return
-        state, step = self.state, int(self.state.step)
+        step = int(self.state.step)
         if self.recent:
             self._note_recent(step)
+        with self.spent.on("judgement"):
+            self._judge(step, progress)
+
+    def _judge(self, step: int, progress: Progress | None) -> None:
+        state = self.state
         found, gray = self.judge.score(self.predict), self.judge.gray_psnr
         score, self.scale = found.psnr, found.scale
         self.values |= {"val_psnr": score, "gain": score - gray}
@@ -408,7 +390,7 @@ class _Run:
             state.stale.assign_add(1)
         self.journal.note(
             step=step, epoch=round(step / self.per_epoch, 3), **self._told(found),
-            scale=self.scale, minutes=round(float(state.seconds) / 60, 3),
+            scale=self.scale, **self._clocks(),
         )  # fmt: skip
         if not math.isnan(score):
             by_group = {f"gain/{label}": gain for label, gain in found.gains.items()}
@@ -444,7 +426,8 @@ class _Run:
 
     def _checkpoint(self) -> None:
         if self.chief:
-            self.checkpoints.save()
+            with self.spent.on("checkpoint"):
+                self.checkpoints.save()
 
     def _keep_best(self, arrays: dict[str, Any], gains: dict[str, float]) -> None:
         import io
@@ -479,7 +462,7 @@ class _Run:
                 },
             },
         }
-        with devices.policy("float32"):
+        with self.spent.on("model"), devices.policy("float32"):
             network = build_model(config.model)
             model_dir.set_weights(network, arrays or self._sharpened())
             model_dir.save(
@@ -511,7 +494,7 @@ class _Run:
         return Trained(
             str(self.folder if stopped == "interrupted" else self.folder / BEST),
             int(self.state.step), round(self.values.get("loss", math.nan), 5), round(score, 4),
-            round(gray, 4), round(score - gray, 4), round(float(self.state.seconds) / 60, 2),
+            round(gray, 4), round(score - gray, 4), round(self.spent.total / 60, 2),
             round(self.images_per_second, 1), stopped,
             {label: round(gain, 4) for label, gain in self.gains.items()},
         )  # fmt: skip

@@ -16,7 +16,7 @@ LAYERS = (
     "listing", "tfrecord", "interrupt", "pipeline", "provenance", "icc", "metadata", "refusals", "whole", "kinds", "deep", "netpbm", "tiff", "tiff_writing", "jp2", "jpeg", "bitmap", "psd", "raw", "vips", "planes", "pillow", "images", "encoding", "strips", "metrics", "coco", "aging", "model",
     "packing", "schema_1", "model_dir", "engine", "framing", "colorizer", "dataset", "mixture", "enlargement", "duplicates", "rims", "samples",
     "pool", "blocks", "prepare", "feed", "devices", "partners", "schedule", "initial", "validation", "journal",
-    "checkpoints", "step", "tail", "train", "intake", "predict",
+    "checkpoints", "step", "tail", "spent", "resume", "train", "intake", "predict",
     "runtimes", "bootstrap", "protocols", "perceptual", "sources", "evaluate", "records", "page",
     "photographs", "graphs", "formats", "cards", "export", "report", "cli", "__main__",
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """Training runs: every loss, resuming, damage, devices. A plain backbone on 32-pixel crops."""
 
 import dataclasses
+import importlib
 import json
 import os
 import random
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from colorcli import dataset, model_dir
+from colorcli import dataset, model_dir, resume, spent
 from colorcli import train as training
 from colorcli.checkpoints import Checkpoints
 from colorcli.colorizer import Colorizer
@@ -276,6 +277,90 @@ def test_a_shard_gone_bad_while_training_is_named(data, photos, tmp_path):
     assert "\n" not in str(caught.value)
 
 
+STEP = 5.0  # seconds
+
+
+class Clock:
+    """Time that passes only where a run does something: seconds by what it is."""
+
+    def __init__(self, monkeypatch):
+        self.now = 1000.0
+        for module in (training, spent):
+            monkeypatch.setattr(module, "time", self)
+        for name, cost in (("_judge", 40.0), ("_checkpoint", 2.0), ("_save_model", 25.0)):
+            self._slow(monkeypatch, name, cost)
+
+    def monotonic(self):
+        return self.now
+
+    def _slow(self, monkeypatch, name, cost):
+        real = getattr(training._Run, name)
+
+        def slowly(run, *arguments):
+            if name == "_save_model":  # what it writes is of no interest here
+                with run.spent.on("model"):
+                    self.now += cost
+                    write = run.folder / arguments[0] / model_dir.CONFIG
+                    write.parent.mkdir(exist_ok=True)
+                    write.touch()
+                return
+            with run.spent.on("checkpoint" if name == "_checkpoint" else "judgement"):
+                self.now += cost
+                real(run, *arguments)
+
+        monkeypatch.setattr(training._Run, name, slowly)
+
+    def step(self, done, total, judged=False, **_):
+        self.now += 0.0 if judged else STEP
+
+
+@pytest.mark.parametrize(
+    ("init", "minutes", "every"),
+    [("none", 4.0, 8), ("straight", 4.0, 1000), ("none", 10.0, 1000), ("none", 10.0, 30)],
+)
+def test_minutes_hold_start_and_end(data, straight, tmp_path, monkeypatch, init, minutes, every):
+    clock = Clock(monkeypatch)
+    config = changed(minutes=minutes, val_steps=every, panel=0, checkpoint_minutes=3.0,
+                     init=init if init == "none" else str(straight[1]))  # fmt: skip
+    began = clock.now - 20.0  # start-up
+    result = train(data, tmp_path / "run", config, progress=clock.step, began=began)
+    took = clock.now - began
+    assert result.stopped == "done" and result.minutes == pytest.approx(took / 60, abs=0.01)
+    assert minutes * 60 - 60 < took <= minutes * 60 + 2 * STEP
+    judged = [e["step"] for e in log(tmp_path / "run") if "gain" in e]
+    assert judged[0] == 0 and judged[-1] == result.steps > 0
+    steps = result.steps
+    again = train(data, tmp_path / "run", config, progress=clock.step, began=clock.now - 20.0)
+    assert (again.stopped, again.steps) == ("done", steps)  # what is finished stays so
+    more = dataclasses.replace(config, minutes=minutes + 2)
+    began = clock.now - 20.0
+    later = train(data, tmp_path / "run", more, progress=clock.step, began=began)
+    assert later.steps > steps and clock.now - began <= 120 + 2 * STEP
+
+
+def test_fewer_minutes_than_the_ends_take_still_train_a_step(data, tmp_path, monkeypatch):
+    clock = Clock(monkeypatch)
+    result = train(data, tmp_path, changed(minutes=0.1, panel=0), progress=clock.step)
+    assert 1 <= result.steps <= 2 and result.stopped == "done"
+
+
+def test_figures_that_there_are_none_of_are_left_out(photos, tmp_path, colorize):
+    """No validation, hence no gain; nothing done the second time, hence no speed."""
+    paths = sorted(map(str, photos.glob("photo0*.png")))
+    prepare(paths, tmp_path / "set", PrepareConfig(val_fraction=0, workers=1))
+    command = ["train", tmp_path / "set", "-o", tmp_path / "run", *FLAGS, "--steps", "2"]
+    for told in ("2 steps, ", "2 steps, "):
+        done = colorize(*command)
+        text = done.stderr.decode()
+        assert done.returncode == 0 and told in text and "nan" not in text, text
+    assert "images/s" not in text
+    shown = []
+    importlib.import_module("colorcli.cli.train")._shown(
+        lambda done, total, **values: shown.append(values)
+    )(1, 2, step=1, images_per_second=float("nan"), loss=0.5)
+    assert shown == [{"loss": 0.5}]
+
+
 def test_patience_ends_a_run_early(data, tmp_path, no_models):
     # A rate of nothing, and norms that follow nothing, never bring a better score than the first.
     config = changed(rate=0.0, released_rate=0.0, backbone_rate=0.0, norms="frozen", ema=0.0, val_steps=1,
@@ -432,7 +517,7 @@ def test_two_runs_do_not_share_a_folder(data, tmp_path, colorize):
     first = subprocess.Popen([sys.executable, "-m", "colorcli", *map(str, options)],
                              stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
     deadline = time.monotonic() + 120
-    while not (run / training.RUN).is_file():
+    while not (run / resume.RUN).is_file():
         assert first.poll() is None and time.monotonic() < deadline
         time.sleep(0.1)
     try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 
@@ -82,6 +84,7 @@ def train(
     values: dict[str, Any],
 ) -> None:
     """Train a model on a prepared data set; the same command resumes."""
+    began = time.monotonic()
     given = shares.parse(data or (), validation or (), sets or ())
     file = (config or "", settings.document(config) if config else {})
     mixture = given.over(shares.taken(file[1], file[0]))
@@ -111,7 +114,7 @@ def train(
         with context.obj.deferred() as stop, report.progress("training", quiet) as bar:
             result = run(
                 loaded, output, chosen, validation=judges, strategy=strategy, stop=stop.is_set,
-                progress=None if quiet else _shown(bar),
+                progress=None if quiet else _shown(bar), began=began,
             )  # fmt: skip
     except KeyboardInterrupt as error:
         if json:
@@ -124,11 +127,17 @@ def train(
     if json:
         report.emit(result)
     elif not quiet:
-        report.say(
-            f"colorize: {result.folder}: {result.steps} steps, {result.minutes:.1f} minutes, "
-            f"{result.images_per_second:.0f} images/s, {result.gain:+.2f} dB over gray on "
-            f"validation{_by_folder(result.gains)}"
-        )
+        report.say(f"colorize: {result.folder}: {_summary(result)}")
+
+
+def _summary(result: Any) -> str:
+    """What a run came to; figures that it has none of are left out."""
+    parts = [f"{result.steps} steps", f"{result.minutes:.1f} minutes"]
+    if math.isfinite(result.images_per_second):
+        parts.append(f"{result.images_per_second:.0f} images/s")
+    if math.isfinite(result.gain):
+        parts.append(f"{result.gain:+.2f} dB over gray on validation{_by_folder(result.gains)}")
+    return ", ".join(parts)
 
 
 def _loaded(mixture: shares.Mixture) -> tuple[Dataset, Optional[Dataset]]:
@@ -163,6 +172,7 @@ def _shown(bar: Optional[report.Progress]) -> report.Progress:
     """How a run reports: into the live display, or, where there is none, a line a judgement."""
 
     def tell(done: int, total: int, step: int = 0, judged: bool = False, **values: float) -> None:
+        values = {name: value for name, value in values.items() if math.isfinite(value)}
         if bar:
             bar(
                 done,
