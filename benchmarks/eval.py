@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from colorcli import photographs
+from colorcli.exporting import photographs
 
 COUNTS = (200, 1000)
 

@@ -19,11 +19,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from colorcli import formats, photographs
-from colorcli.export import companions
-from colorcli.lab import join, neutral, plane
-from colorcli.metrics import psnr
-from colorcli.protocols import squash
+from colorcli.color.lab import join, neutral, plane
+from colorcli.evaluation.metrics import psnr
+from colorcli.evaluation.protocols import squash
+from colorcli.exporting import formats, photographs
+from colorcli.exporting.export import companions
 
 CASES = [
     ("keras", "float32", "ab"), ("saved-model", "float32", "ab"), ("litert", "float32", "ab"),

@@ -15,10 +15,11 @@ import time
 
 import tensorflow as tf
 
-from colorcli import dataset, feed
 from colorcli.config import TrainConfig
-from colorcli.model import output_stride
-from colorcli.step import compiled, new_state
+from colorcli.data import dataset
+from colorcli.network.model import output_stride
+from colorcli.training.feed import batches
+from colorcli.training.step import compiled, new_state
 
 
 def main() -> None:
@@ -34,7 +35,7 @@ def main() -> None:
     state = new_state(config, data.prior, "float32", strategy)
 
     def stream():
-        return iter(feed.batches(
+        return iter(batches.batches(
             data, size=options.size, stride=output_stride(config.model), batch=config.batch,
             seed=0, crop=config.crop, augment=config.augment,
         ))  # fmt: skip
@@ -54,8 +55,8 @@ def main() -> None:
     del alone
     keep, shared = tf.constant(0.99), tf.zeros(2)
     for name, released in (("frozen", False), ("released", True)):
-        step, batches = compiled(state, strategy, released), stream()
-        sources = {"memory": lambda: memory, "fed": lambda it=batches: next(it)}
+        step, coming = compiled(state, strategy, released), stream()
+        sources = {"memory": lambda: memory, "fed": lambda it=coming: next(it)}
         for source in sources.values():  # compile, and fill the pipeline
             step(*source(), keep, shared)
         spent, images = dict.fromkeys(sources, 0.0), dict.fromkeys(sources, 0)

@@ -16,14 +16,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from colorcli import encoding, images
-from colorcli.colorizer import Colorizer
+from colorcli.color.lab import join, neutral
+from colorcli.colorizing.colorizer import Colorizer
 from colorcli.config import EvalConfig
-from colorcli.decoding import Knobs
-from colorcli.files import find
-from colorcli.lab import join, neutral
-from colorcli.metrics import View, mean_chroma, psnr
-from colorcli.protocols import squash
+from colorcli.evaluation.metrics import View, mean_chroma, psnr
+from colorcli.evaluation.protocols import squash
+from colorcli.files.inputs import find
+from colorcli.imaging import reading, writing
+from colorcli.network.decoding import Knobs
 
 
 def scores(truth: np.ndarray, shown: np.ndarray) -> list[float]:
@@ -47,11 +47,11 @@ def main() -> None:
     parser.add_argument("--strip-rows", type=int, default=6)
     options = parser.parse_args()
 
-    paths = [s.path for s in find(options.photos, encoding.READABLE, recursive=True).sources]
+    paths = [s.path for s in find(options.photos, writing.READABLE, recursive=True).sources]
     random.Random(0).shuffle(paths)
     truths: list[np.ndarray] = []
     for path in paths:
-        picture = images.read(path)
+        picture = reading.read(path)
         if picture.rgb is None:
             continue
         truth = squash(picture.rgb, EvalConfig.size)

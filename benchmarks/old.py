@@ -18,14 +18,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from colorcli import encoding, images
-from colorcli.colorizer import Colorizer
+from colorcli.color.lab import join, neutral, srgb_linear
+from colorcli.colorizing.colorizer import Colorizer
 from colorcli.config import EvalConfig
-from colorcli.decoding import Knobs
-from colorcli.files import find
-from colorcli.lab import join, neutral, srgb_linear
-from colorcli.metrics import mean_chroma, psnr
-from colorcli.protocols import squash
+from colorcli.evaluation.metrics import mean_chroma, psnr
+from colorcli.evaluation.protocols import squash
+from colorcli.files.inputs import find
+from colorcli.imaging import reading, writing
+from colorcli.network.decoding import Knobs
 
 Random = np.random.Generator
 NONE = np.zeros((1, 1, 2), np.float32)
@@ -84,10 +84,10 @@ def level(values: np.ndarray) -> np.ndarray:
 
 
 def photographs(inputs: list[str], limit: int) -> Iterator[np.ndarray]:
-    sources = find(inputs, encoding.READABLE, recursive=True).sources
+    sources = find(inputs, writing.READABLE, recursive=True).sources
     chosen = np.random.default_rng(0).permutation(len(sources))[: limit or None]
     for index in sorted(chosen):
-        picture = images.read(sources[index].path)
+        picture = reading.read(sources[index].path)
         if picture.rgb is None:
             continue
         rgb = squash(picture.rgb, EvalConfig.size)
@@ -122,8 +122,8 @@ def main() -> None:
             seen = level(age(truth, np.random.default_rng(zlib.crc32(truth.tobytes()))))
             gains.setdefault(name, []).append(gain(colorizer, truth, seen))
     for path in sorted(options.plates.glob("*-truth.*")) if options.plates else []:
-        truth = squash(images.read(path).rgb, EvalConfig.size)
-        plate = images.read(path.with_name(path.name.replace("-truth.", "-blue."))).gray
+        truth = squash(reading.read(path).rgb, EvalConfig.size)
+        plate = reading.read(path.with_name(path.name.replace("-truth.", "-blue."))).gray
         for name, seen in (("plates, true L", neutral(truth)), ("plates, blue", plate)):
             gains.setdefault(name, []).append(gain(colorizer, truth, seen))
     table = {

@@ -51,10 +51,10 @@ import tensorflow as tf
 from PIL import Image
 from skimage import color
 from skimage.transform import resize
-from colorcli import model_dir
-from colorcli.model import with_decode
+from colorcli.network import model_folder
+from colorcli.network.model import with_decode
 
-network, folder = model_dir.load_network("default")
+network, folder = model_folder.load_network("default")
 network = with_decode(network, folder.config, folder.prior)
 side = folder.config.size
 out, *paths = sys.argv[1:]

@@ -10,8 +10,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from colorcli.colorizer import Colorizer
-    from colorcli.decoding import Knobs
+    from colorcli.colorizing.colorizer import Colorizer
+    from colorcli.network.decoding import Knobs
 
 __version__ = "0.1.0"
 __all__ = ["Colorizer", "Knobs", "__version__"]
@@ -23,7 +23,7 @@ os.environ.setdefault("ABSL_MIN_LOG_LEVEL", "3")
 # OpenCV too: damaged pictures are reported in our words.
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
-_LAZY = {"Colorizer": "colorizer", "Knobs": "decoding"}
+_LAZY = {"Colorizer": "colorizing.colorizer", "Knobs": "decoding"}
 
 
 def __getattr__(name: str) -> Any:

@@ -224,8 +224,8 @@ CONTINUING = {"finetune"}  # presets whose architecture is that of the model the
 class EvalConfig:
     """How pictures are judged.
 
-    ``protocol``: ``squash-SIZE``, ``crop-SIZE`` or ``native``, see ``protocols.py``. ``gray``:
-    which gray of the true colours is coloured, Lab's L or BT.601 luma.
+    ``protocol``: ``squash-SIZE``, ``crop-SIZE`` or ``native``, see ``evaluation/protocols.py``.
+    ``gray``: which gray of the true colours is coloured, Lab's L or BT.601 luma.
     """
 
     protocol: str = "squash"

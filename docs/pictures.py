@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from skimage import data
 
-from colorcli.colorizer import Colorizer
-from colorcli.decoding import NEUTRAL, Knobs
-from colorcli.lab import join, neutral
+from colorcli.color.lab import join, neutral
+from colorcli.colorizing.colorizer import Colorizer
+from colorcli.network.decoding import NEUTRAL, Knobs
 
 NAMES = ("astronaut", "chelsea", "coffee", "rocket")
 FAILURES = ("chelsea", "rocket", "stereo_motorcycle")  # fur, a night sky, paint

@@ -54,7 +54,8 @@ def photos(tmp_path_factory) -> Path:
 @pytest.fixture
 def no_press(monkeypatch) -> None:
     """As on a machine that brings no CMYK profile."""
-    from colorcli import icc, planes
+    from colorcli.imaging import planes
+    from colorcli.imaging.tags import icc
 
     monkeypatch.setattr(planes, "_press", icc.Conversion)
 
@@ -64,14 +65,15 @@ def small_model(tmp_path_factory) -> Path:
     """A model folder of random weights: the real path, a small size."""
     import keras
 
-    from colorcli import bins, model_dir
+    from colorcli.color import bins
     from colorcli.config import ModelConfig
-    from colorcli.model import build_model
+    from colorcli.network import model_folder
+    from colorcli.network.model import build_model
 
     keras.utils.set_random_seed(0)
     config = ModelConfig(size=64, decoder=(16, 16, 16))
     prior = bins.prior(np.random.default_rng(0).integers(1, 100, len(bins.centres())))
-    return model_dir.save(
+    return model_folder.save(
         build_model(config), config, prior, tmp_path_factory.mktemp("m") / "small"
     )
 

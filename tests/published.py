@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from colorcli.backbones import published_names
+from colorcli.network.backbones import published_names
 
 
 def published(network: keras.Model) -> dict[str, np.ndarray]:

@@ -15,7 +15,14 @@ from conftest import REPO
 from PIL import Image
 
 pytestmark = pytest.mark.slow
-LEFT_OUT = (".*", "build", "dist", "data", "runs", "demo", "*.egg-info", "__pycache__")
+LEFT_OUT = (".*", "*.egg-info", "__pycache__")
+LEFT_OUT_AT_THE_TOP = ("build", "dist", "data", "runs", "demo")
+
+
+def left_out(folder: str, names: list[str]) -> set[str]:
+    """What of a checkout is not source; ``colorcli/data`` is."""
+    patterns = LEFT_OUT + (LEFT_OUT_AT_THE_TOP if Path(folder) == REPO else ())
+    return shutil.ignore_patterns(*patterns)(folder, names)
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +30,7 @@ def built(tmp_path_factory) -> Path:
     """The folder of a wheel that was built from the sdist, as `make wheel` does."""
     pytest.importorskip("build")
     scratch = tmp_path_factory.mktemp("built")
-    shutil.copytree(REPO, scratch / "tree", ignore=shutil.ignore_patterns(*LEFT_OUT))
+    shutil.copytree(REPO, scratch / "tree", ignore=left_out)
     done = subprocess.run(
         [sys.executable, "-m", "build", "--no-isolation", "--outdir", scratch / "dist", "."],
         cwd=scratch / "tree", capture_output=True, text=True, env=outside(),
@@ -65,7 +72,7 @@ def test_sdist_can_be_tested_and_rebuilt(built):
     with tarfile.open(sdist) as archive:
         names = {name.split("/", 1)[-1] for name in archive.getnames()}
     wanted = {"pyproject.toml", "Makefile", "README.md", "LICENSE", "tests/conftest.py"}
-    wanted |= {str(p.relative_to(REPO)) for p in (REPO / "tests").glob("*.py")}
+    wanted |= {str(p.relative_to(REPO)) for p in (REPO / "tests").rglob("*.py")}
     wanted |= {str(p.relative_to(REPO)) for p in (REPO / "docs").glob("*") if p.is_file()}
     assert wanted <= names
     assert not {n for n in names if n.startswith(("data/", "runs/", ".")) or n.endswith(".pyc")}

@@ -12,7 +12,7 @@ import pytest
 from conftest import REPO
 from PIL import Image
 
-from colorcli import photographs
+from colorcli.exporting import photographs
 
 BLOCK = re.compile(r"(?:<!-- no-test: (.+?) -->\s*)?```sh\n(.*?)```", re.DOTALL)
 BLOCKS = BLOCK.findall((REPO / "README.md").read_text("utf-8"))

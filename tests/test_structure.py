@@ -1,126 +1,185 @@
-"""The shape of the package: layers, tables, and what a quick command may load."""
+"""The shape of the package: rooms, layers, tables, and what a quick command may load."""
 
 import ast
+import graphlib
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import REPO
 
 PACKAGE = REPO / "colorcli"
+# From the bottom up; what stands in one row does not know each other.
 LAYERS = (
-    "errors", "native", "config", "settings", "shares", "lab", "bins", "decoding", "losses", "interpreter", "layers", "backbones", "atomic", "lock", "files", "targets", "download",
-    "listing", "tfrecord", "interrupt", "pipeline", "provenance", "icc", "metadata", "refusals", "whole", "kinds", "deep", "netpbm", "tiff", "tiff_writing", "jp2", "jpeg", "bitmap", "psd", "raw", "vips", "planes", "pillow", "images", "encoding", "strips", "metrics", "coco", "aging", "model",
-    "packing", "schema_1", "model_dir", "engine", "framing", "colorizer", "dataset", "mixture", "enlargement", "duplicates", "rims", "samples",
-    "pool", "blocks", "prepare", "feed", "devices", "partners", "schedule", "initial", "validation", "journal",
-    "checkpoints", "step", "tail", "spent", "resume", "train", "intake", "predict",
-    "runtimes", "bootstrap", "protocols", "perceptual", "sources", "evaluate", "records", "page",
-    "photographs", "graphs", "formats", "cards", "export", "report", "cli", "__main__",
+    ("color", "errors"), ("config",), ("system",), ("imaging", "files"), ("network",),
+    ("colorizing",), ("data",), ("evaluation",), ("training",), ("exporting",), ("video", "scale"),
+    ("cli",), ("__main__",),
 )  # fmt: skip
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+FOLDERS = sorted(p.name for p in PACKAGE.iterdir() if p.is_dir() and any(p.glob("*.py")))
+SHIPPED = {"models", "assets"}  # folders without code
+MARKS = {"__init__.py", "__main__.py", "py.typed", "__pycache__"}  # of every package
+BARE = [name for name in FOLDERS if name != "cli"]
 
 
-COMMANDS = ("options", "predict", "prepare", "train", "evaluate", "export", "models", "__init__")
+def modules(folder: Path = PACKAGE) -> list[Path]:
+    return sorted(p for p in folder.rglob("*.py") if p != PACKAGE / "__init__.py")
 
 
-def imported(path, package: str) -> set[str]:
-    """Modules of ``package`` that a file imports from."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module == package:
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{package}."):
-            names.add(node.module.removeprefix(f"{package}.").split(".")[0])
-    return names
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(REPO).with_suffix("").parts).removesuffix(".__init__")
 
 
-def test_every_module_has_a_layer():
-    found = {p.stem for p in PACKAGE.glob("*.py")} | {
-        p.parent.name for p in PACKAGE.glob("*/__init__.py")
-    }
-    assert found - {"__init__"} == set(LAYERS)
-    assert {p.stem for p in (PACKAGE / "cli").glob("*.py")} == set(COMMANDS)
+NAMES = {name_of(path): path for path in modules()}
 
 
-@pytest.mark.parametrize("module", LAYERS)
-def test_imports_point_down(module):
-    paths = (
-        [path] if (path := PACKAGE / f"{module}.py").is_file() else (PACKAGE / module).glob("*.py")
-    )
-    names = set().union(*(imported(path, "colorcli") for path in paths)) & {*LAYERS} - {module}
-    assert not [name for name in names if LAYERS.index(name) > LAYERS.index(module)]
+def imports(path: Path) -> set[str]:
+    """Full names of the package's modules that a file imports, at the top or later."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {a.name for a in node.names if a.name.split(".")[0] == "colorcli"}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: imports name the full path"
+            if (node.module or "").split(".")[0] == "colorcli":
+                full = {f"{node.module}.{a.name}" for a in node.names}
+                found |= {name if name in NAMES else node.module for name in full}
+    return found - {"colorcli"}
 
 
-@pytest.mark.parametrize("module", COMMANDS)
-def test_commands_share_options_alone(module):
-    allowed = {"__init__": {*COMMANDS} - {"__init__"}, "options": set()}.get(module, {"options"})
-    assert imported(PACKAGE / "cli" / f"{module}.py", "colorcli.cli") <= allowed
+def room(name: str) -> str:
+    return name.split(".")[1]
 
 
-HEAVY = ("tensorflow", "keras", "cv2", "skimage", "numpy", "PIL", "rich.console")
+def test_every_room_has_a_layer_and_few_modules():
+    assert {*FOLDERS} | {p.stem for p in PACKAGE.glob("*.py")} <= {*LEVEL, "__init__"}
+    shown = {p.name for p in PACKAGE.iterdir()} - MARKS
+    assert len(shown) <= 16, sorted(shown)
+    assert {p for p in shown if (PACKAGE / p).is_dir()} == {*FOLDERS} | (SHIPPED & shown)
+    for folder in {path.parent for path in modules()} - {PACKAGE}:
+        names = [p.stem for p in folder.glob("*.py") if p.stem != "__init__"]
+        assert 1 <= len(names) <= 10, f"{folder}: {names}"
+        assert (folder / "__init__.py").is_file(), folder
+
+
+@pytest.mark.parametrize("folder", BARE)
+def test_a_room_says_what_it_does_and_nothing_else(folder):
+    for path in (PACKAGE / folder).rglob("__init__.py"):
+        tree = ast.parse(path.read_text("utf-8"))
+        assert len(tree.body) == 1 and len(ast.get_docstring(tree).split(".\n")) >= 2, path
+
+
+@pytest.mark.parametrize("layer", [*FOLDERS, "errors", "config"])
+def test_imports_point_down(layer):
+    folder = PACKAGE / layer
+    for path in modules(folder) if folder.is_dir() else [PACKAGE / f"{layer}.py"]:
+        rooms = {room(name) for name in imports(path)} - {layer}
+        assert not {r for r in rooms if LEVEL[r] >= LEVEL[layer]}, path
+
+
+def test_no_module_imports_itself_by_a_detour():
+    graph = {name: imports(path) - {name} for name, path in NAMES.items()}
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError, and names the cycle
+
+
+def test_commands_share_options_and_terminal_alone():
+    shared = {"colorcli.cli.options", "colorcli.cli.terminal"}
+    for path in (PACKAGE / "cli").glob("*.py"):
+        if path.stem != "__init__":
+            others = {name for name in imports(path) if room(name) == "cli"}
+            assert others <= (set() if name_of(path) in shared else shared), path
+
+
+def test_tests_mirror_the_package():
+    folders = {p.name for p in (REPO / "tests").iterdir() if p.is_dir() and any(p.glob("*.py"))}
+    assert folders <= {*FOLDERS}
+    names = [p.name for p in (REPO / "tests").rglob("test_*.py")]
+    assert len(names) == len({*names})  # pytest imports them by their last name
+
+
+HEAVY = ("tensorflow", "keras", "cv2", "skimage", "numpy", "h5py", "PIL", "rich.console")
+LOADED = f"""
+import atexit, json, os, sys
+def loaded():
+    found = sorted(set({HEAVY!r}) & set(sys.modules))
+    with open(os.environ["LOADED"], "w") as file:
+        json.dump({{"ours": "colorcli.cli" in sys.modules, "heavy": found}}, file)
+atexit.register(loaded)
+"""
+
+
+def run(code: str, tmp_path: Path, **environment: str) -> tuple[str, list[str]]:
+    """What a process prints, and which heavy modules it had loaded when it ended."""
+    loaded = tmp_path / "loaded.json"
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED + code], capture_output=True, text=True, check=True,
+        env={**os.environ, "LOADED": str(loaded), **environment},
+    )  # fmt: skip
+    told = json.loads(loaded.read_text())
+    assert told["ours"]
+    return done.stdout, told["heavy"]
+
+
+MAIN = "from colorcli.cli import main\nsys.argv = ['colorize', *{!r}]\nmain()\n"
+
+
+def test_the_import_of_the_command_loads_nothing_heavy(tmp_path):
+    assert run("import colorcli.cli", tmp_path) == ("", [])
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["predict", "--help"], ["--version"]])
-def test_quick_commands_load_nothing_heavy(arguments):
-    code = (
-        "import sys; from colorcli.cli import app\n"
-        f"app({arguments!r}, standalone_mode=False)\n"
-        f"print(sorted(set({HEAVY!r}) & set(sys.modules)), file=sys.stderr)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stderr.strip().splitlines()[-1] == "[]"
+def test_quick_commands_load_nothing_heavy(arguments, tmp_path):
+    said, heavy = run(MAIN.format(arguments), tmp_path)
+    assert said and heavy == []
 
 
-def test_predict_never_loads_tensorflow(photos, small_model, tmp_path):
-    arguments = [
-        "predict",
-        str(photos / "photo00.png"),
-        "-o",
-        str(tmp_path),
-        "-m",
-        str(small_model),
-    ]
-    code = (
-        "import sys; from colorcli.cli import app\n"
-        f"app({arguments!r}, standalone_mode=False)\n"
-        "print(sorted({'tensorflow', 'keras', 'skimage', 'h5py'} & set(sys.modules)), file=sys.stderr)"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stderr.strip().splitlines()[-1] == "[]"
+@pytest.mark.parametrize(("typed", "offered"), [
+    ("colorize pred", "predict"), ("colorize predict --viv", "--vividness"),
+    ("colorize predict --model def", "default"), ("colorize export --format on", "onnx"),
+])  # fmt: skip
+def test_a_press_of_tab_loads_nothing_heavy(typed, offered, tmp_path):
+    said, heavy = run(
+        MAIN.format([]), tmp_path, _COLORIZE_COMPLETE="complete_bash", COMP_WORDS=typed,
+        COMP_CWORD=str(len(typed.split()) - 1),
+    )  # fmt: skip
+    assert offered in said.split() and heavy == []
+
+
+@pytest.mark.parametrize("model", ["bundled", "small"])
+def test_predict_never_loads_tensorflow(model, photos, small_model, tmp_path):
+    chosen = ["-m", str(small_model)] if model == "small" else []
+    arguments = ["predict", str(photos / "photo00.png"), "-o", str(tmp_path), *chosen]
+    _, heavy = run(MAIN.format(arguments), tmp_path)
+    assert not {"tensorflow", "keras", "skimage", "h5py"} & {*heavy} and "numpy" in heavy
     assert (tmp_path / "photo00.png").is_file()
 
 
 def test_names_in_config_are_the_tables_keys():
-    from colorcli import (
-        backbones,
-        cards,
-        config,
-        encoding,
-        engine,
-        formats,
-        graphs,
-        losses,
-        model_dir,
-        perceptual,
-        protocols,
-    )
+    from colorcli import config
+    from colorcli.evaluation import perceptual, protocols
+    from colorcli.exporting import card, formats, signatures
+    from colorcli.imaging import writing
+    from colorcli.network import backbones, losses, model_folder, runtimes
 
     assert tuple(backbones.BACKBONES) == config.BACKBONE_NAMES
     assert tuple(losses.LOSSES) == config.LOSS_NAMES
-    assert tuple(encoding.FORMATS) == config.IMAGE_FORMATS
-    read = [encoding.SUFFIXES[f".{n}"] for n in config.IMAGE_FORMATS + config.FORMAT_ALIASES]
+    assert tuple(writing.FORMATS) == config.IMAGE_FORMATS
+    read = [writing.SUFFIXES[f".{n}"] for n in config.IMAGE_FORMATS + config.FORMAT_ALIASES]
     assert tuple(read) == (*config.IMAGE_FORMATS, "jpeg", "tiff")
-    assert tuple(formats.FORMATS) == tuple(cards.RUNTIMES) == config.EXPORT_FORMATS
+    assert tuple(formats.FORMATS) == tuple(card.RUNTIMES) == config.EXPORT_FORMATS
     assert {p for f in formats.FORMATS.values() for p in f.precisions} == set(
         config.EXPORT_PRECISIONS
     )
-    assert tuple(graphs.SIGNATURES) == config.EXPORT_SIGNATURES
+    assert tuple(signatures.SIGNATURES) == config.EXPORT_SIGNATURES
     assert tuple(protocols.GRAYS) == config.GRAYS
     assert tuple(perceptual.PERCEPTUAL) == config.PERCEPTUAL_METRICS
-    assert tuple(engine.FILES) == model_dir.EXPORTED
-    assert tuple(engine.ENGINES) == config.DEVICES
+    assert tuple(runtimes.FILES) == model_folder.EXPORTED
+    assert tuple(runtimes.ENGINES) == config.DEVICES
 
 
 @pytest.mark.parametrize("made", ["commands.md", "colorize.1"])

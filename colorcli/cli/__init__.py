@@ -14,14 +14,15 @@ from typing import Annotated, Any, TextIO
 import typer
 from typer.core import TyperGroup
 
-from colorcli import __version__, interrupt, native, report
-from colorcli.cli import prepare
+from colorcli import __version__
+from colorcli.cli import prepare, terminal
 from colorcli.cli.evaluate import evaluate
 from colorcli.cli.export import export
 from colorcli.cli.models import models
 from colorcli.cli.predict import predict
 from colorcli.cli.train import train
 from colorcli.errors import ColorizeError, ExitCode, reason
+from colorcli.system import native, signals
 
 
 class Commands(TyperGroup):
@@ -35,17 +36,17 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command; bugs keep their traceback."""
         try:
-            with interrupt.watch() as ctx.obj:
+            with signals.watch() as ctx.obj:
                 return super().invoke(ctx)
         except ColorizeError as error:
-            report.say(f"colorize: {error}")
+            terminal.say(f"colorize: {error}")
             _abandon(sys.stdout)
             raise typer.Exit(error.exit_code) from None
         except BrokenPipeError:  # the reader has gone: be quiet
             _abandon(sys.stdout)
             raise typer.Exit(128 + 13) from None
         except KeyboardInterrupt as error:
-            report.say("colorize: interrupted; finished files are kept")
+            terminal.say("colorize: interrupted; finished files are kept")
             raise typer.Exit(getattr(error, "exit_code", ExitCode.INTERRUPTED)) from None
 
 
@@ -57,7 +58,7 @@ def _refuse(error: typer.TyperException) -> None:
         return
     message = message.replace("Value error, ", "").rstrip(".")  # of the validator behind Typer
     command = "colorize" if context is None else context.command_path
-    report.say(f"colorize: {message[0].lower()}{message[1:]}; see {command} --help")
+    terminal.say(f"colorize: {message[0].lower()}{message[1:]}; see {command} --help")
 
 
 def _abandon(stream: TextIO | None) -> None:
@@ -84,10 +85,10 @@ for _name, _command in COMMANDS.items():
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from colorcli import runtimes
+        from colorcli.system import versions
 
         typer.echo(f"colorize {__version__}")
-        for name, version in runtimes.versions().items():
+        for name, version in versions.versions().items():
             typer.echo(f"{name} {version or 'not installed'}")
         raise typer.Exit()
 
@@ -123,7 +124,7 @@ def main() -> None:
         if error.filename is not None:
             raise
         # Help and versions are written by the parser; all else names what it could not write.
-        report.say(f"colorize: stdout cannot be written: {reason(error)}")
+        terminal.say(f"colorize: stdout cannot be written: {reason(error)}")
         _abandon(sys.stdout)
         sys.exit(ExitCode.DATA)
     finally:

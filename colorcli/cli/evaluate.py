@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 
 import typer
 
-from colorcli import report
+from colorcli.cli import terminal
 from colorcli.cli.options import (
     FilesFrom,
     Json,
@@ -26,8 +26,8 @@ from colorcli.cli.options import (
     steerable,
 )
 from colorcli.config import GRAYS, PERCEPTUAL_METRICS, EvalConfig
-from colorcli.decoding import Knobs
 from colorcli.errors import ExitCode, UsageError
+from colorcli.network.decoding import Knobs
 
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
 
@@ -138,10 +138,12 @@ def evaluate(
     """Judge models on colour photographs, beside doing nothing."""
     if quiet and verbose:
         raise UsageError("--quiet and --verbose contradict each other")
-    from colorcli import encoding, page, protocols, records
-    from colorcli import evaluate as judging
-    from colorcli.atomic import write_atomic
-    from colorcli.perceptual import PERCEPTUAL
+    from colorcli.evaluation import evaluate as judging
+    from colorcli.evaluation import html_report, protocols
+    from colorcli.evaluation import per_image as records
+    from colorcli.evaluation.perceptual import PERCEPTUAL
+    from colorcli.imaging import writing
+    from colorcli.system.atomic import write_atomic
 
     name = protocols.named(protocol or EvalConfig.protocol, size).name
     config = EvalConfig(name, gray=gray, seed=seed, workers=workers)
@@ -153,7 +155,7 @@ def evaluate(
     if report_page:
         records.check_page(report_page)
     if panels:
-        records.check_folder(panels, encoding.SUFFIXES)
+        records.check_folder(panels, writing.SUFFIXES)
     records.check_writable([per_image, report_page], panels, overwrite=overwrite)
     if per_image:
         records.check(per_image)
@@ -176,7 +178,7 @@ def evaluate(
         *(f"{path}: missing; left out" for path in chosen.missing),
         *(f"{path}: no true picture has this name; left out" for path in chosen.extra),
     ):
-        report.say(f"colorize: {line}")
+        terminal.say(f"colorize: {line}")
     with contextlib.ExitStack() as stack:
         each = None
         if per_image:
@@ -185,25 +187,25 @@ def evaluate(
             each = lambda picture, row, figures: write(  # noqa: E731
                 {"picture": picture, "row": row, **figures}
             )
-        bar = stack.enter_context(report.progress("judging", quiet))
+        bar = stack.enter_context(terminal.progress("judging", quiet))
         result = judging.evaluate(
             chosen.source, contenders, config, perceptual=networks, broken=chosen.broken,
             missing=chosen.missing, extra=chosen.extra, panels=panels, each=each, progress=bar,
         )  # fmt: skip
     summary = result.summary
     for entry in summary.broken[len(chosen.broken) :]:
-        report.say(f"colorize: {entry['reason']}")
+        terminal.say(f"colorize: {entry['reason']}")
     if report_page:
-        pictures = page.examples(result, chosen.source, contenders, config)
-        text = page.render(result, pictures)
+        pictures = html_report.examples(result, chosen.source, contenders, config)
+        text = html_report.render(result, pictures)
         write_atomic(report_page, text.encode("utf-8", "backslashreplace"))
     if json:
-        report.emit(summary)
+        terminal.emit(summary)
     else:
         _show(summary, known, quiet, verbose)
     short = [line for gate in gates for line in gate.failures(summary)]
     for line in short:
-        report.say(f"colorize: {line}")
+        terminal.say(f"colorize: {line}")
     if short or summary.broken or summary.missing or summary.extra:
         raise typer.Exit(ExitCode.PARTIAL)
 
@@ -214,7 +216,7 @@ def _chosen(
     limit: int, seed: int,
 ) -> tuple[Any, Any]:  # fmt: skip
     """The pictures to judge, and another tool's colours of them by key (None: there are none)."""
-    from colorcli import dataset, sources
+    from colorcli.data import dataset, sources
 
     ways = [
         way
@@ -248,8 +250,8 @@ def _contenders(
     models: Optional[list[str]], knobs: Knobs, coloured: Any, pairs: Optional[tuple[Path, Path]]
 ) -> list[Any]:
     """Models by name, and another tool's colours; without any of both, the default model."""
-    from colorcli.colorizer import Colorizer
-    from colorcli.evaluate import Model, Pictures, distinct
+    from colorcli.colorizing.colorizer import Colorizer
+    from colorcli.evaluation.evaluate import Model, Pictures, distinct
 
     if not models and coloured is None:
         models = [os.environ.get("COLORIZE_MODEL") or "default"]
@@ -285,10 +287,10 @@ def _show(summary: Any, known: Any, quiet: bool, verbose: bool) -> None:
     if not quiet:
         fed = {"lab": "Lab L", "bt601": "BT.601"}[summary.fed]
         left = summary.gray_originals
-        report.say(
+        terminal.say(
             f"colorize: {summary.judged} photograph{'' if summary.judged == 1 else 's'}, "
             f"{summary.protocol}, fed {fed}"
             + (f", {left} gray original{'' if left == 1 else 's'} left out" if left else "")
             + ("; mean, 95 % interval, median" if several else "")
         )
-    report.table(lines)
+    terminal.table(lines)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Optional
 
 import typer
 
-from colorcli import native, report
+from colorcli.cli import terminal
 from colorcli.cli.options import Json, Model, Overwrite, Quiet, steerable
 from colorcli.config import (
     EXPORT_FORMATS,
@@ -14,8 +14,9 @@ from colorcli.config import (
     EXPORT_SIGNATURES,
     ExportConfig,
 )
-from colorcli.decoding import Knobs
 from colorcli.errors import UsageError
+from colorcli.network.decoding import Knobs
+from colorcli.system import native
 
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
 
@@ -87,8 +88,8 @@ def export(
 ) -> None:
     """Write the model in another format, checked against the network on photographs."""
     native.tensorflow()
-    from colorcli.export import export as run
-    from colorcli.export import place
+    from colorcli.exporting.export import export as run
+    from colorcli.exporting.export import place
 
     output, format = place(output, format, model)
     if size is not None and size != "any" and not (size.isascii() and size.isdigit()):
@@ -98,16 +99,16 @@ def export(
         None if size is None else 0 if size == "any" else int(size),
         max_loss,
     )  # fmt: skip
-    with report.progress("exporting", quiet) as bar:
+    with terminal.progress("exporting", quiet) as bar:
         result = run(
             model, output, config, knobs=knobs, calibrate=calibrate or (), verify=verify or (),
             overwrite=overwrite, progress=bar,
         )  # fmt: skip
     if json:
-        report.emit(result)
+        terminal.emit(result)
     elif not quiet:
         check = result.check
-        report.say(
+        terminal.say(
             f"colorize: {result.path}: {result.bytes / 1e6:.1f} MB, {result.precision}; on "
             f"{check.photographs} photographs {check.psnr_lost:.3f} dB lost, RGB off by "
             f"{check.rgb_mean:.2f} levels in the mean, {check.rgb_largest} at most"

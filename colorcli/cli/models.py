@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from colorcli import report
+from colorcli.cli import terminal
 from colorcli.cli.options import Json, bundled
 from colorcli.errors import ExitCode, ModelError, UsageError
 
@@ -32,19 +32,19 @@ def models(
     """List the bundled models, say where they are, check their files."""
     if path and json:
         raise UsageError("--path and --json contradict each other; --json says the path too")
-    from colorcli import model_dir
+    from colorcli.network import model_folder
 
     damaged = False
-    for name in names or model_dir.bundled():
+    for name in names or model_folder.bundled():
         try:
-            folder = model_dir.load(name, needs=())
-            states = model_dir.verify(folder) if verify else {}
+            folder = model_folder.load(name, needs=())
+            states = model_folder.verify(folder) if verify else {}
         except ModelError as error:
-            report.say(f"colorize: {error}")
+            terminal.say(f"colorize: {error}")
             damaged = True
             continue
         for fault in filter(None, states.values()):
-            report.say(f"colorize: {fault}")
+            terminal.say(f"colorize: {fault}")
         whole = not any(states.values())
         damaged |= not whole
         entry = {
@@ -56,11 +56,11 @@ def models(
         }
         if json:
             checked = {"whole": whole, "files": {k: v or "ok" for k, v in states.items()}}
-            report.emit({**entry, **(checked if verify else {})})
+            terminal.emit({**entry, **(checked if verify else {})})
         elif path:
-            report.show(str(folder.path))
+            terminal.show(str(folder.path))
         else:
             state = ("whole" if whole else "damaged",) if verify else ()
-            report.show(*map(str, entry.values()), *state)
+            terminal.show(*map(str, entry.values()), *state)
     if damaged:
         raise typer.Exit(ExitCode.MODEL)

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal, Optional
 
 import typer
 
-from colorcli import settings
-from colorcli.decoding import KNOBS, Knob, Knobs
+from colorcli.network.decoding import KNOBS, Knob, Knobs
+from colorcli.system import settings
 
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
 
@@ -43,7 +43,7 @@ def listed(files_from: Optional[str], nul: bool) -> Iterable[str]:
     """Names of ``--files-from``, as they come."""
     if files_from is None:
         return ()
-    from colorcli.listing import read_names
+    from colorcli.files.listing import read_names
 
     return read_names(files_from, nul)
 

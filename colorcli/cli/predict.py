@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Optional
 
 import typer
 
-from colorcli import report
+from colorcli.cli import terminal
 from colorcli.cli.options import (
     FilesFrom,
     Json,
@@ -24,13 +24,13 @@ from colorcli.cli.options import (
     steerable,
 )
 from colorcli.config import DEVICES, FORMAT_ALIASES, IMAGE_FORMATS
-from colorcli.decoding import Knobs
 from colorcli.errors import ExitCode, UsageError
+from colorcli.network.decoding import Knobs
 
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
 
 if TYPE_CHECKING:  # a checker cannot read choices from a table
-    from colorcli.files import Found
+    from colorcli.files.inputs import Found
 
     ImageFormat = str
     Device = str
@@ -111,33 +111,34 @@ def predict(
     if files_from == "-" and "-" in (inputs or []):
         raise UsageError("stdin cannot be both a photograph and the list of --files-from")
     knobs.suiting(distribution=True)  # whatever the model: what no model takes
-    from colorcli import encoding, intake
-    from colorcli.atomic import is_special
-    from colorcli.files import STREAM, Source, find
-    from colorcli.predict import Output, Result, suffix_for
-    from colorcli.predict import predict as run
-    from colorcli.targets import agreed, output_folder, plan
+    from colorcli.colorizing import intake
+    from colorcli.colorizing.predict import Output, Result, suffix_for
+    from colorcli.colorizing.predict import predict as run
+    from colorcli.files.inputs import STREAM, Source, find
+    from colorcli.files.outputs import agreed, output_folder, plan
+    from colorcli.imaging import writing
+    from colorcli.system.atomic import is_special
 
     if format is not None:
-        format = encoding.format_of(f"--format .{format}")
+        format = writing.format_of(f"--format .{format}")
     options = Output(format, quality, max_megapixels * 1_000_000, strip, keep_color, again=again)
     found = find(
-        inputs or [], encoding.READABLE, listed=listed(files_from, nul), recursive=recursive,
+        inputs or [], writing.READABLE, listed=listed(files_from, nul), recursive=recursive,
         leave_out=output_folder(output), results=again,
     )  # fmt: skip
     entries: Sequence[Source] = found.entries
     if format is None and output != STREAM:
         entries = intake.named(entries, options.max_pixels, stdin=output is not None)
     jobs = plan(
-        entries, output, suffix=suffix_for(format), copies=encoding.READABLE,
+        entries, output, suffix=suffix_for(format), copies=writing.READABLE,
         model=Path(model).name, overwrite=overwrite, skip_existing=skip_existing,
         is_result=(lambda path: False) if again else intake.is_result,
     )  # fmt: skip
     for job in jobs:
         if job.todo and job.target != STREAM:
-            meant = encoding.SUFFIXES.get(os.path.splitext(job.target)[1].lower())
+            meant = writing.SUFFIXES.get(os.path.splitext(job.target)[1].lower())
             if agreed(job.target, format, meant) is None and not is_special(job.target):
-                encoding.format_of(job.target)  # raises, with what is known
+                writing.format_of(job.target)  # raises, with what is known
     piped = any(job.target == STREAM for job in jobs)
     if piped and json:
         raise UsageError("--json and a picture cannot share stdout; give -o FILE")
@@ -149,21 +150,21 @@ def predict(
         counts[result.status] = counts.get(result.status, 0) + 1
         if result.status == "result":
             if verbose:
-                report.say(f"colorize: {result.input}: left out, the result of an earlier run")
+                terminal.say(f"colorize: {result.input}: left out, the result of an earlier run")
             return
         if result.output is not None and result.status in ("done", "kept"):
             finished.append(result.output)
         if json:
-            report.emit(result)
+            terminal.emit(result)
         elif result.status == "planned":
-            report.show(f"{result.input} -> {result.output}")
+            terminal.show(f"{result.input} -> {result.output}")
         for note in () if quiet else result.notes:
-            report.say(f"colorize: {result.input}: {note}")
+            terminal.say(f"colorize: {result.input}: {note}")
         if result.error:
-            report.say(f"colorize: {result.error}")
+            terminal.say(f"colorize: {result.error}")
         elif verbose:
             spent = "  ".join(f"{stage} {ms:.0f}" for stage, ms in result.milliseconds.items())
-            report.say(
+            terminal.say(
                 f"colorize: {result.status}: {result.input} -> {result.output}"
                 + (f"  {result.width} × {result.height}  ms: {spent}" if spent else "")
             )
@@ -182,7 +183,7 @@ def predict(
     else:
         colorizer = None
         if todo:
-            from colorcli.colorizer import Colorizer
+            from colorcli.colorizing.colorizer import Colorizer
 
             colorizer = Colorizer(model, knobs, device=device)
         # A live line only where it cannot tear JSON on the same terminal.
@@ -190,7 +191,7 @@ def predict(
         began = time.monotonic()
         try:
             with (
-                report.progress("colouring", quiet or not live) as bar,
+                terminal.progress("colouring", quiet or not live) as bar,
                 context.obj.deferred() as stop,
             ):
                 for result in run(
@@ -199,7 +200,7 @@ def predict(
                     tell(result)
         except KeyboardInterrupt as error:
             names = ", ".join(finished[:20]) + (", …" if len(finished) > 20 else "")
-            report.say(
+            terminal.say(
                 f"colorize: interrupted; {len(finished)} of {todo} are finished and kept"
                 + (f": {names}" if names else "")
                 + "; --skip-existing goes on from there"
@@ -217,7 +218,7 @@ def _summary(counts: dict[str, int], finished: list[str], found: Found, seconds:
     if counts == {"failed": 1}:  # said already
         return
     if counts == {"done": 1} and not found.others:
-        report.say(f"colorize: {finished[0]}")
+        terminal.say(f"colorize: {finished[0]}")
         return
     parts = [f"{counts.get('done', 0)} coloured"]
     parts += [f"{counts[s]} {s}" for s in ("kept", "skipped", "failed") if counts.get(s)]
@@ -227,4 +228,4 @@ def _summary(counts: dict[str, int], finished: list[str], found: Found, seconds:
         what = "file with another suffix" if found.others == 1 else "files with other suffixes"
         parts.append(f"{found.others} {what} left alone")
     rate = f", {len(finished) / seconds:.1f}/s" if len(finished) > 1 else ""
-    report.say(f"colorize: {', '.join(parts)} in {seconds:.1f} s{rate}")
+    terminal.say(f"colorize: {', '.join(parts)} in {seconds:.1f} s{rate}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 
 import typer
 
-from colorcli import report
+from colorcli.cli import terminal
 from colorcli.cli.options import (
     FilesFrom,
     Json,
@@ -51,24 +51,26 @@ def _prepare(
     missing: Sequence[str] = (),
     bad: Sequence[tuple[str, str]] = (),
 ) -> None:
-    from colorcli.prepare import prepare
+    from colorcli.data.prepare import prepare
 
-    with report.progress("preparing", quiet) as bar:
+    with terminal.progress("preparing", quiet) as bar:
         result = prepare(
             paths, output, config, source=source, missing=missing, bad=bad, progress=bar
         )
     for entry in result.broken:
-        report.say(f"colorize: {entry['path']}: left out: {entry['reason']}")
+        terminal.say(f"colorize: {entry['path']}: left out: {entry['reason']}")
     if json:
-        report.emit(result)
+        terminal.emit(result)
     elif not quiet:
         if config.val_fraction and not result.counts["val"]:
-            report.say(f"colorize: {output}: no photograph fell to validation; try --val-fraction")
+            terminal.say(
+                f"colorize: {output}: no photograph fell to validation; try --val-fraction"
+            )
         dropped = "".join(f", {count} {why}" for why, count in result.dropped.items())
         dropped += f"; {result.cropped} cropped of bars" if result.cropped else ""
         dropped += f"; {len(result.sets)} sets" if len(result.sets) > 1 else ""
         resumed = f" ({result.resumed} of them done before)" if result.resumed else ""
-        report.say(
+        terminal.say(
             f"colorize: {output}: {result.counts['train']} to train, {result.counts['val']} to "
             f"validate{dropped}{resumed}; {result.bytes / 1e6:.0f} MB; left out: {result.report}"
         )
@@ -139,18 +141,18 @@ def prepare_folder(
     """Any photographs: files, folders, globs. The same command resumes."""
     if not inputs and files_from is None:
         raise UsageError("no photographs given; name files, folders or globs, or --files-from")
-    from colorcli import encoding
-    from colorcli.files import stream
+    from colorcli.files.inputs import stream
+    from colorcli.imaging import writing
 
     failures = 0
 
     def names() -> Iterable[str]:
         nonlocal failures
         named = listed(files_from, nul)
-        for source in stream(inputs or [], encoding.READABLE, listed=named, recursive=recursive):
+        for source in stream(inputs or [], writing.READABLE, listed=named, recursive=recursive):
             if source.error:
                 failures += 1
-                report.say(f"colorize: {source.path}: {source.error}")
+                terminal.say(f"colorize: {source.path}: {source.error}")
             else:
                 yield source.path
 
@@ -165,7 +167,7 @@ def prepare_folder(
 @contextlib.contextmanager
 def _bytes_bar(label: str, quiet: bool) -> Iterator[Any]:
     """A progress bar in megabytes for a core function that counts bytes."""
-    with report.progress(f"{label} (MB)", quiet) as bar:
+    with terminal.progress(f"{label} (MB)", quiet) as bar:
         yield bar and (lambda done, total: bar(round(done / 1e6), round(total / 1e6)))
 
 
@@ -209,7 +211,7 @@ def prepare_coco(
     licenses = items(license)
     if not all(item.isdecimal() for item in licenses):
         raise UsageError(f"--license {license}: licences are named by their ids, such as 4,5")
-    from colorcli import coco
+    from colorcli.data import coco
 
     if download:
         coco.obtain(
@@ -221,7 +223,7 @@ def prepare_coco(
         coco.Filter(items(category), match, not ignore_crowds, tuple(map(int, licenses))),
     )  # fmt: skip
     if chosen.missing:
-        report.say(
+        terminal.say(
             f"colorize: {len(chosen.missing)} photographs are not on disk, e.g. {chosen.missing[0]}"
         )
     source = {

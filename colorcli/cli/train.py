@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 
 import typer
 
-from colorcli import native, report, settings, shares
+from colorcli.cli import terminal
 from colorcli.cli.options import Json, Quiet, configurable
 from colorcli.config import CONTINUING, PRESETS, TrainConfig
 from colorcli.errors import DataError, ExitCode, UsageError
+from colorcli.system import native, settings
+from colorcli.training.feed import shares
 
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
 
 if TYPE_CHECKING:  # a checker cannot read choices from a table
-    from colorcli.dataset import Dataset
+    from colorcli.data.dataset import Dataset
 
     Preset = str
 else:
@@ -90,7 +92,7 @@ def train(
     mixture = given.over(shares.taken(file[1], file[0]))
     chosen = _layered(PRESETS[preset], file, values)
     if preset in CONTINUING:
-        from colorcli.model_dir import architecture
+        from colorcli.network.model_folder import architecture
 
         model = architecture(chosen.init) or chosen.model
         chosen = _layered(dataclasses.replace(PRESETS[preset], model=model), file, values)
@@ -103,31 +105,31 @@ def train(
     loaded, judges = _loaded(mixture)
     if not quiet:
         for line in _enlarged(loaded, chosen):
-            report.say(f"colorize: {line}")
+            terminal.say(f"colorize: {line}")
     native.tensorflow()
-    from colorcli import devices
+    from colorcli.training import devices
 
     strategy = devices.strategy()
-    from colorcli.train import train as run
+    from colorcli.training.train import train as run
 
     try:
-        with context.obj.deferred() as stop, report.progress("training", quiet) as bar:
+        with context.obj.deferred() as stop, terminal.progress("training", quiet) as bar:
             result = run(
                 loaded, output, chosen, validation=judges, strategy=strategy, stop=stop.is_set,
                 progress=None if quiet else _shown(bar), began=began,
             )  # fmt: skip
     except KeyboardInterrupt as error:
         if json:
-            report.emit(result)
-        report.say(
+            terminal.emit(result)
+        terminal.say(
             f"colorize: {output}: stopped at step {result.steps}, saved; "
             "repeat the command to go on"
         )
         raise typer.Exit(getattr(error, "exit_code", ExitCode.INTERRUPTED)) from None
     if json:
-        report.emit(result)
+        terminal.emit(result)
     elif not quiet:
-        report.say(f"colorize: {result.folder}: {_summary(result)}")
+        terminal.say(f"colorize: {result.folder}: {_summary(result)}")
 
 
 def _summary(result: Any) -> str:
@@ -142,8 +144,8 @@ def _summary(result: Any) -> str:
 
 def _loaded(mixture: shares.Mixture) -> tuple[Dataset, Optional[Dataset]]:
     """What is trained on, and what judges; None: the first of the former."""
-    from colorcli import dataset
-    from colorcli.mixture import weighed
+    from colorcli.data import dataset
+    from colorcli.training.feed.mixture import weighed
 
     data = weighed([(dataset.load(s.name), s.weight) for s in mixture.data], mixture.sets)
     judges = [(dataset.load(s.name), s.weight) for s in mixture.val]
@@ -155,7 +157,7 @@ def _loaded(mixture: shares.Mixture) -> tuple[Dataset, Optional[Dataset]]:
 
 def _enlarged(data: Dataset, config: TrainConfig) -> Iterator[str]:
     """What is enlarged at each of the run's sizes, where that is worth a line."""
-    from colorcli import enlargement
+    from colorcli.training.feed import enlargement
 
     for size in dict.fromkeys(size for size, _ in config.stages):
         if text := str(enlargement.at_size(data, size, config.crop, config.enlarge)):
@@ -168,7 +170,7 @@ def _by_folder(gains: dict[str, float]) -> str:
     return f" ({', '.join(folders)})" if len(folders) > 1 else ""
 
 
-def _shown(bar: Optional[report.Progress]) -> report.Progress:
+def _shown(bar: Optional[terminal.Progress]) -> terminal.Progress:
     """How a run reports: into the live display, or, where there is none, a line a judgement."""
 
     def tell(done: int, total: int, step: int = 0, judged: bool = False, **values: float) -> None:
@@ -181,6 +183,6 @@ def _shown(bar: Optional[report.Progress]) -> report.Progress:
             )
         elif judged:
             text = "".join(f", {name} {value:.4g}" for name, value in values.items())
-            report.say(f"colorize: step {step} ({done} of {total}){text}")
+            terminal.say(f"colorize: step {step} ({done} of {total}){text}")
 
     return tell

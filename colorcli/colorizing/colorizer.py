@@ -1,0 +1,151 @@
+"""``Colorizer``: image in, image out; what ``predict``, ``eval`` and ``export`` all use."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+
+from colorcli.color.lab import join, neutral
+from colorcli.colorizing import framing
+from colorcli.config import DEVICES
+from colorcli.errors import ImageError, UsageError
+from colorcli.network.decoding import Knobs, after
+from colorcli.network.runtimes import ENGINES, Opened, open_model
+from colorcli.system.parallel import cores, in_order
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+class Colorizer:
+    """A model with its knobs, ready to colour. Serves any number of threads.
+
+    >>> from colorcli import Colorizer
+    >>> colorizer = Colorizer("default")
+    >>> colorizer(Image.open("photo.jpg")).save("colour.jpg")
+    >>> colours = colorizer(gray)  # NumPy (H, W) uint8 or uint16 to (H, W, 3) of the same dtype
+    >>> for image in colorizer.map(Image.open(path) for path in paths): ...
+    """
+
+    def __init__(
+        self, model: str | Path = "default", knobs: Knobs = Knobs(), *, device: str = "auto"
+    ) -> None:
+        """Load ``model`` (a bundled name, a model folder, a training run or an exported file) for ``device``.
+
+        Raises ``ModelError``, and ``UsageError`` for knobs out of range or that this model lacks,
+        for an unknown device and for a GPU that is not there.
+        """
+        if device not in ENGINES:
+            raise UsageError(f"unknown device {device!r}; known: {', '.join(DEVICES)}")
+        # OpenCV makes its Lab tables, 0.1 s of work, at the first conversion: meanwhile.
+        nothing = np.zeros((1, 1), np.uint8), np.zeros((1, 1, 2), np.float32)
+        threading.Thread(target=join, args=nothing).start()  # a daemon would abort an early exit
+        self._first = open_model(model, device)
+        self.knobs = knobs.suiting(self._first.engine.distribution)
+        self._idle: SimpleQueue[Opened] = SimpleQueue()
+        self._idle.put(self._first)
+
+    @property
+    def side(self) -> int:
+        """Side in pixels of the square L that the network is shown."""
+        return self._first.engine.size
+
+    def ab(self, gray: np.ndarray) -> np.ndarray:
+        """Predicted ab (s, s, 2) float32 of gray (H, W) uint8 or uint16, stretched to a square.
+
+        A huge picture may be given ``framing.halved`` by ``framing.halvings``, strip by strip.
+        """
+        lightness, knobs = framing.shown(gray, self.side), self.knobs
+        try:
+            opened = self._idle.get_nowait()
+        except Empty:  # as many engines as threads that have met here
+            opened = self._first.another()
+        try:
+            ab = opened.ab(lightness, knobs.decoding)
+            if knobs.flip_average:
+                # The mean of ab is the mean over both pictures' distributions taken together;
+                # the mean of logits would sharpen where they agree and gray where they do not.
+                mirrored = opened.ab(lightness[:, ::-1], knobs.decoding)
+                ab = (ab + mirrored[:, ::-1]) / 2
+        finally:
+            self._idle.put(opened)
+        return after(ab, knobs.decoding).astype(np.float32, copy=False)
+
+    def colorize(self, gray: np.ndarray, dtype: np.dtype | type | None = None) -> np.ndarray:
+        """sRGB (H, W, 3) of gray (H, W) uint8 or uint16; the same depth unless ``dtype``."""
+        return join(gray, self.ab(gray), dtype)
+
+    @overload
+    def __call__(self, image: Image.Image) -> Image.Image: ...
+    @overload
+    def __call__(self, image: np.ndarray) -> np.ndarray: ...
+    def __call__(self, image: Image.Image | np.ndarray) -> Image.Image | np.ndarray:
+        """A coloured copy of the same size; the picture's own colours are ignored.
+
+        A PIL image of any mode becomes an RGB image, RGBA where it has transparency; EXIF and DPI
+        stay in its ``info``, the pixels lie as they lay. A NumPy array of uint8 or uint16, gray
+        (H, W) or (H, W, 1), sRGB (H, W, 3) or with alpha (H, W, 4), becomes (H, W, 3) or
+        (H, W, 4) of the same dtype. Raises ``ImageError`` for other arrays and for empty pictures.
+        """
+        if isinstance(image, np.ndarray):
+            return self._array(image)
+        return self._image(image)
+
+    def _array(self, array: np.ndarray) -> np.ndarray:
+        channels = array.shape[2] if array.ndim == 3 else 1
+        if (
+            array.dtype not in (np.uint8, np.uint16)
+            or array.ndim not in (2, 3)
+            or channels not in (1, 3, 4)
+            or not array.size
+        ):
+            raise ImageError(
+                f"array {array.shape} of {array.dtype}: give gray (H, W), RGB (H, W, 3) or RGBA "
+                "(H, W, 4) of uint8 or uint16"
+            )
+        if channels == 1:
+            return self.colorize(np.ascontiguousarray(array.reshape(array.shape[:2])))
+        gray = neutral(np.ascontiguousarray(array[..., :3]))
+        colours = self.colorize(gray, array.dtype)
+        return np.dstack([colours, array[..., 3]]) if channels == 4 else colours
+
+    def _image(self, image: Image.Image) -> Image.Image:
+        from PIL import Image
+
+        alpha = None
+        if not (image.width and image.height):
+            raise ImageError(f"image of {image.width} × {image.height} pixels: nothing to colour")
+        if image.has_transparency_data:
+            rgba = image.convert("RGBA")
+            alpha, flat = rgba.getchannel("A"), rgba.convert("RGB")
+        else:
+            flat = image
+        if image.mode.startswith("I"):
+            gray = np.clip(np.asarray(image), 0, 65535).astype(np.uint16)
+        elif flat.mode in ("1", "L"):
+            gray = np.asarray(flat.convert("L"))
+        else:
+            gray = neutral(np.asarray(flat.convert("RGB")))
+        coloured = Image.fromarray(self.colorize(gray, np.uint8))
+        if alpha is not None:
+            coloured.putalpha(alpha)
+        coloured.info = {k: image.info[k] for k in ("exif", "dpi") if k in image.info}
+        return coloured
+
+    @overload
+    def map(self, images: Iterable[Image.Image], workers: int = 0) -> Iterator[Image.Image]: ...
+    @overload
+    def map(self, images: Iterable[np.ndarray], workers: int = 0) -> Iterator[np.ndarray]: ...
+    def map(self, images: Iterable[Any], workers: int = 0) -> Iterator[Any]:
+        """Colour many, in their order, on ``workers`` threads (0: one for each core).
+
+        Lazy: at most two pictures for each worker are taken ahead of the one last given, so
+        endless iterators do. An exception comes in its picture's turn.
+        """
+        workers = workers or cores()
+        return in_order(self, images, threads=workers, window=2 * workers)

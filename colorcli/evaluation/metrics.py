@@ -1,0 +1,290 @@
+"""Figures that compare a coloured picture with the true one, on sRGB (H, W, 3) uint8.
+
+Each is checked against scikit-image where that has it. Definitions differ between papers, so every
+row of ``METRICS`` says which one it is; what several metrics need of a picture, ``View`` computes
+once.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from colorcli.color import bins, lab
+
+WINDOW, SIGMA = 11, 1.5  # of SSIM's Gaussian: scikit-image cuts it at 3.5 σ, which is 5 pixels
+C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+AUC_REACH = 150  # largest threshold of AuC, in ab units
+PSNR_CAP = 100.0  # dB given to an identical picture, so that a mean stays finite
+PRIOR = Path(__file__).parents[1] / "assets" / "prior.json"
+
+_F_FROM_RGB = lab.F_FROM_RGB.astype(np.float32)
+_LAB_FROM_F = np.array(
+    [[0, 116, 0, -16], [500, -500, 0, 0], [0, 200, -200, 0]], np.float32
+)  # with the constant in the fourth column
+_LINEAR = lab.srgb_linear(np.arange(256) / 255).astype(np.float32)
+
+
+def lab_of(rgb: np.ndarray) -> np.ndarray:
+    """Lab (H, W, 3) float32 of sRGB (H, W, 3) uint8, within 1e-3 of scikit-image.
+
+    OpenCV's own conversion is twice as fast and off by up to 0.4.
+    """
+    t = cv2.transform(cv2.LUT(rgb, _LINEAR), _F_FROM_RGB)
+    f = np.cbrt(t)
+    dark = t <= lab._EPSILON
+    f[dark] = lab._KAPPA * t[dark] + lab._OFFSET
+    return cv2.transform(f, _LAB_FROM_F)
+
+
+def mean_chroma(rgb: np.ndarray) -> float:
+    """Mean √(a²+b²) of sRGB (H, W, 3) uint8: how far from gray a picture is."""
+    return float(cv2.magnitude(*cv2.split(lab_of(rgb))[1:]).mean(dtype=np.float64))
+
+
+def _blur(planes: np.ndarray) -> np.ndarray:
+    kernel = cv2.getGaussianKernel(WINDOW, SIGMA, cv2.CV_32F)
+    edge = WINDOW // 2
+    blurred = cv2.sepFilter2D(planes, cv2.CV_32F, kernel, kernel)
+    return blurred[edge:-edge, edge:-edge]
+
+
+class View:
+    """One picture, sRGB (H, W, 3) uint8, and what several metrics need of it."""
+
+    def __init__(self, rgb: np.ndarray) -> None:
+        self.rgb = np.ascontiguousarray(rgb)
+
+    @cached_property
+    def lab(self) -> np.ndarray:
+        """Lab (H, W, 3) float32."""
+        return lab_of(self.rgb)
+
+    @cached_property
+    def centred(self) -> np.ndarray:
+        """RGB − 128 as float32: variances are the same, and float32 keeps more of them."""
+        return self.rgb.astype(np.float32) - 128
+
+    @cached_property
+    def moments(self) -> tuple[np.ndarray, np.ndarray]:
+        """Gaussian-weighted mean (of ``centred``) and variance around every inner pixel."""
+        mean = _blur(self.centred)
+        return mean, _blur(self.centred * self.centred) - mean * mean
+
+    @cached_property
+    def opponents(self) -> np.ndarray:
+        """R − G and (R + G)/2 − B as (H, W, 2) float32."""
+        return cv2.transform(
+            self.rgb.astype(np.float32), np.array([[1, -1, 0], [0.5, 0.5, -1]], np.float32)
+        )
+
+    @cached_property
+    def cf(self) -> float:
+        """Colorfulness M3 of Hasler and Süsstrunk (2003)."""
+        return _colorfulness(self.opponents)
+
+    @cached_property
+    def cf_abs(self) -> float:
+        """The colorization literature's variant: the same of |rg| and |yb|."""
+        return _colorfulness(np.abs(self.opponents))
+
+    @cached_property
+    def rarity(self) -> np.ndarray:
+        """Weight (H, W) of each pixel, inverse to the prior of its colour."""
+        return _rarity()[bins.table_index(self.lab[..., 1:])]
+
+
+def _colorfulness(opponents: np.ndarray) -> float:
+    mean, deviation = cv2.meanStdDev(opponents)  # accumulated in double precision
+    return float(np.hypot(*deviation[:, 0]) + 0.3 * np.hypot(*mean[:, 0]))
+
+
+@lru_cache(maxsize=1)
+def _rarity() -> np.ndarray:
+    """1/prior of every row of ``bins.table()``: the paper's equation 4 with λ = 0."""
+    prior = np.asarray(json.loads(PRIOR.read_text("utf-8"))["prior"])
+    return (1 / prior / len(prior)).astype(np.float32)[bins.nearest_table()]
+
+
+def psnr(truth: np.ndarray, image: np.ndarray) -> float:
+    """Peak signal-to-noise ratio over RGB in dB, peak 255; infinite for equal pictures."""
+    return float(cv2.PSNR(truth, image)) if not np.array_equal(truth, image) else float("inf")
+
+
+def ssim(truth: np.ndarray | View, image: np.ndarray | View) -> float:
+    """Structural similarity (Wang et al. 2004): Gaussian σ 1.5, range 255, mean over channels.
+
+    As scikit-image's with ``gaussian_weights`` and without ``use_sample_covariance``; not a number
+    for pictures with a side under 11 pixels.
+    """
+    x, y = (p if isinstance(p, View) else View(p) for p in (truth, image))
+    if min(x.rgb.shape[:2]) < WINDOW:
+        return float("nan")
+    (mean_x, var_x), (mean_y, var_y) = x.moments, y.moments
+    covariance = _blur(x.centred * y.centred) - mean_x * mean_y
+    mean_x, mean_y = mean_x + 128, mean_y + 128
+    above = (2 * mean_x * mean_y + C1) * (2 * covariance + C2)
+    below = (mean_x**2 + mean_y**2 + C1) * (var_x + var_y + C2)
+    return float((above / below).mean(dtype=np.float64))
+
+
+def _cos(degrees: float) -> float:
+    return math.cos(math.radians(degrees))
+
+
+def _sin(degrees: float) -> float:
+    return math.sin(math.radians(degrees))
+
+
+def ciede2000(truth: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """CIEDE2000 colour difference (H, W) of Lab (H, W, 3) float32.
+
+    Sharma, Wu and Dalal, "The CIEDE2000 Color-Difference Formula" (2005), with k = 1.
+    """
+    lightness1, a1, b1 = cv2.split(truth)
+    lightness2, a2, b2 = cv2.split(image)
+    mean7 = ((np.hypot(a1, b1) + np.hypot(a2, b2)) * 0.5) ** 7
+    stretch = 1.5 - 0.5 * np.sqrt(mean7 / (mean7 + np.float32(25.0**7)))
+    a1, a2 = a1 * stretch, a2 * stretch
+    c1, hue1 = cv2.magnitude(a1, b1), np.arctan2(b1, a1)
+    c2, hue2 = cv2.magnitude(a2, b2), np.arctan2(b2, a2)
+    turn = hue2 - hue1
+    turn -= np.float32(2 * np.pi) * np.rint(turn * np.float32(0.5 / np.pi))
+    hue = hue1 + turn * np.float32(0.5)
+    product = c1 * c2
+    # Where one colour is neutral its hue is arbitrary: the difference is 0, the mean the other's.
+    hue = np.where(product == 0, np.where(c1 == 0, hue2, hue1), hue)
+    d_lightness, d_chroma = lightness2 - lightness1, c2 - c1
+    d_hue = 2 * np.sqrt(product) * np.sin(turn * np.float32(0.5))
+    chroma = (c1 + c2) * 0.5
+    around = ((lightness1 + lightness2) * 0.5 - 50) ** 2
+    # cos 2h, cos 3h and cos 4h from one cosine and one sine.
+    cos, sin = np.cos(hue), np.sin(hue)
+    cos2, sin2 = 2 * cos * cos - 1, 2 * sin * cos
+    cos3, sin3 = cos2 * cos - sin2 * sin, sin2 * cos + cos2 * sin
+    cos4, sin4 = 2 * cos2 * cos2 - 1, 2 * sin2 * cos2
+    t = (
+        1
+        - 0.17 * (cos * _cos(30) + sin * _sin(30))
+        + 0.24 * cos2
+        + 0.32 * (cos3 * _cos(6) - sin3 * _sin(6))
+        - 0.20 * (cos4 * _cos(63) + sin4 * _sin(63))
+    )
+    chroma7 = chroma**7
+    degrees = hue * np.float32(180 / np.pi) % 360
+    theta = math.radians(60) * np.exp(-(((degrees - 275) / 25) ** 2))
+    rotation = -2 * np.sqrt(chroma7 / (chroma7 + np.float32(25.0**7))) * np.sin(theta)
+    light = d_lightness / (1 + 0.015 * around / np.sqrt(20 + around))
+    strong = d_chroma / (1 + 0.045 * chroma)
+    turned = d_hue / (1 + 0.015 * chroma * t)
+    squares = light**2 + strong**2 + turned**2 + rotation * strong * turned
+    return np.sqrt(np.maximum(squares, 0))
+
+
+def auc(truth: View, image: View, weights: np.ndarray | None = None) -> float:
+    """AuC of Zhang et al. (2016): area under the share of pixels with ab error ≤ t, t = 0…150.
+
+    In 0…1. ``weights`` (H, W) of the pixels: ``truth.rarity`` is the paper's rebalancing.
+    """
+    error = cv2.absdiff(truth.lab, image.lab)
+    distance = cv2.magnitude(*cv2.split(error)[1:])
+    # A pixel counts from the first whole threshold not below its error; the trapezoid rule over
+    # whole t then gives it this much of the area.
+    first = np.ceil(distance)
+    area = np.maximum(AUC_REACH + 0.5 - first - 0.5 * (first == 0), 0) / AUC_REACH
+    return float(np.average(area, weights=weights))
+
+
+@dataclass(frozen=True)
+class Case:
+    """What a metric may look at: the truth, doing nothing (ab = 0), and the judged picture."""
+
+    truth: View
+    nothing: View
+    image: View
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure of one picture, and how it becomes a figure of a data set.
+
+    ``better`` is "higher", "lower" or "" where neither is. ``weight`` (of the case) makes the
+    data set's figure a weighted mean; ``magnitude`` takes |mean| of a signed figure.
+    """
+
+    title: str
+    unit: str
+    digits: int
+    better: str
+    of: Callable[[Case], float]
+    note: str
+    weight: Callable[[Case], float] | None = None
+    magnitude: bool = False
+
+
+def _capped_psnr(truth: View, image: View) -> float:
+    return min(PSNR_CAP, psnr(truth.rgb, image.rgb))
+
+
+METRICS: dict[str, Metric] = {
+    "psnr": Metric(
+        "PSNR", "dB", 2, "higher", lambda c: _capped_psnr(c.truth, c.image),
+        "RGB, 8 bits, for each picture, then the mean of dB; an identical picture counts 100",
+    ),
+    "gain": Metric(
+        "gain", "dB", 2, "higher",
+        lambda c: _capped_psnr(c.truth, c.image) - _capped_psnr(c.truth, c.nothing),
+        "PSNR above that of the gray picture, ab = 0",
+    ),
+    "ssim": Metric(
+        "SSIM", "", 4, "higher", lambda c: ssim(c.truth, c.image),
+        "Gaussian window σ 1.5, data range 255, mean over R, G and B",
+    ),
+    "ciede2000": Metric(
+        "CIEDE2000", "ΔE", 2, "lower",
+        lambda c: float(ciede2000(c.truth.lab, c.image.lab).mean(dtype=np.float64)),
+        "mean over pixels",
+    ),
+    "auc": Metric(
+        "AuC", "", 4, "higher", lambda c: auc(c.truth, c.image),
+        "share of pixels whose ab error is at most t, integrated over t = 0…150, divided by 150",
+    ),
+    "auc_rebalanced": Metric(
+        "AuC rebalanced", "", 4, "higher", lambda c: auc(c.truth, c.image, c.truth.rarity),
+        "the same, pixels weighted inversely to the smoothed prior of their true colour (λ = 0), "
+        "pooled over the pictures",
+        weight=lambda c: float(c.truth.rarity.mean(dtype=np.float64)),
+    ),
+    "cf": Metric(
+        "CF", "", 2, "", lambda c: c.image.cf, "colorfulness M3 of Hasler and Süsstrunk"
+    ),
+    "cf_abs": Metric(
+        "CF literature", "", 2, "", lambda c: c.image.cf_abs,
+        "the colorization literature's variant: of |rg| and |yb|",
+    ),
+    "delta_cf": Metric(
+        "ΔCF of means", "", 2, "lower", lambda c: c.image.cf - c.truth.cf,
+        "|difference of the mean CF to the truth's|", magnitude=True,
+    ),
+    "delta_cf_image": Metric(
+        "ΔCF by picture", "", 2, "lower", lambda c: abs(c.image.cf - c.truth.cf),
+        "mean over pictures of |difference of CF|",
+    ),
+    "delta_cf_abs": Metric(
+        "ΔCF literature, of means", "", 2, "lower", lambda c: c.image.cf_abs - c.truth.cf_abs,
+        "|difference of the mean literature's CF to the truth's|", magnitude=True,
+    ),
+    "delta_cf_abs_image": Metric(
+        "ΔCF literature, by picture", "", 2, "lower",
+        lambda c: abs(c.image.cf_abs - c.truth.cf_abs),
+        "mean over pictures of |difference of the literature's CF|",
+    ),
+}  # fmt: skip
+TRUTH_METRICS = ("cf", "cf_abs")  # those that say something of the truth itself

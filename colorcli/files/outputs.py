@@ -1,0 +1,336 @@
+"""Where results go: names from sources, one for each, nothing replaced unasked."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import stat
+import string
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from colorcli.errors import UsageError, reason
+from colorcli.files.inputs import MARK, STREAM, Identity, Source
+from colorcli.system.atomic import is_special
+
+FALLBACK = ".png"  # of results whose source has no suffix, or one unheard of
+FIELDS = ("stem", "ext", "dir", "model", "index")
+WIDEST = 99  # characters that a field of a template may be padded to, or given as precision
+LONGEST = 255  # bytes of one name, on nearly every file system
+_SPEC = re.compile(r"(?:.?[<>=^])?[-+ ]?z?#?0?(\d*)[_,]?(?:\.(\d+))?[A-Za-z%]?", re.DOTALL)
+_SUFFIX = "{ext}"  # at the end of a template: what the result is written as
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A source and where its colours go: with ``skip`` they are there already.
+
+    ``target`` is empty for a source that names no photograph, and for the ``result`` of an
+    earlier run, which is not coloured again.
+    """
+
+    source: Source
+    target: str
+    skip: bool = False
+    result: bool = False
+
+    @property
+    def todo(self) -> bool:
+        """Whether there is work to do."""
+        return not self.skip and not self.result and self.source.error is None
+
+
+# --- names -------------------------------------------------------------------------------------
+
+
+def is_folder(output: str) -> bool:
+    """Whether the name of an output means a folder: it is one, or ends as only a folder's does."""
+    separators = tuple(filter(None, (os.sep, os.altsep)))
+    return output.endswith(separators) or os.path.isdir(output)
+
+
+def known_suffix(output: str, known: Sequence[str]) -> str:
+    """The suffix of ``output`` in lower case, "" for a name without.
+
+    Raises ``UsageError`` where it is not among ``known``, so that ``result.mp4`` makes no folder.
+    """
+    suffix = os.path.splitext(output)[1].lower()
+    if suffix and suffix not in known:
+        raise UsageError(
+            f"{output}: unknown output suffix; known: {' '.join(known)}; a folder is named "
+            f"{output}{os.sep}"
+        )
+    return suffix
+
+
+def agreed(output: str, asked: str | None, meant: str | None) -> str | None:
+    """The format of ``output``: ``asked`` for by --format, or ``meant`` by its suffix.
+
+    Raises ``UsageError`` where they differ.
+    """
+    if asked and meant and asked != meant:
+        raise UsageError(f"{output}: its suffix means {meant}, not {asked}; change one of them")
+    return asked or meant
+
+
+def _judge(template: str) -> None:
+    """Raise ``UsageError`` for unknown fields, broken braces, and formats that cannot be filled."""
+    known = " ".join(f"{{{name}}}" for name in FIELDS)
+    try:
+        parsed = list(string.Formatter().parse(template))
+    except ValueError as error:
+        raise UsageError(
+            f"{template}: {reason(error)}; known fields: {known}; double a brace that is meant"
+        ) from None
+    for _, name, spec, conversion in parsed:
+        if name is None:
+            continue
+        if name not in FIELDS or conversion:
+            odd = "!" if name in FIELDS else name
+            raise UsageError(
+                f"{template}: unknown field {{{odd}}}; known fields: {known}; double a brace "
+                "that is meant"
+            )
+        numbers = _SPEC.fullmatch(spec or "")
+        wide = numbers and any(len(n or "") > 4 or int(n or 0) > WIDEST for n in numbers.groups())
+        if wide:
+            raise UsageError(
+                f"{template}: {{{name}:{spec}}} is too wide, {WIDEST} at most; e.g. {{index:05d}}"
+            )
+        try:
+            if numbers is None:
+                raise ValueError(f"{{{name}:{spec}}} is no format")
+            format(1 if name == "index" else "a", spec or "")
+        except (ValueError, TypeError, OverflowError) as error:
+            raise UsageError(f"{template}: {reason(error)}; e.g. {{index:05d}}") from None
+
+
+def output_folder(output: str | None) -> str | None:
+    """The folder below which ``output`` puts all results, as far as it is fixed."""
+    if output is None or output == STREAM:
+        return None
+    if os.path.isdir(output) or "{" not in output:
+        return output
+    return os.path.dirname(output.partition("{")[0]) or None
+
+
+@dataclass(frozen=True)
+class _Names:
+    """What results are called; see ``plan`` for the fields."""
+
+    output: str | None
+    suffix: str | None
+    copies: Mapping[str, str]
+    model: str
+
+    def way(self) -> Callable[[Source, int], str] | None:
+        """(source, its index) to target; None where ``output`` is one file. ``UsageError``."""
+        output = self.output
+        if output is None:
+            return self._beside
+        if output == STREAM:
+            return None
+        if ("{" in output or "}" in output) and not os.path.exists(output):
+            _judge(output)
+            return self._filled
+        if is_folder(output):
+            return self._below
+        if os.path.exists(output):
+            return None
+        # With --format any name will do for a file.
+        suffix = os.path.splitext(output)[1].lower()
+        if not self.suffix and suffix not in self.copies:
+            suffix = known_suffix(output, list(dict.fromkeys(self.copies.values())))
+        return None if suffix else self._below
+
+    def _extension(self, source: Source) -> str:
+        own = os.path.splitext(source.relative)[1]
+        copy = self.suffix or self.copies.get(own.lower()) or source.suffix or FALLBACK
+        return own if copy == own.lower() else copy
+
+    def _beside(self, source: Source, index: int) -> str:
+        if source.path == STREAM:
+            return STREAM
+        return os.path.splitext(source.path)[0] + MARK + self._extension(source)
+
+    def _below(self, source: Source, index: int) -> str:
+        name = os.path.splitext(source.relative)[0] + self._extension(source)
+        return os.path.join(self.output or "", name)
+
+    def _filled(self, source: Source, index: int) -> str:
+        folder, name = os.path.split(source.relative)
+        stem, own = os.path.splitext(name)
+        template, end = self.output or "", ""
+        if template.endswith(_SUFFIX):
+            template, end = template.removesuffix(_SUFFIX), self._extension(source)[1:]
+        values = {
+            "stem": stem, "ext": own[1:], "dir": folder or os.curdir, "model": self.model,
+            "index": index,
+        }  # fmt: skip
+        return os.path.normpath(template.format(**values) + end)
+
+
+# --- plans -------------------------------------------------------------------------------------
+
+
+def _ignores_case(path: str) -> bool:
+    """Whether the file system that will hold ``path`` takes ``A`` and ``a`` for one name."""
+    folder = os.path.realpath(path)
+    while (parent := os.path.dirname(folder)) != folder:
+        folder = parent
+        name = os.path.basename(folder)
+        if name.swapcase() != name and os.path.isdir(folder):
+            other = os.path.join(os.path.dirname(folder), name.swapcase())
+            return os.path.exists(other) and os.path.samefile(folder, other)
+    return False
+
+
+@dataclass(frozen=True)
+class _Dispute:
+    """Why a plan cannot be, and the sources that may be results of earlier runs, so that it can."""
+
+    message: str
+    suspects: tuple[str, ...]
+
+
+def plan(
+    sources: Sequence[Source],
+    output: str | None,
+    *,
+    suffix: str | None = None,
+    copies: Mapping[str, str],
+    model: str = "default",
+    overwrite: bool = False,
+    skip_existing: bool = False,
+    is_result: Callable[[str], bool] = lambda path: False,
+) -> list[Job]:
+    """Where each result goes, in the order of ``sources``; existing ones marked as skipped.
+
+    ``output`` None puts ``NAME-color.EXT`` beside the source (stdin's on stdout), ``-`` is
+    stdout, a name with ``{stem} {ext} {dir} {model} {index}`` is filled in for each photograph. A
+    folder is what is one, ends in a slash or has no suffix; else it is a single file, whose
+    suffix must be among ``copies`` unless ``suffix`` is given. ``copies`` gives the suffix of a
+    result by that of its source (lower case, with dot), ``suffix`` replaces it for all.
+    ``{ext}`` is the source's suffix, and at the end of a template the result's.
+
+    Raises ``UsageError`` before any work when two results would share a name, a result exists, or
+    a result is one of the sources, be it through links; unless ``is_result`` says of a path that
+    is in the way that it is an earlier run's result, which then is left out. Nothing else is
+    asked of it, so that a hundred thousand photographs need not be opened to be named.
+    """
+    names = _Names(output, suffix, copies, model)
+    way = names.way()
+    known: dict[str, bool] = {}
+    while True:
+        draft = _Draft(sources, {path for path, made in known.items() if made})
+        found = False
+        for dispute in draft.disputes(way, output, overwrite, skip_existing):
+            new = [path for path in dispute.suspects if path not in known]
+            known |= {path: path != STREAM and is_result(path) for path in new}
+            found = found or any(known[path] for path in dispute.suspects)
+            if not found:  # a later one may be gone when the results are
+                raise UsageError(dispute.message)
+        if not found:
+            return draft.jobs
+
+
+class _Draft:
+    """Jobs for ``sources``, but for those that are ``results``."""
+
+    def __init__(self, sources: Sequence[Source], results: set[str]) -> None:
+        self.jobs: list[Job] = []
+        self._sources, self._results = sources, results
+        self._identity = Identity()
+        self._photographs = [s for s in sources if s.error is None and s.path not in results]
+        self._real = {self._identity(s.path): s.path for s in self._photographs if s.path != STREAM}
+        # Of the sources, filled when a hard link turns up.
+        self._inodes: dict[tuple[int, int], str] = {}
+        self._targets: dict[str, str] = {}
+
+    def disputes(
+        self,
+        way: Callable[[Source, int], str] | None,
+        output: str | None,
+        overwrite: bool,
+        skip_existing: bool,
+    ) -> Iterator[_Dispute]:
+        """What is wrong with it, as it is drawn up."""
+        count, index = len(self._photographs), 0
+        if way is None and count > 1:
+            what = "stdout" if output == STREAM else output
+            yield _Dispute(
+                f"{what}: one file cannot hold {count} photographs; give a folder",
+                tuple(s.path for s in self._photographs),
+            )
+        for source in self._sources:
+            if source.error is not None or source.path in self._results:
+                self.jobs.append(Job(source, "", result=source.error is None))
+                continue
+            index += 1
+            target = way(source, index) if way else output or ""
+            if target == STREAM or is_special(target):
+                self.jobs.append(Job(source, target))
+                continue
+            if any(len(os.fsencode(part)) > LONGEST for part in target.split(os.sep)):
+                error = f"the name of its result would be longer than {LONGEST} bytes; shorten it"
+                self.jobs.append(Job(replace(source, error=error), ""))
+                continue
+            status = _status(target)
+            if dispute := self._dispute(source, target, status, overwrite or skip_existing):
+                yield dispute
+            self.jobs.append(Job(source, target, skip=bool(status) and skip_existing))
+        yield from _by_case(self._targets)
+
+    def _dispute(
+        self, source: Source, target: str, status: os.stat_result | None, may_exist: bool
+    ) -> _Dispute | None:
+        real, path = self._identity(target), source.path
+        other = self._targets.setdefault(real, path)
+        if other != path:
+            return _Dispute(
+                f"{target}: both {other} and {path} would go there; use -r with "
+                "their common folder, or name them apart with -o 'FOLDER/{dir}/{stem}_{ext}.png'",
+                (other, path),
+            )
+        replaced = self._real.get(real) or self._hard_linked(status)
+        if replaced is not None:
+            return _Dispute(
+                f"{target}: the output would replace a source; choose another -o", (path, replaced)
+            )
+        if status and stat.S_ISDIR(status.st_mode):
+            return _Dispute(f"{target}: a folder is in the way of the output", (path,))
+        if status and not may_exist:
+            return _Dispute(
+                f"{target}: exists already; use --overwrite or --skip-existing", (path,)
+            )
+        return None
+
+    def _hard_linked(self, status: os.stat_result | None) -> str | None:
+        """The source that is the same file under another name."""
+        if status is None or status.st_nlink < 2:
+            return None
+        if not self._inodes:
+            for path in self._real.values():
+                with contextlib.suppress(OSError):
+                    self._inodes[(s := os.stat(path)).st_dev, s.st_ino] = path
+        return self._inodes.get((status.st_dev, status.st_ino))
+
+
+def _status(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except (OSError, ValueError):
+        return None
+
+
+def _by_case(targets: dict[str, str]) -> Iterator[_Dispute]:
+    folded: dict[str, str] = {}
+    for target, source in targets.items():
+        other = folded.setdefault(target.casefold(), target)
+        if other != target and _ignores_case(target):
+            yield _Dispute(
+                f"{target}: {targets[other]} and {source} differ only by case, which this file "
+                "system ignores; colour them into different folders",
+                (targets[other], source),
+            )

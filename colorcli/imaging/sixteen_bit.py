@@ -1,0 +1,146 @@
+"""Samples that Pillow would flatten to 8 bits: what they are, their scale, PNG and JPEG 2000."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from colorcli.errors import ImageError
+from colorcli.imaging.refusals import Refused
+
+
+@dataclass(frozen=True)
+class Samples:
+    """One page as its file holds it.
+
+    ``pixels`` (H, W) gray, (H, W, 3) RGB or (H, W, 4) CMYK with 0 for no ink; uint8 or uint16.
+    ``alpha`` (H, W) of the same dtype, or None. ``profile``: ICC bytes, or None.
+    ``orientation``: EXIF's 1…8, still to be applied. ``lab`` (H, W, 3) float32 instead of
+    ``pixels``' colours, which then only give depth and shape, where the file holds CIELAB.
+    """
+
+    pixels: np.ndarray
+    alpha: np.ndarray | None = None
+    profile: bytes | None = None
+    orientation: int = 1
+    lab: np.ndarray | None = None
+
+
+# --- scale -------------------------------------------------------------------------------------
+
+# What floating-point samples reach to, and the least that the largest of them must be: 8 or 16
+# bits that were only stored as floats come near their own white. Whole numbers are 8 bits anyway.
+_FLOAT_RANGES = ((1.0, 0.0), (255.0, 64.0), (65535.0, 16384.0))
+
+
+def _stretched(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """``low``…``high`` as uint16; values beyond are cut off."""
+    steps = values.astype(np.float64)
+    steps -= low
+    steps *= 65535 / (high - low)
+    return np.rint(np.clip(steps, 0, 65535, out=steps), out=steps).astype(np.uint16)
+
+
+def from_floats(values: np.ndarray) -> np.ndarray:
+    """Encoded floating-point samples of 0…1, 0…255 or 0…65535 as uint16.
+
+    Raises ``ImageError`` where their range says none of these, or says nothing.
+    """
+    low, high = float(values.min()), float(values.max())
+    if low >= -0.001:
+        for full, least in _FLOAT_RANGES:
+            counts = full == 255 and bool((values == np.floor(values)).all())
+            if high <= full * 1.001 and (high >= least or counts):
+                return _stretched(values, 0, full)
+    raise Refused(
+        f"floating-point samples from {low:.4g} to {high:.4g}; scale them to 0…1 first, "
+        "as by: magick FILE -auto-level NEW.tif"
+    )
+
+
+def from_integers(
+    values: np.ndarray, bits: int, declared: tuple[float, float] | None = None
+) -> np.ndarray:
+    """Integer samples of ``bits`` bits as uint8 (up to 8 bits) or uint16.
+
+    Their range is that of ``bits``, whatever the values are; ``declared`` is another that the
+    file says. Raises ``ImageError`` for negative samples of no declared range.
+    """
+    if declared is not None and (bits > 16 or values.dtype.kind == "i"):
+        wide = _stretched(values, *declared)
+        return (wide >> 8).astype(np.uint8) if bits <= 8 else wide
+    if values.dtype.kind == "i":
+        low, high = int(values.min()), int(values.max())
+        if low < 0 or high > 65535:
+            raise Refused(
+                f"signed {bits}-bit samples from {low} to {high}; shift them to 8 or 16 bits "
+                "without a sign first"
+            )
+        return values.astype(np.uint8 if bits <= 8 else np.uint16)
+    full = 2**bits - 1
+    if bits in (8, 16):
+        return np.ascontiguousarray(values, np.uint8 if bits == 8 else np.uint16)
+    if bits < 8:
+        return np.rint(np.arange(full + 1) * (255 / full)).astype(np.uint8)[values]
+    if bits < 16:
+        return np.rint(np.arange(full + 1) * (65535 / full)).astype(np.uint16)[values]
+    return _stretched(values, 0, full)
+
+
+def integers(image: Image.Image) -> np.ndarray:
+    """A loaded Pillow image of mode I, I;16 or F as (H, W) uint16."""
+    values = np.asarray(image)
+    if values.dtype.kind == "f":
+        return from_floats(values)
+    return from_integers(values, 8 * values.dtype.itemsize)
+
+
+# --- PNG and JPEG 2000 through OpenCV ----------------------------------------------------------
+
+
+def opencv(data: bytes) -> Samples:
+    """The samples of a file that OpenCV reads, as they lie; raises ``ImageError``."""
+    flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    if pixels is None:
+        raise ImageError("damaged picture; check the file")
+    if pixels.ndim == 2:
+        return Samples(pixels)
+    if pixels.shape[2] == 3:
+        return Samples(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
+    return Samples(cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGB), np.ascontiguousarray(pixels[..., 3]))
+
+
+def is_deep_png(data: bytes) -> bool:
+    """Whether a file is a still PNG of 16-bit colours, or grays with alpha, by how it begins."""
+    deep = data[:4] == b"\x89PNG" and data[24:25] == b"\x10"
+    return deep and data[25] in (2, 4, 6) and b"acTL" not in data[:1024]
+
+
+def _bgr(rgb: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
+    if alpha is None:
+        return cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    return cv2.merge([rgb[..., 2], rgb[..., 1], rgb[..., 0], alpha])
+
+
+def write_png(rgb: np.ndarray, alpha: np.ndarray | None, chunks: bytes) -> bytes:
+    """(H, W, 3) uint16, alpha (H, W) uint16 or None, as a PNG with ``chunks`` after ``IHDR``."""
+    _, buffer = cv2.imencode(".png", _bgr(rgb, alpha), [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    data = buffer.data.cast("B")
+    return b"".join([data[:33], chunks, data[33:]])
+
+
+def write_jp2(rgb: np.ndarray, alpha: np.ndarray | None) -> bytes:
+    """(H, W, 3) uint16, alpha (H, W) uint16 or None, as a lossless JPEG 2000 in sRGB.
+
+    Raises ``ImageError`` for a picture too small for OpenCV's six levels of halving.
+    """
+    if min(rgb.shape[:2]) < 32:
+        raise ImageError("16-bit jp2 is written from 32 pixels a side; choose --format png or tiff")
+    _, buffer = cv2.imencode(
+        ".jp2", _bgr(rgb, alpha), [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000]
+    )
+    return buffer.tobytes()

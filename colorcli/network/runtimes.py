@@ -1,0 +1,256 @@
+"""Run a model's network: one class for each runtime.
+
+``ENGINES`` chooses by device for model folders, ``FILES`` by suffix for exported files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from colorcli.errors import ModelError, UsageError, reason
+from colorcli.network import model_folder
+from colorcli.network.decoding import KNOBS, LOGITS, NEUTRAL, decode, of_stage
+from colorcli.system import native
+from colorcli.system.interpreter import open_interpreter
+
+
+class Engine(Protocol):
+    """A network with its decode step. Not for two threads at once: ``another()`` for each."""
+
+    size: int  # side in pixels of the square L it takes
+    distribution: bool  # whether it gives logits, which all knobs act on
+    knobs: Collection[str]  # those that its own decode step has as inputs
+
+    def __call__(self, lightness: np.ndarray, values: Mapping[str, float] = NEUTRAL) -> np.ndarray:
+        """ab (s, s, 2) float32 of L (size, size) float32 in 0…100, by ``values`` of its ``knobs``."""
+
+    def logits(self) -> np.ndarray | None:
+        """Bin logits (s, s, Q) of the last call; None for a regression head."""
+
+    def another(self) -> Engine:
+        """The same network for another thread."""
+
+
+def _feed(lightness: np.ndarray, values: Mapping[str, float]) -> dict[str, np.ndarray]:
+    """A batch of one for a graph that takes L and every knob; others take what they know of it."""
+    numbers = {name: np.full(1, value, np.float32) for name, value in values.items()}
+    return {"L": np.ascontiguousarray(lightness[None, ..., None], np.float32), **numbers}
+
+
+def _check(path: Path | str, inputs: Collection[str]) -> None:
+    """Raise ``ModelError`` for an export that takes pictures: there is nothing left to steer."""
+    if "image" in inputs:
+        raise ModelError(
+            f"{path}: takes whole pictures (--signature image); colour with an export of "
+            "--signature ab, or run this one as its card says"
+        )
+
+
+class LiteRT:
+    """The light LiteRT runtime, or TensorFlow's own interpreter where it has no wheel."""
+
+    _announced = False  # the runtime prints its banner with the process's first interpreter
+
+    def __init__(self, path: Path | str) -> None:
+        """Load a ``.tflite``; raises ``ModelError`` when it is not a LiteRT colorizer."""
+        self._path = Path(path)
+        try:
+            with contextlib.nullcontext() if LiteRT._announced else native.quiet():
+                self._run = open_interpreter(self._path)
+                self._run.allocate_tensors()
+            LiteRT._announced = True
+            signature = self._run.get_signature_runner()
+            inputs, outputs = signature.get_input_details(), signature.get_output_details()
+            _check(path, inputs)
+            self._inputs = {name: detail["index"] for name, detail in inputs.items()}
+            self._ab = outputs["ab"]["index"]
+            self._logits = outputs["logits"]["index"] if "logits" in outputs else None
+            self.size = int(inputs["L"]["shape"][1])
+        except (ValueError, RuntimeError, KeyError, OSError) as error:
+            raise ModelError(f"{path}: not a usable LiteRT model ({reason(error)})") from None
+        self.distribution = self._logits is not None
+        self.knobs: Collection[str] = self._inputs.keys() - {"L"}
+
+    def __call__(self, lightness: np.ndarray, values: Mapping[str, float] = NEUTRAL) -> np.ndarray:
+        """See ``Engine``."""
+        feed = _feed(lightness, values)
+        for name, index in self._inputs.items():
+            self._run.set_tensor(index, feed[name])
+        self._run.invoke()
+        return self._run.get_tensor(self._ab)[0]
+
+    def logits(self) -> np.ndarray | None:
+        """See ``Engine``."""
+        return None if self._logits is None else self._run.get_tensor(self._logits)[0]
+
+    def another(self) -> LiteRT:
+        """See ``Engine``."""
+        return LiteRT(self._path)
+
+
+class Onnx:
+    """ONNX Runtime on one thread, for exported ``.onnx`` files."""
+
+    def __init__(self, path: Path | str) -> None:
+        """Load ``path``; ``ModelError`` when it is no colorizer, ``UsageError`` without runtime."""
+        try:
+            import onnxruntime
+        except ImportError:
+            raise UsageError(
+                f"{path}: needs onnxruntime, which is not installed; pip install 'colorcli[onnx]'"
+            ) from None
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        try:
+            self._run = onnxruntime.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+            inputs = {i.name: i for i in self._run.get_inputs()}
+            self._outputs = [o.name for o in self._run.get_outputs()]
+            _check(path, inputs)
+            side = inputs["L"].shape[1]
+            if not isinstance(side, int):  # any size: the file says which one it was trained for
+                side = int(self._run.get_modelmeta().custom_metadata_map["size"])
+            if "ab" not in self._outputs:
+                raise KeyError("ab")
+        except ModelError:
+            raise
+        except Exception as error:  # the runtime raises classes of its own
+            raise ModelError(f"{path}: not a usable ONNX model ({reason(error)})") from None
+        self._inputs = tuple(inputs)
+        self._last: dict[str, np.ndarray] = {}
+        self.size, self.distribution = side, "logits" in self._outputs
+        self.knobs: Collection[str] = set(inputs) - {"L"}
+
+    def __call__(self, lightness: np.ndarray, values: Mapping[str, float] = NEUTRAL) -> np.ndarray:
+        """See ``Engine``."""
+        feed = _feed(lightness, values)
+        outputs = self._run.run(self._outputs, {name: feed[name] for name in self._inputs})
+        self._last = dict(zip(self._outputs, outputs, strict=True))
+        return self._last["ab"][0]
+
+    def logits(self) -> np.ndarray | None:
+        """See ``Engine``."""
+        return self._last["logits"][0] if self.distribution else None
+
+    def another(self) -> Onnx:
+        """See ``Engine``."""
+        return copy.copy(self)  # a session serves many threads, its last outputs do not
+
+
+class Keras:
+    """The Keras network, compiled by TensorFlow for the device it finds: a GPU, or the CPU."""
+
+    def __init__(self, path: Path | str) -> None:
+        """Load the network of the folder that holds ``path``, its weights; raises ``ModelError``."""
+        native.tensorflow()
+        import tensorflow as tf
+
+        from colorcli.network.model import with_decode
+
+        network, folder = model_folder.load_network(Path(path).parent)
+        decoded = with_decode(network, folder.config, folder.prior)
+        self._names = set(decoded.input)
+        self.knobs: Collection[str] = self._names - {"L"}
+        self._run = tf.function(decoded, reduce_retracing=True)
+        self._outputs: dict[str, Any] = {}
+        self.size = folder.config.size
+        self.distribution = "logits" in decoded.output
+
+    def __call__(self, lightness: np.ndarray, values: Mapping[str, float] = NEUTRAL) -> np.ndarray:
+        """See ``Engine``."""
+        feed = _feed(lightness, values)
+        self._outputs = self._run({k: v for k, v in feed.items() if k in self._names})
+        return self._outputs["ab"][0].numpy()
+
+    def logits(self) -> np.ndarray | None:
+        """See ``Engine``."""
+        return self._outputs["logits"][0].numpy() if self.distribution else None
+
+    def another(self) -> Keras:
+        """See ``Engine``."""
+        return copy.copy(self)  # the network may be shared, the last outputs not
+
+
+def _on_gpu(path: Path) -> Keras:
+    native.tensorflow()
+    import tensorflow as tf
+
+    if not tf.config.list_physical_devices("GPU"):
+        raise UsageError("TensorFlow finds no GPU here; use --device cpu, or install its GPU build")
+    return Keras(path)
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What a device takes: the file of the model folder it runs, and how to open it."""
+
+    needs: str
+    open: Callable[[Path], Engine]
+
+
+ENGINES: dict[str, Runtime] = {
+    # The network is small: LiteRT on one core takes less than TensorFlow's start-up saves.
+    "auto": Runtime(model_folder.LITERT, LiteRT),
+    "cpu": Runtime(model_folder.LITERT, LiteRT),
+    "gpu": Runtime(model_folder.WEIGHTS, _on_gpu),
+}
+# Exported files by suffix, the keys of model_dir.EXPORTED.
+FILES: dict[str, Callable[[Path], Engine]] = {".tflite": LiteRT, ".onnx": Onnx}
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An engine, and the log of the colour prior (Q,) where its model's folder tells it."""
+
+    engine: Engine
+    log_prior: np.ndarray | None = None
+
+    def another(self) -> Opened:
+        """The same for another thread."""
+        return replace(self, engine=self.engine.another())
+
+    def ab(self, lightness: np.ndarray, values: Mapping[str, float]) -> np.ndarray:
+        """ab (s, s, 2) float32 of L (size, size), by ``values`` of the knobs that act on logits.
+
+        A knob that the model's file has no input for acts here, on its logits. Raises
+        ``UsageError`` where an exported file, which tells no prior, was made before the knob.
+        """
+        engine = self.engine
+        ab = engine(lightness, values)
+        acting = [k.name for k in of_stage(LOGITS) if values[k.name] != k.neutral]
+        if not engine.distribution or set(acting) <= set(engine.knobs):
+            return ab
+        if self.log_prior is None:
+            missing = next(name for name in acting if name not in engine.knobs)
+            raise UsageError(
+                f"the exported file has no input {missing}; give --{missing} "
+                f"{KNOBS[missing].neutral:g}, or export the model again"
+            )
+        return decode(engine.logits(), values, self.log_prior, np).astype(np.float32)
+
+
+def open_model(model: str | Path, device: str = "auto") -> Opened:
+    """The model that ``model`` names, on ``device`` (a key of ``ENGINES``).
+
+    Raises ``ModelError``, and ``UsageError`` for a device that is not there or not for this model.
+    """
+    path, runtime = model_folder.find(model), ENGINES[device]
+    if path.is_file():
+        return Opened(FILES[path.suffix.lower()](path))
+    folder = model_folder.load(path, needs=(runtime.needs,))
+    engine = runtime.open(folder.path / runtime.needs)
+    if engine.size != folder.config.size:
+        raise ModelError(
+            f"{folder.path}: damaged model folder ({model_folder.CONFIG} says size "
+            f"{folder.config.size}, {runtime.needs} takes {engine.size}); install the model again"
+        )
+    return Opened(engine, np.log(folder.prior))

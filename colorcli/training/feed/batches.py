@@ -1,0 +1,204 @@
+"""Training batches: shards to (L, ab) as one endless ``tf.data`` stream that starts at any step.
+
+The processor also runs the network, so this is written to be cheap: the JPEG decoder reads only
+the crop, and everything on floats is done once for a whole batch, without the slow ``pow`` and
+``select``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from colorcli.color.lab import F_FROM_RGB
+from colorcli.data.dataset import Dataset
+from colorcli.training.feed.aging import DRAWS, aged
+from colorcli.training.feed.mixture import passes
+
+READERS = 4  # shards read side by side, so that a batch mixes them
+BLOCK = 16  # records taken from one of them at a time
+SHUFFLE = 2048  # encoded pictures held for shuffling
+_CROP_DRAWS = 5
+
+
+def _power(x: Any, exponent: float) -> Any:
+    return tf.exp(exponent * tf.math.log(x))
+
+
+def _linear(rgb: Any) -> Any:
+    """Linear light of sRGB in 0…1: the curve above the edge, continued by the line below it."""
+    edge = 0.04045
+    curve = _power((tf.maximum(rgb, edge) + 0.055) / 1.055, 2.4)
+    return curve + (tf.minimum(rgb, edge) - edge) / 12.92
+
+
+def _root(t: Any) -> Any:
+    """CIE's f of X, Y or Z over white: the cube root, continued by a line near black."""
+    edge = 0.008856
+    return _power(tf.maximum(t, edge), 1 / 3) + 7.787 * (tf.minimum(t, edge) - edge)
+
+
+def lab(linear: Any, stride: int) -> tuple[Any, Any]:
+    """L (n, h, w) and the mean ab (n, h/stride, w/stride, 2) of each cell, of linear sRGB."""
+    f = _root(tf.matmul(linear, tf.constant(F_FROM_RGB.T, tf.float32)))
+    # The mean goes before the differences: they are linear, and there is less to subtract.
+    cell = tf.nn.avg_pool2d(f, stride, stride, "VALID") if stride > 1 else f
+    x, y, z = (cell[..., i] for i in range(3))
+    return 116.0 * f[..., 1] - 16.0, tf.stack([500.0 * (x - y), 200.0 * (y - z)], -1)
+
+
+def _cropped(jpeg: Any, size: int, smallest: float, draw: Any, enlarge: float) -> Any:
+    """A random window of at least ``smallest`` of the area, by chance mirrored, as size×size.
+
+    ``enlarge`` (0: any) is the factor by which it may be enlarged at most, where that can be had.
+    """
+    whole = tf.image.extract_jpeg_shape(jpeg)[:2]
+    fewest = math.ceil(size / enlarge) if enlarge else 1
+    if enlarge:
+        short = tf.cast(tf.reduce_min(whole), tf.float32)
+        smallest = tf.clip_by_value((fewest / short) ** 2, smallest, 1.0)
+    area = smallest + (1.0 - smallest) * draw[0]
+    ratio = tf.exp((draw[1] - 0.5) * 0.4)
+    share = tf.minimum(tf.stack([tf.sqrt(area * ratio), tf.sqrt(area / ratio)]), 1.0)
+    extent = tf.cast(share * tf.cast(whole, tf.float32), tf.int32)
+    extent = tf.maximum(extent, tf.minimum(whole, fewest))
+    start = tf.cast(draw[2:4] * tf.cast(whole - extent, tf.float32), tf.int32)
+    image = tf.io.decode_and_crop_jpeg(
+        jpeg, tf.concat([start, extent], 0), channels=3, dct_method="INTEGER_ACCURATE"
+    )
+    image = tf.image.resize(image, (size, size), method="area")
+    return tf.cond(draw[4] < 0.5, lambda: tf.reverse(image, [1]), lambda: image)
+
+
+def _reader(data: Dataset, fewest: int) -> tuple[int, bool, Callable[[Any, Any], tf.data.Dataset]]:
+    """How many passes an epoch has, whether they leave anything out, and one pass's records.
+
+    The latter take the pass and the key of the epoch. ``fewest``: a photograph with a shorter side
+    is left out.
+    """
+    plan = passes(data)
+    files, images, shards, parts, copies = map(
+        tf.constant, (plan.files, plan.images, plan.shards, plan.parts, plan.copies)
+    )
+    names, weights = tf.constant(plan.names, tf.string), tf.constant(plan.weights)
+
+    def comes(record: Any, draw: Any, number: Any) -> Any:
+        """Whether the photograph has so many copies this time."""
+        told = tf.io.parse_single_example(record, {"set": tf.io.FixedLenFeature((), tf.string, "")})
+        places = tf.range(1, len(plan.names) + 1, dtype=tf.int64)
+        places *= tf.cast(names == told["set"], tf.int64)
+        weight = weights[parts[number], tf.reduce_max(places)]
+        return weight + draw >= tf.cast(copies[number] + 1, tf.float32)
+
+    def large(record: Any) -> Any:
+        told = tf.io.parse_single_example(record, {"image": tf.io.FixedLenFeature((), tf.string)})
+        return tf.reduce_min(tf.image.extract_jpeg_shape(told["image"])[:2]) >= fewest
+
+    def read(number: Any, key: Any) -> tf.data.Dataset:
+        records = tf.data.TFRecordDataset(files[number])
+        if plan.thinned:
+            own = key + tf.stack([tf.constant(0, tf.int64), (shards[number] + 1) * 2**32])
+            draws = tf.random.stateless_uniform(images[number, None], own)
+            both = tf.data.Dataset.zip((records, tf.data.Dataset.from_tensor_slices(draws)))
+            records = both.filter(lambda r, d: comes(r, d, number)).map(lambda r, d: r)
+        return records.filter(large) if fewest > 1 else records
+
+    return len(plan.files), plan.thinned or fewest > 1, read
+
+
+def _epochs(data: Dataset, batch: int, seed: int, start: int, fewest: int) -> tf.data.Dataset:
+    """Encoded pictures from step ``start`` on, epoch after epoch, each in an order of its own."""
+    shuffled = tf.random.experimental.stateless_shuffle
+    passes, partial, read = _reader(data, fewest)
+    per_epoch = data.epoch // batch
+    first, skip = divmod(start, per_epoch)
+
+    def epoch(number: Any) -> tf.data.Dataset:
+        key = tf.stack([tf.cast(seed, tf.int64), number])
+        order = shuffled(tf.range(passes), key)
+        records = tf.data.Dataset.from_tensor_slices(order).interleave(
+            lambda i: read(i, key), cycle_length=READERS, block_length=BLOCK
+        )
+        # Shuffled in blocks: Dataset.shuffle would depend on TensorFlow's global seed.
+        blocks = records.batch(SHUFFLE).enumerate().prefetch(1)
+        records = blocks.map(
+            lambda i, block: shuffled(block, key + tf.stack([(i + 1) * 2**32, 0]))
+        ).unbatch()
+        if partial:  # too few by chance, or without the small ones: begin once more
+            records = records.repeat()
+        # What is left after whole batches waits for another epoch's order.
+        records = records.take(per_epoch * batch)
+        return records.skip(tf.where(number == first, tf.constant(skip * batch, tf.int64), 0))
+
+    return tf.data.Dataset.range(first, np.iinfo(np.int64).max).flat_map(epoch)
+
+
+def batches(
+    data: Dataset,
+    *,
+    size: int,
+    stride: int,
+    batch: int,
+    seed: int,
+    start: int = 0,
+    crop: float = 0.6,
+    augment: float = 0.0,
+    enlarge: float = 0.0,
+    part: tuple[int, int] = (0, 1),
+    share: int = 0,
+) -> tf.data.Dataset:
+    """Training batches from step ``start`` on, without end, as (L, ab).
+
+    L (B, size, size, 1) float32 in 0…100, aged for a share ``augment`` of the pictures; ab
+    (B, size/stride, size/stride, 2), true colours. A function of its arguments alone: what step
+    ``n`` gives does not depend on ``start``. With ``enlarge``, windows are not enlarged by more, and
+    photographs too small for that are left out. ``part`` (i, n): the i-th of n workers' even share
+    of each batch, the same pictures that one worker alone would have there; it comes in pieces of
+    ``share``, one for each of its devices (0: in one).
+    """
+    worker, workers = part
+    portion = batch // workers
+    share = share or portion
+
+    def mine(index: Any, record: Any) -> Any:
+        del record
+        return (index % batch) // portion == worker
+
+    def picture(index: Any, record: Any) -> tuple[Any, Any, Any]:
+        jpeg = tf.io.parse_single_example(record, {"image": tf.io.FixedLenFeature((), tf.string)})
+        key = tf.stack([tf.cast(seed, tf.int64), index])
+        draws = tf.random.stateless_uniform((_CROP_DRAWS + DRAWS + 1,), key)
+        image = _cropped(jpeg["image"], size, crop, draws, enlarge)
+        # Drawn for each picture: one draw for a batch would depend on who shares it.
+        noise = tf.random.stateless_normal((size, size), key + [1 << 32, 0])
+        return tf.ensure_shape(image, (size, size, 3)), draws[_CROP_DRAWS:], noise
+
+    def colours(image: Any, draws: Any, noise: Any) -> tuple[Any, Any]:
+        linear = _linear(image / 255.0)
+        lightness, ab = lab(linear, stride)
+        if augment > 0:
+            old = tf.where(draws[:, -1] < augment)[:, 0]
+            linear, draws, noise = (tf.gather(x, old) for x in (linear, draws, noise))
+            aged_lightness = 116.0 * _root(aged(linear, draws, noise)) - 16.0
+            lightness = tf.tensor_scatter_nd_update(lightness, old[:, None], aged_lightness)
+        return lightness[..., None], ab
+
+    fewest = math.ceil(size / enlarge) if enlarge else 1
+    stream = _epochs(data, batch, seed, start, fewest).enumerate(start=start * batch)
+    if workers > 1:
+        stream = stream.filter(mine)
+    stream = (
+        stream.map(picture, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        .batch(share, drop_remainder=True)
+        .map(colours, num_parallel_calls=1)
+        .apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
+        .prefetch(2)
+    )
+    options = tf.data.Options()
+    options.threading.max_intra_op_parallelism = 1
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    return stream.with_options(options)

@@ -1,0 +1,116 @@
+"""Checkpoints of a run: everything that makes it go on as if nothing had happened."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from colorcli.errors import DataError, reason
+from colorcli.system.atomic import PART
+
+KEPT = 2
+
+
+class Checkpoints:
+    """The newest ``KEPT`` checkpoints of a run folder, each whole or not there."""
+
+    def __init__(self, folder: Path, parts: dict[str, Any]) -> None:
+        """``parts``: what a checkpoint holds, by name (networks, optimizers, variables)."""
+        self.folder = folder / "checkpoints"
+        self._parts = {name: part for name, part in parts.items() if part is not None}
+        self._checkpoint = tf.train.Checkpoint(**self._parts)
+        try:
+            self._manager = self._managed()
+            if not self._manager.checkpoints and (lost := self._unlisted()):
+                tf.train.update_checkpoint_state(str(self.folder), lost[-1], lost)
+                self._manager = self._managed()
+        except (OSError, tf.errors.OpError) as error:
+            raise DataError(f"{self.folder}: cannot be used: {reason(error)}") from None
+
+    def _managed(self) -> tf.train.CheckpointManager:
+        return tf.train.CheckpointManager(self._checkpoint, str(self.folder), max_to_keep=KEPT)
+
+    def _unlisted(self) -> list[str]:
+        """Checkpoints in the folder, oldest first, where a power cut took the list of them."""
+        found = [path.with_suffix("") for path in self.folder.glob("ckpt-*.index")]
+        numbered = [path for path in found if path.name.removeprefix("ckpt-").isdecimal()]
+        numbered.sort(key=lambda path: int(path.name.removeprefix("ckpt-")))
+        return [str(path) for path in numbered]
+
+    def require_room(self) -> None:
+        """Raise ``DataError`` at once when the disk cannot hold what the run will keep."""
+        variables = [v for part in self._parts.values() for v in _variables(part)]
+        size = sum(math.prod(v.shape) * tf.as_dtype(v.dtype).size for v in variables)
+        present = sum(f.stat().st_size for f in self.folder.glob("*") if f.is_file())
+        needed = (KEPT + 1) * size - present
+        free = shutil.disk_usage(self.folder.parent).free
+        if free < needed:
+            raise DataError(
+                f"{self.folder.parent}: {free / 1e6:.0f} MB free, but checkpoints need "
+                f"{needed / 1e6:.0f} MB; make room or choose another -o"
+            )
+
+    @property
+    def present(self) -> bool:
+        """Whether there is any checkpoint."""
+        return bool(self._manager.checkpoints)
+
+    def restore(self) -> bool:
+        """Go back to the newest readable checkpoint; whether there was one.
+
+        Raises ``DataError`` when there are some and none fits.
+        """
+        known = self._manager.checkpoints
+        for path in reversed(known):
+            try:
+                self._checkpoint.restore(path).assert_existing_objects_matched()
+                return True
+            # What TensorFlow's reader raises on damaged bytes includes IndexError.
+            except (tf.errors.OpError, AssertionError, ValueError, LookupError):
+                continue
+        if known:
+            raise DataError(
+                f"{self.folder}: no checkpoint there fits this run; choose another -o, or remove "
+                "the folder to start anew"
+            )
+        return False
+
+    def save(self) -> None:
+        """Write one now. Raises ``DataError``; the one before stays."""
+        try:
+            self._manager.save()
+        except (OSError, tf.errors.OpError) as error:
+            self.sweep()
+            text = reason(error).split("[Op:")[0]
+            raise DataError(
+                f"{self.folder}: cannot be written ({text.strip()[:160]}); the last checkpoint is "
+                "intact: make room and repeat the command"
+            ) from None
+
+    def sweep(self) -> None:
+        """Remove what a failed or killed save left, to give its room back."""
+        kept = {Path(path).name for path in self._manager.checkpoints}
+        for path in self.folder.glob("ckpt-*"):
+            if path.name.split(".")[0] not in kept:
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
+        for path in self.folder.glob("checkpoint.tmp*"):
+            path.unlink(missing_ok=True)
+        # Models that a killed process was writing.
+        for path in self.folder.parent.glob(f"{PART}*"):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _variables(part: Any) -> list[Any]:
+    """Of a network or an optimizer; or the variable itself."""
+    if isinstance(part, keras.Model):
+        return part.weights
+    return part.variables if isinstance(part, keras.optimizers.Optimizer) else [part]

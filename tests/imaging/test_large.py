@@ -1,0 +1,488 @@
+"""Strips against the whole: the same colours, metadata and errors, in bounded memory."""
+
+import io
+import itertools
+import json
+import os
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import test_icc
+from conftest import saved, scene, tiff
+from PIL import Image, ImageCms
+
+from colorcli.color.lab import Join, join
+from colorcli.colorizing import predict
+from colorcli.colorizing.colorizer import Colorizer
+from colorcli.colorizing.framing import halved, halvings
+from colorcli.errors import DataError, ImageError
+from colorcli.files.inputs import Source
+from colorcli.files.outputs import Job
+from colorcli.imaging import large, reading, sixteen_bit
+from colorcli.imaging.formats import tiff_writing, vips
+from colorcli.imaging.tags import metadata
+
+needs_vips = pytest.mark.skipif(vips.library() is None, reason="needs the extra large")
+GAMMA = test_icc.gamma(1.5)
+ALWAYS = predict.Output(large=0)  # strips wherever they can be
+FREE = 8 << 30
+
+
+@pytest.fixture(scope="module")
+def colorizer(small_model):
+    return Colorizer(small_model)
+
+
+@pytest.fixture(autouse=True)
+def low_strips(monkeypatch):
+    monkeypatch.setattr(large, "STRIP", 5000)  # several strips of a small picture
+
+
+def photo(width=211, height=203, seed=3) -> np.ndarray:
+    return scene(seed, width, height)
+
+
+def gray(width=211, height=203) -> np.ndarray:
+    return photo(width, height)[..., 1]
+
+
+def deep_gray() -> np.ndarray:
+    ramp = np.linspace(0, 6000, 211).astype(np.uint16)
+    return gray().astype(np.uint16) * 230 + ramp
+
+
+def rgba() -> Image.Image:
+    image = Image.fromarray(photo())
+    image.putalpha(Image.fromarray(gray().T.copy()).resize(image.size))
+    return image
+
+
+def turned(orientation: int) -> bytes:
+    exif = Image.Exif()
+    exif[274], exif[271] = orientation, "Camera"
+    return exif.tobytes()
+
+
+INPUTS = {
+    "gray.jpg": lambda: saved(Image.fromarray(gray()), "JPEG", quality=90, dpi=(300, 300)),
+    "rgb.jpg": lambda: saved(Image.fromarray(photo()), "JPEG", quality=90, exif=turned(1)),
+    "progressive.jpg": lambda: saved(Image.fromarray(photo()), "JPEG", progressive=True),
+    "cmyk.jpg": lambda: saved(Image.fromarray(photo()).convert("CMYK"), "JPEG", quality=98),
+    "rgb.png": lambda: saved(Image.fromarray(photo()), "PNG", dpi=(72, 72)),
+    "palette.png": lambda: saved(Image.fromarray(photo()).quantize(50), "PNG"),
+    "alpha.png": lambda: saved(rgba(), "PNG", exif=turned(1)),
+    "la.png": lambda: saved(rgba().convert("LA"), "PNG"),
+    "clear.png": lambda: saved(Image.fromarray(gray()), "PNG", transparency=int(gray()[0, 0])),
+    "bilevel.png": lambda: saved(Image.fromarray(gray()).convert("1"), "PNG"),
+    "gray16.png": lambda: saved(Image.fromarray(deep_gray()), "PNG"),
+    "rgb16.png": lambda: sixteen_bit.write_png(photo().astype(np.uint16) * 257, None, b""),
+    "rgba16.png": lambda: sixteen_bit.write_png(photo().astype(np.uint16) * 255, deep_gray(), b""),
+    "gray16.tif": lambda: tiff(deep_gray(), photometric="minisblack"),
+    "white.tif": lambda: tiff(gray(), photometric="miniswhite"),
+    "rgb16.tif": lambda: tiff(photo().astype(np.uint16) * 200, photometric="rgb"),
+    "tiled.tif": lambda: tiff(photo(), photometric="rgb", tile=(64, 64), compression="zlib"),
+    "planar.tif": lambda: tiff(np.moveaxis(photo(), 2, 0), photometric="rgb", planarconfig=2),
+    "cmyk.tif": lambda: saved(Image.fromarray(photo()).convert("CMYK"), "TIFF"),
+    "bilevel.tif": lambda: saved(Image.fromarray(gray()).convert("1"), "TIFF"),
+    "adobe.tif": lambda: tiff(photo(), photometric="rgb", iccprofile=test_icc.matrix(GAMMA)),
+    "adobe16.png": lambda: sixteen_bit.write_png(
+        photo().astype(np.uint16) * 257,
+        None,
+        metadata.png_chunks({}, test_icc.matrix(GAMMA)),
+    ),
+    "dots.jpg": lambda: saved(
+        Image.fromarray(gray()),
+        "JPEG",
+        quality=95,
+        icc_profile=test_icc.profile(b"GRAY", {b"kTRC": GAMMA}),
+    ),
+    "inks.jpg": lambda: saved(
+        Image.fromarray(photo()).convert("CMYK"),
+        "JPEG",
+        quality=98,
+        icc_profile=test_icc.lut(b"CMYK", test_icc.inks),
+    ),
+    **{
+        f"turned{i}.jpg": lambda i=i: saved(Image.fromarray(photo()), "JPEG", exif=turned(i))
+        for i in range(2, 9)
+    },
+    "turned6.tif": lambda: tiff(photo(), photometric="rgb", extratags=[(274, 3, 1, 6, True)]),
+    "turned8.png": lambda: saved(rgba(), "PNG", exif=turned(8)),
+}
+
+
+def by_strips(data, colorizer, format, output=predict.Output(), name="x"):
+    file = io.BytesIO()
+    header = large.peek(data)
+    result = predict.colorize_strips(data, header, file, name, colorizer, format, output)
+    return file.getvalue(), result
+
+
+def decoded(data: bytes) -> reading.Picture:
+    return reading.decode(data, keep_color=True).frames[0]
+
+
+def difference(a: np.ndarray, b: np.ndarray) -> float:
+    """The largest, in 8-bit levels."""
+    assert a.shape == b.shape and a.dtype == b.dtype
+    return float(np.abs(a.astype(int) - b).max()) / (1 if a.dtype == np.uint8 else 257)
+
+
+@needs_vips
+@pytest.mark.parametrize("name", INPUTS)
+def test_strips_give_what_the_whole_gives(name, colorizer):
+    data = INPUTS[name]()
+    header = large.peek(data)
+    format = header.format
+    assert large.decide(data, header, format, FREE, 0) >= large.TAKES
+    ours, result = by_strips(data, colorizer, format)
+    theirs, expected = predict.colorize_bytes(data, "x", colorizer)
+    assert replace(result, milliseconds={}) == replace(expected, milliseconds={})
+    a, b = decoded(ours), decoded(theirs)
+    assert (a.depth, a.alpha is None) == (b.depth, b.alpha is None)
+    assert difference(a.rgb, b.rgb) <= (2 if format == "jpeg" else 1)
+    if a.alpha is not None:
+        assert np.array_equal(a.alpha, b.alpha)
+
+
+@needs_vips
+@pytest.mark.parametrize("name", ["adobe.tif", "adobe16.png", "dots.jpg", "inks.jpg"])
+def test_profiles_move_what_strips_read(name):
+    data = INPUTS[name]()
+    parts = large.Photograph(data, large.peek(data)).pictures(keep=True)
+    deep_samples = np.dtype(np.uint16)
+    ours = np.concatenate([reading.to_depth(p.gray, deep_samples) for _, p in parts])
+    theirs = reading.to_depth(reading.decode(data).frames[0].gray, deep_samples)
+    assert difference(ours, theirs) <= 1
+    plain = large.Photograph(data, large.peek(data))
+    plain._profile = None
+    bare = np.concatenate([reading.to_depth(p.gray, deep_samples) for _, p in plain.pictures()])
+    assert difference(bare, ours) > 5  # or the profile says nothing
+
+
+@needs_vips
+@pytest.mark.parametrize("format", large.WRITERS)
+@pytest.mark.parametrize("strip", [False, True])
+@pytest.mark.parametrize("name", ["alpha.png", "rgba16.png", "gray16.tif", "gray.jpg"])
+def test_every_format_is_written_like_the_whole(name, format, strip, colorizer):
+    data = INPUTS[name]()
+    output = predict.Output(strip=strip, quality=80 if format == "jpeg" else None)
+    ours, _ = by_strips(data, colorizer, format, output)
+    theirs, _ = predict.colorize_bytes(data, "x", colorizer, format, output)
+    a, b = (Image.open(io.BytesIO(d)) for d in (ours, theirs))
+    assert (a.format, a.mode, a.size) == (b.format, b.mode, b.size)
+    assert a.info.get("dpi") == b.info.get("dpi")
+    assert dict(a.getexif()) == dict(b.getexif())
+    assert "sRGB" in ImageCms.getProfileDescription(
+        ImageCms.ImageCmsProfile(io.BytesIO(a.info["icc_profile"]))
+    )
+    if format == "jpeg":
+        assert a.quantization == b.quantization and a.layer == b.layer
+    assert difference(decoded(ours).rgb, decoded(theirs).rgb) <= (2 if format == "jpeg" else 1)
+
+
+@needs_vips
+@pytest.mark.parametrize("name", ["alpha.png", "gray16.tif"])
+def test_a_tiff_of_many_strips(name, colorizer, monkeypatch):
+    monkeypatch.setattr(tiff_writing, "TIFF_STRIP", 20_000)
+    data = INPUTS[name]()
+    ours, _ = by_strips(data, colorizer, "tiff")
+    theirs, _ = predict.colorize_bytes(data, "x", colorizer, "tiff")
+    assert ours == theirs
+
+
+@needs_vips
+def test_metadata_is_kept_whole_and_orientation_reset(colorizer):
+    exif = Image.Exif()
+    exif[274], exif[270] = 6, "A long description " * 500
+    exif.get_ifd(0x8769)[0x9003] = "1931:05:04 10:00:00"
+    exif.get_ifd(0x8825)[1] = "N"
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/">' + b"kept " * 3000 + b"</x:xmpmeta>"
+    data = saved(
+        Image.fromarray(gray()), "JPEG", exif=exif.tobytes(), xmp=xmp, dpi=(600, 600),
+        comment=b"by hand",
+    )  # fmt: skip
+    for format in large.WRITERS:
+        ours, _ = by_strips(data, colorizer, format)
+        copy = Image.open(io.BytesIO(ours))
+        found = copy.getexif()
+        assert copy.size == (203, 211) and found.get(274, 1) == 1
+        assert found[270] == "A long description " * 500
+        assert found.get_ifd(0x8769)[0x9003] == "1931:05:04 10:00:00"
+        assert found.get_ifd(0x8825)[1] == "N"
+        assert round(float(copy.info["dpi"][0])) == 600
+        assert b"kept kept" in (copy.info.get("xmp") or b"")
+    jpeg, _ = by_strips(data, colorizer, "jpeg")
+    assert Image.open(io.BytesIO(jpeg)).info["comment"] == b"by hand"
+
+
+@needs_vips
+def test_png_text_behind_the_pixels_is_found(colorizer):
+    data = saved(Image.fromarray(gray()), "PNG")
+    chunk = metadata.chunk(b"tEXt", b"Author\0Somebody")
+    data = data[:-12] + chunk + data[-12:]
+    ours, _ = by_strips(data, colorizer, "png")
+    assert Image.open(io.BytesIO(ours)).text["Author"] == "Somebody"
+
+
+@needs_vips
+def test_colour_is_passed_on(colorizer):
+    output = predict.Output(keep_color=True)
+    data = INPUTS["rgb.jpg"]()
+    assert by_strips(data, colorizer, "jpeg", output)[0] == data  # the very file
+    for name, format, status in (
+        ("rgb.jpg", "png", "kept"), ("rgb16.png", "tiff", "kept"), ("gray.jpg", "jpeg", "done"),
+    ):  # fmt: skip
+        data = INPUTS[name]()
+        ours, result = by_strips(data, colorizer, format, output)
+        theirs, expected = predict.colorize_bytes(data, "x", colorizer, format, output)
+        assert result.status == expected.status == status
+        assert difference(decoded(ours).rgb, decoded(theirs).rgb) <= 2
+
+
+@needs_vips
+@pytest.mark.parametrize("name", ["gray.jpg", "rgb.jpg", "rgb.png", "gray16.tif", "tiled.tif"])
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_damage_is_one_error_and_no_file(name, share, colorizer, tmp_path):
+    whole = INPUTS[name]()
+    data = whole[: int(len(whole) * share)]
+    (tmp_path / name).write_bytes(data)
+    job = Job(Source(str(tmp_path / name), name), str(tmp_path / "out" / name))
+    result, *_ = predict.predict([job], colorizer, ALWAYS, workers=1)
+    assert result.status == "failed" and result.error.startswith(f"{tmp_path / name}: ")
+    assert "\n" not in result.error and "check the file" in result.error
+    assert not (tmp_path / "out" / name).exists() and not list((tmp_path / "out").glob(".*"))
+
+
+@needs_vips
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_jpeg_that_ends_behind_its_back_is_damaged(orientation, colorizer):
+    data = saved(Image.fromarray(gray()), "JPEG", exif=turned(orientation))
+    cut = data[: len(data) // 2] + b"\xff\xd9"
+    with pytest.raises(ImageError, match=r"^x: damaged picture"):
+        by_strips(cut, colorizer, "jpeg")
+    blank = saved(Image.new("L", (211, 203), 128), "JPEG", exif=turned(orientation))
+    assert by_strips(blank, colorizer, "jpeg")[1].status == "done"
+
+
+def test_what_fits_is_coloured_whole():
+    data = INPUTS["gray.jpg"]()
+    header = large.peek(data)
+    assert header.size == (211, 203) and header.need == 10 * 211 * 203
+    assert not large.decide(data, header, "jpeg", FREE, 10**6)
+
+
+@needs_vips
+def test_what_does_not_fit_goes_by_strips(monkeypatch):
+    monkeypatch.setattr(large, "TAKES", 100_000)
+    data = INPUTS["gray.jpg"]()
+    assert large.decide(data, large.peek(data), "jpeg", 400_000, 10**6)
+    assert not large.decide(data, large.peek(data), "webp", 450_000, 10**6)  # whole, alone
+
+
+@pytest.mark.parametrize(
+    ("name", "format", "remedy"),
+    [
+        ("gray.jpg", "webp", "choose --format from: jpeg, png, tiff"),
+        ("pages.tif", "tiff", "save it as .* of one page"),
+        ("float.tif", "tiff", "save it as .* of one page"),
+        ("gray.webp", "png", "save it as"),
+    ],
+)
+def test_what_neither_fits_nor_streams_is_refused(name, format, remedy):
+    pages = [Image.fromarray(gray())] * 2
+    data = {
+        **{k: v for k, v in INPUTS.items() if k == name},
+        "pages.tif": lambda: saved(pages[0], "TIFF", save_all=True, append_images=pages[1:]),
+        "float.tif": lambda: tiff(gray().astype(np.float32) / 255, photometric="minisblack"),
+        "gray.webp": lambda: saved(Image.fromarray(gray()), "WEBP"),
+    }[name]()
+    with pytest.raises(ImageError, match=rf"^y: 211 x 203 pixels need .* are free; {remedy}"):
+        large.decide(data, large.peek(data), format, 100_000, 10**6, "y")
+
+
+def test_without_the_extra_its_name_is_told(monkeypatch):
+    monkeypatch.setattr(vips, "library", lambda: None)
+    data = INPUTS["gray.jpg"]()
+    with pytest.raises(ImageError, match=r"pip install 'colorcli\[large\]'"):
+        large.decide(data, large.peek(data), "jpeg", 100_000, 10**6)
+    assert not large.decide(data, large.peek(data), "jpeg", 450_000, 0)
+
+
+@needs_vips
+def test_a_progressive_jpeg_needs_room_for_its_coefficients(monkeypatch):
+    monkeypatch.setattr(large, "TAKES", 1000)
+    plain, progressive = INPUTS["rgb.jpg"](), INPUTS["progressive.jpg"]()
+    assert large.decide(plain, large.peek(plain), "jpeg", 200_000, 0)
+    with pytest.raises(ImageError, match="use a machine with more"):
+        large.decide(progressive, large.peek(progressive), "jpeg", 200_000, 0)
+
+
+def test_one_that_does_not_fit_harms_no_other(colorizer, tmp_path, monkeypatch):
+    monkeypatch.setattr(predict, "available_memory", lambda: 3_000_000)
+    monkeypatch.setattr(vips, "library", lambda: None)
+    Image.fromarray(gray()).save(tmp_path / "small.jpg")
+    Image.fromarray(gray(900, 800)).save(tmp_path / "huge.jpg")
+    jobs = [
+        Job(Source(str(tmp_path / n), n), str(tmp_path / "out" / n))
+        for n in ("huge.jpg", "small.jpg")
+    ]
+    huge, small = predict.predict(jobs, colorizer, workers=2)
+    assert (huge.status, small.status) == ("failed", "done")
+    assert huge.error.startswith(f"{tmp_path / 'huge.jpg'}: 900 x 800 pixels need 0.0 GB")
+
+
+@needs_vips
+def test_too_many_pixels_are_refused_as_ever(colorizer, tmp_path):
+    Image.fromarray(gray()).save(tmp_path / "a.jpg")
+    job = Job(Source(str(tmp_path / "a.jpg"), "a.jpg"), str(tmp_path / "b.jpg"))
+    result, *_ = predict.predict([job], colorizer, predict.Output(large=0, max_pixels=1000))
+    assert "--max-megapixels" in result.error
+
+
+@needs_vips
+def test_a_side_too_long_for_the_format_is_told_with_a_remedy(colorizer):
+    data = saved(Image.new("L", (65_501, 2), 90), "PNG")
+    with pytest.raises(ImageError, match=r"^x: 65501 x 2 pixels, and jpeg holds 65500 a side"):
+        by_strips(data, colorizer, "jpeg")
+    assert Image.open(io.BytesIO(by_strips(data, colorizer, "tiff")[0])).size == (65_501, 2)
+
+
+@needs_vips
+def test_a_batch_by_strips_equals_a_batch_of_wholes(colorizer, tmp_path, monkeypatch):
+    names, taken, real = [], [], predict.colorize_strips
+    monkeypatch.setattr(
+        predict, "colorize_strips", lambda *a, **k: taken.append(a[3]) or real(*a, **k)
+    )
+    for name in ("gray.jpg", "alpha.png", "gray16.tif", "turned6.jpg", "rgb.png"):
+        odd = name.replace(".", " [1]\udcff.")  # options to libvips, and no UTF-8
+        (tmp_path / odd).write_bytes(INPUTS[name]())
+        names.append(odd)
+    for folder, output in (("strips", ALWAYS), ("whole", predict.Output())):
+        jobs = [Job(Source(str(tmp_path / n), n), str(tmp_path / folder / n)) for n in names]
+        results = list(predict.predict(jobs, colorizer, output, workers=2))
+        assert [r.status for r in results] == ["done"] * len(names), results
+        assert all(tuple(r.milliseconds) == predict.STAGES for r in results)
+    assert sorted(taken) == sorted(str(tmp_path / n) for n in names)
+    for name in names:
+        a, b = (decoded((tmp_path / f / name).read_bytes()) for f in ("strips", "whole"))
+        assert difference(a.rgb, b.rgb) <= 2
+
+
+@needs_vips
+def test_no_room_and_no_reader_are_told_as_ever(colorizer, monkeypatch):
+    class Full(io.BytesIO):
+        def write(self, data):
+            raise OSError(28, "No space left on device")
+
+    data = INPUTS["gray.jpg"]()
+    for format in large.WRITERS:
+        with pytest.raises(OSError, match="No space left"):
+            predict.colorize_strips(data, large.peek(data), Full(), "x", colorizer, format)
+    result, *_ = predict.predict(
+        [Job(Source("/dev/null", "x"), "/dev/full")], colorizer, ALWAYS, workers=1
+    )
+    assert result.status == "failed"
+
+
+@needs_vips
+def test_stopping_leaves_nothing(colorizer, tmp_path):
+    (tmp_path / "a.jpg").write_bytes(INPUTS["gray.jpg"]())
+    stop, calls = threading.Event(), []
+
+    def later() -> bool:
+        calls.append(1)
+        return len(calls) > 40  # in the second pass
+
+    with (
+        pytest.raises(predict.Stopped),
+        predict._written(Job(Source("a", "a"), str(tmp_path / "out.jpg"))) as file,
+    ):
+        source = str(tmp_path / "a.jpg")
+        predict.colorize_strips(
+            source, large.peek(source), file, "a", colorizer, "jpeg", stop=later
+        )
+    assert not stop.is_set() and os.listdir(tmp_path) == ["a.jpg"]
+
+
+@needs_vips
+def test_writing_to_a_full_device_is_a_data_error(colorizer):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full")
+    data = INPUTS["gray.jpg"]()
+    with (
+        pytest.raises(DataError, match="No space left"),
+        predict._written(Job(Source("a", "a"), "/dev/full")) as file,
+    ):
+        predict.colorize_strips(data, large.peek(data), file, "a", colorizer, "jpeg")
+
+
+@needs_vips
+def test_a_pipe_gets_all_of_it(small_model, tmp_path):
+    """As a process: bytes from stdin, to stdout, nothing on stderr, damage in one line."""
+    code = (
+        "import sys; from colorcli import config; config.LARGE = 0\n"
+        "from colorcli.cli import main; main()"
+    )
+
+    def run(data: bytes, *more: str):
+        command = [sys.executable, "-c", code, "predict", "-m", str(small_model), "-", *more]
+        return subprocess.run(command, input=data, capture_output=True, timeout=120)
+
+    for more in ((), ("--format", "tiff")):
+        done = run(INPUTS["gray16.png"](), *more)
+        assert done.returncode == 0 and done.stderr == b""
+        assert decoded(done.stdout).rgb.dtype == np.uint16
+    data = INPUTS["rgb.jpg"]()
+    done = run(data[: len(data) // 2])
+    assert (done.returncode, done.stdout) == (3, b"")
+    assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith(b"colorize: -: damaged")
+
+
+def test_an_ordinary_call_does_not_load_libvips(small_model, tmp_path):
+    (tmp_path / "a.jpg").write_bytes(INPUTS["gray.jpg"]())
+    arguments = ["predict", str(tmp_path / "a.jpg"), "-m", str(small_model), "--json"]
+    code = (
+        "import sys; from colorcli.cli import app\n"
+        f"app({arguments!r}, standalone_mode=False)\n"
+        "print('pyvips' in sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["status"] == "done"
+    assert done.stderr.split()[-1] == "False"
+
+
+# --- the parts that need no libvips ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(203, 211), (2000, 70), (70, 2000), (64, 64), (20, 30)])
+def test_halves_of_strips_are_the_halves_of_the_whole(shape, colorizer):
+    plane = np.random.default_rng(0).integers(0, 255, shape, np.uint8)
+    down, across = halvings(*shape, colorizer.side)
+    whole = halved(plane, down, across)
+    assert max(whole.shape) <= 8 * 64
+    parts = [plane[top : top + (8 << down)] for top in range(0, shape[0], 8 << down)]
+    parts = [halved(part, down, across) for part in parts if part.shape[0] >> down]
+    assert np.array_equal(np.concatenate(parts), whole)
+    assert np.array_equal(colorizer.ab(whole), colorizer.ab(plane))
+
+
+def test_joined_strips_are_the_joined_whole():
+    ab = np.random.default_rng(0).normal(0, 30, (16, 16, 2)).astype(np.float32)
+    plane, joined = gray(), Join(ab, 203, 211)
+    parts = [joined(plane[top : top + 17], top) for top in range(0, 203, 17)]
+    assert difference(np.concatenate(parts), join(plane, ab)) <= 1
+
+
+@pytest.mark.parametrize("heights", [[203], [1, 2, 100, 100], [7] * 29])
+def test_strips_are_cut_to_equal_heights(heights):
+    whole = photo()
+    tops = np.cumsum([0, *heights])
+    rows = [whole[a:b] for a, b in itertools.pairwise(tops)]
+    cut = list(tiff_writing.Strips(whole.shape, whole.dtype, rows).cut(10))
+    assert {part.shape[0] for part in cut[:-1]} == {10}
+    assert np.array_equal(np.concatenate(cut), whole)

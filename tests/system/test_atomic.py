@@ -1,0 +1,71 @@
+import os
+import subprocess
+import sys
+
+import pytest
+from conftest import make
+
+from colorcli.errors import DataError
+from colorcli.system.atomic import PART, _part_prefix, atomic, host, sweep, write_atomic
+
+
+def test_write_atomic_leaves_nothing_behind(tmp_path):
+    write_atomic(tmp_path / "x" / "f", b"data")
+    assert (tmp_path / "x" / "f").read_bytes() == b"data"
+    with pytest.raises(DataError, match="cannot be written"):
+        write_atomic(tmp_path / "x" / "f" / "g", b"data")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(DataError):
+        write_atomic(tmp_path / "folder", b"data")
+    with pytest.raises(DataError, match="name too long"):
+        write_atomic(tmp_path / ("n" * 300), b"data")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["folder", "x"]
+
+
+def test_an_atomic_file_can_be_read_and_is_dropped_after_an_error(tmp_path):
+    with atomic(tmp_path / "f") as file:
+        file.write(b"data")
+        file.seek(1)
+        assert file.read() == b"ata" and not (tmp_path / "f").exists()
+    assert (tmp_path / "f").read_bytes() == b"data"
+    for error, told in ((ValueError("bug"), ValueError), (OSError(28, "full"), DataError)):
+        with pytest.raises(told), atomic(tmp_path / "f") as file:
+            file.write(b"half")
+            raise error
+    assert os.listdir(tmp_path) == ["f"] and (tmp_path / "f").read_bytes() == b"data"
+
+
+def test_write_atomic_obeys_umask_and_writes_through_links(tmp_path):
+    old = os.umask(0o027)
+    try:
+        write_atomic(tmp_path / "f", b"data")
+    finally:
+        os.umask(old)
+    assert os.stat(tmp_path / "f").st_mode & 0o777 == 0o640
+    os.symlink(tmp_path / "f", tmp_path / "link")
+    write_atomic(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "f").read_bytes() == b"new"
+
+
+def test_a_pipe_is_written_to_and_stays_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    reader = subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE)
+    write_atomic(tmp_path / "pipe", b"through")
+    assert reader.communicate(timeout=20)[0] == b"through" and (tmp_path / "pipe").is_fifo()
+
+
+def test_sweep_takes_only_what_the_dead_left(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    here = host()
+    dead = f"{PART}{here}-{ended.pid}-0123abcd-00ff"
+    recycled = f"{PART}{here}-{os.getpid()}-0123abcd-00ff"  # our number, an earlier life
+    living = f"{PART}{here}-{os.getppid()}-0123abcd-00ff"
+    elsewhere = f"{PART}other-{ended.pid}-0123abcd-00ff"
+    mine = _part_prefix() + "00ff"
+    make(tmp_path, dead, recycled, living, elsewhere, mine, ".colorize-notes", "a.jpg")
+    removed = sweep(str(tmp_path))
+    assert sorted(map(os.path.basename, removed)) == sorted([dead, recycled])
+    assert {p.name for p in tmp_path.iterdir()} == {
+        living, elsewhere, mine, ".colorize-notes", "a.jpg",
+    }  # fmt: skip
