@@ -26,6 +26,14 @@ test: setup  ## run the tests
 slow: setup  ## run the long tests: exports in every format, killed and resumed runs
 	$(BIN)/python -m pytest -m slow
 
+# Convolutions and conversions under other processors' kernels: nothing may hang on their last bits.
+KERNELS := ONEDNN_MAX_CPU_ISA=SSE41 ONEDNN_MAX_CPU_ISA=AVX2 TF_ENABLE_ONEDNN_OPTS=0
+
+kernels: setup  ## run the tests of networks and exports under other CPU kernels
+	for kernel in $(KERNELS); do echo "$$kernel"; \
+	  env $$kernel $(BIN)/python -m pytest -m "not slow" tests/network tests/exporting tests/test_structure.py \
+	  || exit 1; done
+
 lint: setup  ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -58,4 +66,4 @@ bench: setup  ## measure speed and memory; long, and only fair on an idle machin
 	$(BIN)/python benchmarks/eval.py
 	$(BIN)/python benchmarks/exports.py
 
-.PHONY: help setup demo test slow lint format completions docs pictures wheel bench
+.PHONY: help setup demo test slow kernels lint format completions docs pictures wheel bench

@@ -23,7 +23,7 @@ os.environ.setdefault("ABSL_MIN_LOG_LEVEL", "3")
 # OpenCV too: damaged pictures are reported in our words.
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
-_LAZY = {"Colorizer": "colorizing.colorizer", "Knobs": "decoding"}
+_LAZY = {"Colorizer": "colorizing.colorizer", "Knobs": "network.decoding"}
 
 
 def __getattr__(name: str) -> Any:
