@@ -16,7 +16,7 @@ import tensorflow as tf
 from keras import ops
 
 from colorcli.config import Knobs, ModelConfig
-from colorcli.lab import XYZ_FROM_RGB, lab_to_rgb, lightness, srgb_encoded, srgb_linear
+from colorcli.lab import XYZ_FROM_RGB, lab_to_shown, lightness, srgb_encoded, srgb_linear
 from colorcli.losses import LOSSES
 from colorcli.model import with_decode
 
@@ -180,7 +180,7 @@ def _image(
         planes = ops.transpose(ab, (0, 3, 1, 2))
         planes = ops.matmul(ops.matmul(rows_up, planes), ops.transpose(columns_up))
         lab = ops.stack([lightness(gray, ops), planes[:, 0], planes[:, 1]], axis=-1)
-        rgb = ops.clip(ops.floor(lab_to_rgb(lab, ops) * 255.0 + 0.5), 0.0, 255.0)
+        rgb = ops.clip(ops.floor(lab_to_shown(lab, ops) * 255.0 + 0.5), 0.0, 255.0)
         return {"colours": ops.cast(rgb, "uint8")}
 
     note = "sRGB picture of any size" if size is None else "sRGB picture of this size"
