@@ -70,32 +70,38 @@ def rgb_to_lab(rgb: Any, xp: Any = np) -> Any:
     return xp.stack([116.0 * fy - 16.0, 500.0 * (fx - fy), 200.0 * (fy - fz)], axis=-1)
 
 
-def _linear(lab: Any, xp: Any) -> tuple[Any, Any]:
-    """Lab (…, 3) to linear light (…, 3), beyond 0…1 where sRGB has no such colour, and Y (…)."""
-    fy = (lab[..., 0] + 16.0) / 116.0
-    f = xp.stack([fy + lab[..., 1] / 500.0, fy, fy - lab[..., 2] / 200.0], axis=-1)
+def _t(f: Any, xp: Any = np) -> Any:
+    """Back from ``_f``."""
     edge = 0.2068966  # where scikit-image, too, changes from the cube to the line
-    t = xp.where(f > edge, f * f * f, (f - _OFFSET) / _KAPPA)
-    return xp.matmul(t, _constant(_RGB_FROM_F, xp, lab)), t[..., 1]
+    return xp.where(f > edge, f * f * f, (f - _OFFSET) * (1 / _KAPPA))
+
+
+def _linear(light: Any, a: Any, b: Any, xp: Any) -> tuple[list[Any], Any]:
+    """Linear red, green and blue, beyond 0…1 where sRGB has no such colour, and Y; plane by plane."""
+    fy = (light + 16.0) * (1 / 116.0)
+    x, y, z = _t(fy + a * 0.002, xp), _t(fy, xp), _t(fy - b * 0.005, xp)
+    rows = _RGB_FROM_F.tolist()  # Python's numbers leave the planes their dtype
+    return [p * x + q * y + r * z for p, q, r in rows], y
+
+
+def _shown(light: Any, a: Any, b: Any, xp: Any) -> list[Any]:
+    """Linear red, green and blue in 0…1 of the same Y: the rule of ``lab_to_shown``."""
+    channels, y = _linear(light, a, b, xp)
+    red, green, blue = channels
+    most = xp.maximum(xp.maximum(red, green), blue)
+    least = xp.minimum(xp.minimum(red, green), blue)
+    beyond = xp.maximum((most - y) / xp.maximum(1.0 - y, 1e-3), (y - least) / xp.maximum(y, 1e-4))
+    low, high = NEUTRAL
+    coloured = xp.abs(light - (low + high) / 2) < (high - low) / 2
+    share = xp.where(coloured, 1.0 / xp.maximum(beyond, 1.0), 0.0)
+    return [xp.clip(y + (channel - y) * share, 0.0, 1.0) for channel in channels]
 
 
 def lab_to_rgb(lab: Any, xp: Any = np) -> Any:
     """Lab (…, 3) to sRGB (…, 3), its channels clipped to 0…1, same float dtype."""
     lab = np.asarray(lab) if xp is np else lab
-    return xp.clip(srgb_encoded(_linear(lab, xp)[0], xp), 0.0, 1.0)
-
-
-def _shown_light(lab: Any, xp: Any) -> Any:
-    """Lab (…, 3) to linear light (…, 3) in 0…1 of the same Y: the rule of ``lab_to_shown``."""
-    linear, y = _linear(lab, xp)
-    channels = red, green, blue = linear[..., 0], linear[..., 1], linear[..., 2]
-    most = xp.maximum(xp.maximum(red, green), blue)
-    least = xp.minimum(xp.minimum(red, green), blue)
-    beyond = xp.maximum((most - y) / xp.maximum(1.0 - y, 1e-3), (y - least) / xp.maximum(y, 1e-4))
-    low, high = NEUTRAL
-    coloured = xp.abs(lab[..., 0] - (low + high) / 2) < (high - low) / 2
-    share = xp.where(coloured, 1.0 / xp.maximum(beyond, 1.0), 0.0)
-    return xp.clip(xp.stack([y + (c - y) * share for c in channels], axis=-1), 0.0, 1.0)
+    channels, _ = _linear(lab[..., 0], lab[..., 1], lab[..., 2], xp)
+    return xp.clip(srgb_encoded(xp.stack(channels, axis=-1), xp), 0.0, 1.0)
 
 
 def lab_to_shown(lab: Any, xp: Any = np) -> Any:
@@ -106,7 +112,8 @@ def lab_to_shown(lab: Any, xp: Any = np) -> Any:
     L ≤ 1 and ≥ 99 the result is neutral.
     """
     lab = np.asarray(lab) if xp is np else lab
-    return xp.clip(srgb_encoded(_shown_light(lab, xp), xp), 0.0, 1.0)
+    channels = _shown(lab[..., 0], lab[..., 1], lab[..., 2], xp)
+    return xp.clip(srgb_encoded(xp.stack(channels, axis=-1), xp), 0.0, 1.0)
 
 
 def lightness(gray: Any, xp: Any = np) -> Any:
@@ -189,7 +196,7 @@ class _Edge:
     ``out`` (H, W, 3) is painted from ``gray`` (H, W) in strips of up to ``tall`` rows.
     """
 
-    batch = 1 << 12  # pixels: calls cost little then, and all in between stays in the cache
+    batch = 1 << 14  # pixels: calls cost little then, and all in between stays in the cache
 
     def __init__(self, out: np.ndarray, gray: np.ndarray, tall: int) -> None:
         self._out, self._gray = out, gray
@@ -224,8 +231,10 @@ class _Edge:
         pixels = self._out.reshape(-1).view(colour)  # one thing to move, not three
         for start in range(0, at.size, self.batch):
             some = np.s_[start : start + self.batch]
-            lab = np.stack([light[gray[at[some]]], *ab[:, some]], axis=-1)
-            levels = np.take(encoded, (_shown_light(lab, np) * 65535 + 0.5).astype(np.uint16))
+            a, b = ab[:, some]
+            linear = _shown(light[gray[at[some]]], a, b, np)
+            codes = cv2.merge([(c * 65535 + 0.5).astype(np.uint16)[None] for c in linear])
+            levels = np.take(encoded, codes)
             pixels[at[some]] = levels.reshape(-1).view(colour)
 
     def _suspects(self, out: np.ndarray, gray: np.ndarray) -> np.ndarray:

@@ -138,7 +138,8 @@ COLOURS = st.tuples(st.floats(0, 100), st.floats(0, 6.2831), st.floats(0, 150))
 def test_colours_that_are_not_there_are_drawn_straight_to_the_wall(colour):
     light, hue, chroma = colour
     wanted = np.array([light, chroma * np.cos(hue), chroma * np.sin(hue)])
-    linear, y = lab._linear(wanted, np)
+    channels, y = lab._linear(*wanted, np)
+    linear = np.array(channels)
     shown = lab.lab_to_shown(wanted)
     assert abs(lab.rgb_to_lab(shown)[0] - light) < 0.01
     if not 1 < light < 99:
