@@ -78,6 +78,16 @@ def test_place_outside_the_file_is_damage(copy):
         model_dir.load_network(copy)
 
 
+def test_a_copy_takes_the_place_of_an_older_one(small_model, tmp_path):
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "left").write_text("of an older one")
+    model_dir.copy(small_model, tmp_path / "m")
+    assert not any(model_dir.verify(model_dir.load(tmp_path / "m")).values())
+    assert [p.name for p in tmp_path.iterdir()] == ["m"] and not (tmp_path / "m" / "left").exists()
+    with pytest.raises(ModelError, match="cannot be written"):
+        model_dir.copy(small_model, tmp_path / "m" / model_dir.CONFIG / "x")
+
+
 @pytest.mark.parametrize("name", [model_dir.CONFIG, model_dir.METADATA, model_dir.LITERT])
 def test_missing_file_is_named(copy, name):
     (copy / name).unlink()
