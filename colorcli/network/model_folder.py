@@ -288,3 +288,24 @@ def save(
     except OSError as error:
         raise ModelError(f"{folder}: the model cannot be written: {reason(error)}") from None
     return folder
+
+
+def copy(source: Path, folder: Path) -> Path:
+    """The model folder ``source`` once more as ``folder``, whole, in place of an older one.
+
+    Raises ``ModelError`` when the place cannot be written.
+    """
+    part, old = (folder.with_name(f"{PART}{word}-{folder.name}") for word in ("copy", "old"))
+    try:
+        for path in (part, old):
+            shutil.rmtree(path, ignore_errors=True)
+        shutil.copytree(source, part)
+        if folder.exists():
+            folder.rename(old)
+        part.rename(folder)
+    except OSError as error:
+        raise ModelError(f"{folder}: the model cannot be written: {reason(error)}") from None
+    finally:
+        for path in (part, old):
+            shutil.rmtree(path, ignore_errors=True)
+    return folder

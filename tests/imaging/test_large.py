@@ -174,6 +174,15 @@ def test_profiles_move_what_strips_read(name):
 @needs_vips
 @pytest.mark.parametrize("format", large.WRITERS)
 @pytest.mark.parametrize("strip", [False, True])
+def test_strips_make_results_that_are_known_as_such(format, strip, colorizer):
+    data = INPUTS["gray.jpg"]()
+    made, _ = by_strips(data, colorizer, format, predict.Output(strip=strip))
+    assert [large.peek(d).result for d in (data, made)] == [False, True]
+
+
+@needs_vips
+@pytest.mark.parametrize("format", large.WRITERS)
+@pytest.mark.parametrize("strip", [False, True])
 @pytest.mark.parametrize("name", ["alpha.png", "rgba16.png", "gray16.tif", "gray.jpg"])
 def test_every_format_is_written_like_the_whole(name, format, strip, colorizer):
     data = INPUTS[name]()

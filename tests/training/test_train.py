@@ -330,7 +330,7 @@ def test_minutes_hold_start_and_end(data, straight, tmp_path, monkeypatch, init,
     result = train(data, tmp_path / "run", config, progress=clock.step, began=began)
     took = clock.now - began
     assert result.stopped == "done" and result.minutes == pytest.approx(took / 60, abs=0.01)
-    assert minutes * 60 - 60 < took <= minutes * 60 + 2 * STEP
+    assert minutes * 60 - 90 < took <= minutes * 60 + 2 * STEP
     judged = [e["step"] for e in log(tmp_path / "run") if "gain" in e]
     assert judged[0] == 0 and judged[-1] == result.steps > 0
     steps = result.steps
@@ -353,10 +353,10 @@ def test_figures_that_there_are_none_of_are_left_out(photos, tmp_path, colorize)
     paths = sorted(map(str, photos.glob("photo0*.png")))
     prepare(paths, tmp_path / "set", PrepareConfig(val_fraction=0, workers=1))
     command = ["train", tmp_path / "set", "-o", tmp_path / "run", *FLAGS, "--steps", "2"]
-    for told in ("2 steps, ", "2 steps, "):
+    for _ in range(2):
         done = colorize(*command)
         text = done.stderr.decode()
-        assert done.returncode == 0 and told in text and "nan" not in text, text
+        assert done.returncode == 0 and "2 steps, " in text and "nan" not in text, text
     assert "images/s" not in text
     shown = []
     importlib.import_module("colorcli.cli.train")._shown(
