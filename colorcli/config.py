@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from colorcli.choices import BACKBONE_NAMES, LOSS_NAMES, OPTIMIZER_NAMES
+
 MODEL_SCHEMA = 2
 DATASET_SCHEMA = 1
 EVAL_SCHEMA = 1
@@ -18,25 +20,6 @@ def value(default: Any, help: str, **limits: Any) -> Any:
     """
     return field(default=default, metadata={"help": help, **limits})
 
-
-# Keys of the plug-point tables, for a command line that must not load what the tables hold.
-# tests/test_structure.py keeps them equal to the tables.
-BACKBONE_NAMES = ("plain", "efficientnet-lite0", "efficientnet-lite2")
-LOSS_NAMES = ("mse", "smooth-l1", "classification", "distillation", "perceptual", "adversarial")
-OPTIMIZER_NAMES = ("adam", "adamw")
-NORM_NAMES = ("batch", "frozen")
-PRECISION_NAMES = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
-IMAGE_FORMATS = (
-    "jpeg", "png", "tiff", "webp", "avif", "gif", "bmp", "jp2", "ppm", "heic",
-)  # fmt: skip
-FORMAT_ALIASES = ("jpg", "tif")  # suffixes that many take for names
-GRAYS = ("lab", "bt601")
-PERCEPTUAL_METRICS = ("lpips", "fid")
-EXPORT_FORMATS = ("keras", "saved-model", "litert", "onnx")
-EXPORT_SIGNATURES = ("ab", "image")
-EXPORT_PRECISIONS = ("float32", "float16", "int8")
-DEVICES = ("auto", "cpu", "gpu")
-RIM_CHOICES = ("crop", "drop", "keep")
 
 # Pixels above which predict goes by strips even where memory would do: from here on they take no
 # longer than the whole (benchmarks/predict.py), and a third of the memory or less.
@@ -155,7 +138,7 @@ class TrainConfig:
     frozen: float = value(0.0, "Share of the run with the backbone frozen.", least=0, most=1)
     norms: str = value(
         "batch", "Statistics of the decoder's norms: of each batch, or as they were.",
-        choices=NORM_NAMES,
+        choices=("batch", "frozen"),
     )  # fmt: skip
     # The early blocks work at high resolution, cost half of the backward pass and know edges already.
     release_from: int = value(5, "First backbone block to release; 0: all.", least=0)
@@ -183,8 +166,9 @@ class TrainConfig:
     patience: int = value(0, "Judgements without a new best before stopping; 0: never.", least=0)
     checkpoint_minutes: float = value(3.0, "Between two checkpoints.", least=0)
     precision: str = value(
-        "auto", "Of the network's arithmetic; auto: mixed on GPUs.", choices=PRECISION_NAMES
-    )
+        "auto", "Of the network's arithmetic; auto: mixed on GPUs.",
+        choices=("auto", "float32", "mixed_float16", "mixed_bfloat16"),
+    )  # fmt: skip
     seed: int = value(0, "Same seed, same result.", least=0, most=2**31 - 1)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 
 import typer
 
+from colorcli.choices import GRAYS, PERCEPTUAL_METRICS
 from colorcli.cli import terminal
 from colorcli.cli.options import (
     FilesFrom,
@@ -25,7 +26,7 @@ from colorcli.cli.options import (
     listed,
     steerable,
 )
-from colorcli.config import GRAYS, PERCEPTUAL_METRICS, EvalConfig
+from colorcli.config import EvalConfig
 from colorcli.errors import ExitCode, UsageError
 from colorcli.network.decoding import Knobs
 

@@ -6,14 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Literal, Optional
 
 import typer
 
+from colorcli.choices import EXPORT_FORMATS, EXPORT_PRECISIONS, EXPORT_SIGNATURES
 from colorcli.cli import terminal
 from colorcli.cli.options import Json, Model, Overwrite, Quiet, steerable
-from colorcli.config import (
-    EXPORT_FORMATS,
-    EXPORT_PRECISIONS,
-    EXPORT_SIGNATURES,
-    ExportConfig,
-)
+from colorcli.config import ExportConfig
 from colorcli.errors import UsageError
 from colorcli.network.decoding import Knobs
 from colorcli.system import native

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Optional
 
 import typer
 
+from colorcli.choices import DEVICES, FORMAT_ALIASES, IMAGE_FORMATS
 from colorcli.cli import terminal
 from colorcli.cli.options import (
     FilesFrom,
@@ -23,7 +24,6 @@ from colorcli.cli.options import (
     listed,
     steerable,
 )
-from colorcli.config import DEVICES, FORMAT_ALIASES, IMAGE_FORMATS
 from colorcli.errors import ExitCode, UsageError
 from colorcli.network.decoding import Knobs
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # a checker cannot read choices from a table
     ImageFormat = str
     Device = str
 else:
-    ImageFormat = Literal[IMAGE_FORMATS + FORMAT_ALIASES]
+    ImageFormat = Literal[IMAGE_FORMATS + tuple(FORMAT_ALIASES)]
     Device = Literal[DEVICES]
 
 
@@ -120,7 +120,8 @@ def predict(
     from colorcli.system.atomic import is_special
 
     if format is not None:
-        format = writing.format_of(f"--format .{format}")
+        format = FORMAT_ALIASES.get(format, format)
+        writing.check_format(format, "--format " + format)
     options = Output(format, quality, max_megapixels * 1_000_000, strip, keep_color, again=again)
     found = find(
         inputs or [], writing.READABLE, listed=listed(files_from, nul), recursive=recursive,

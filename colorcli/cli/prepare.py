@@ -8,7 +8,7 @@ import inspect
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
+from typing import Annotated, Any, Literal, Optional
 
 import typer
 
@@ -26,15 +26,10 @@ from colorcli.cli.options import (
     items,
     listed,
 )
-from colorcli.config import RIM_CHOICES, PrepareConfig
+from colorcli.config import PrepareConfig
 from colorcli.errors import ExitCode, UsageError
 
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
-
-if TYPE_CHECKING:  # a checker cannot read choices from a table
-    Rims = str
-else:
-    Rims = Literal[tuple(RIM_CHOICES)]
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Turn photographs into training shards."
@@ -95,7 +90,7 @@ def _preparing(command: Any) -> Any:
             ),
         ],
         "rims": Annotated[
-            Rims,
+            Literal["crop", "drop", "keep"],
             typer.Option(help="Letterboxed pictures and those with a margin: crop, leave out, keep."),
         ],
         "duplicate_distance": Annotated[
