@@ -639,3 +639,23 @@ def test_native_libraries_do_not_speak_on_our_stderr(colorize, small_model, tmp_
     assert len(lines(done.stderr)) == 1 and "bad.tif: damaged picture" in lines(done.stderr)[0]
     loud = colorize(*command, env={"COLORIZE_NATIVE_STDERR": "1"})
     assert lines(done.stderr)[0] in lines(loud.stderr) and len(lines(loud.stderr)) > 1
+
+
+def test_notes_and_files_left_alone_are_told(colorize, small_model, tmp_path):
+    from oddities import still
+
+    (tmp_path / "moving.png").write_bytes(still())
+    (tmp_path / "clip.mp4").write_bytes(b"x")
+    (tmp_path / "notes.txt").write_bytes(b"x")
+    done = colorize("predict", tmp_path, "-o", tmp_path / "out", "-m", small_model)
+    told = done.stderr.decode().splitlines()
+    assert done.returncode == 0 and len(told) == 2
+    note = "its animation is damaged; only its still picture was read"
+    assert told[0] == f"colorize: {tmp_path / 'moving.png'}: {note}"
+    assert "1 coloured, 2 files with other suffixes left alone in" in told[1]
+    again = colorize(
+        "predict", tmp_path / "moving.png", "-o", tmp_path / "b.png", "-m", small_model, "--json"
+    )
+    assert json.loads(again.stdout)["notes"] == [note]
+    quiet = colorize("predict", tmp_path, "-o", tmp_path / "c", "-m", small_model, "-q")
+    assert quiet.stderr == b""

@@ -15,7 +15,7 @@ import test_icc
 from conftest import saved, scene, tiff
 from PIL import Image, ImageCms
 
-from colorcli.color.lab import Join, join
+from colorcli.color.lab import Join, join, plane, rgb_to_lab
 from colorcli.colorizing import predict
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.colorizing.framing import halved, halvings
@@ -25,6 +25,7 @@ from colorcli.files.outputs import Job
 from colorcli.imaging import large, reading, sixteen_bit
 from colorcli.imaging.formats import tiff_writing, vips
 from colorcli.imaging.tags import metadata
+from colorcli.network.decoding import Knobs
 
 needs_vips = pytest.mark.skipif(vips.library() is None, reason="needs the extra large")
 GAMMA = test_icc.gamma(1.5)
@@ -126,6 +127,11 @@ def decoded(data: bytes) -> reading.Picture:
     return reading.decode(data, keep_color=True).frames[0]
 
 
+def colours(picture: reading.Picture) -> np.ndarray:
+    """sRGB (H, W, 3), also of a picture that is black and white alone and so came out gray."""
+    return np.dstack([picture.gray] * 3) if picture.rgb is None else picture.rgb
+
+
 def difference(a: np.ndarray, b: np.ndarray) -> float:
     """The largest, in 8-bit levels."""
     assert a.shape == b.shape and a.dtype == b.dtype
@@ -144,7 +150,8 @@ def test_strips_give_what_the_whole_gives(name, colorizer):
     assert replace(result, milliseconds={}) == replace(expected, milliseconds={})
     a, b = decoded(ours), decoded(theirs)
     assert (a.depth, a.alpha is None) == (b.depth, b.alpha is None)
-    assert difference(a.rgb, b.rgb) <= (2 if format == "jpeg" else 1)
+    assert difference(colours(a), colours(b)) <= (2 if format == "jpeg" else 1)
+    assert (a.rgb is None) == name.startswith("bilevel")
     if a.alpha is not None:
         assert np.array_equal(a.alpha, b.alpha)
 
@@ -476,6 +483,20 @@ def test_joined_strips_are_the_joined_whole():
     plane, joined = gray(), Join(ab, 203, 211)
     parts = [joined(plane[top : top + 17], top) for top in range(0, 203, 17)]
     assert difference(np.concatenate(parts), join(plane, ab)) <= 1
+
+
+@needs_vips
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_strips_keep_lightness_at_any_saturation(small_model, dtype):
+    full = np.iinfo(dtype).max
+    ramp = np.repeat(np.arange(256, dtype=dtype)[:, None], 200, axis=1) * dtype(full // 255)
+    data = tiff(ramp, photometric="minisblack")
+    ours, _ = by_strips(data, Colorizer(small_model, Knobs(saturation=20.0)), "tiff")
+    rgb = decoded(ours).rgb
+    assert rgb.dtype == dtype
+    error = np.abs(rgb_to_lab(rgb / full)[..., 0] - plane(ramp))
+    assert error.max() < (0.25 if dtype == np.uint8 else 0.05)
+    assert (np.ptp(rgb[[0, 1, 2, 3, 253, 254, 255]].astype(int), axis=-1) == 0).all()
 
 
 @pytest.mark.parametrize("heights", [[203], [1, 2, 100, 100], [7] * 29])
