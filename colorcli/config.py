@@ -30,7 +30,7 @@ def value(default: Any, help: str, **limits: Any) -> Any:
 
     ``limits``: ``least``, ``most`` (both included), ``multiple`` and ``choices``; ``words`` that
     stand for numbers. ``settings`` checks them. For the option alone: ``flag``, where it is not
-    the field's name; ``environment``, the variable that is its default; ``metavar``. A field that
+    the field's name, and a ``short`` one; ``environment``, the variable that is its default; ``metavar``. A field that
     has no help is no option.
     """
     return field(default=default, metadata={"help": help, **limits})
@@ -253,6 +253,15 @@ CONTINUING = {"finetune"}  # presets whose architecture is that of the model the
 
 
 @dataclass(frozen=True)
+class NamesConfig:
+    """Which files a call means, beside those it names as arguments."""
+
+    recursive: bool = value(False, "Look into sub-folders too.", short="-r")
+    files_from: str | None = value(None, "Read names from this file, or - for stdin.")
+    null: bool = value(False, "Those names end in NUL.", short="-0")
+
+
+@dataclass(frozen=True)
 class PredictConfig:
     """How photographs are coloured and results are written.
 
@@ -286,6 +295,11 @@ class PredictConfig:
     def max_pixels(self) -> int:
         """Pixels of the largest picture, or frame, that is coloured."""
         return self.max_megapixels * 1_000_000
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether a picture that is passed on in its own format may stay the file it was."""
+        return self.quality is None and not self.strip
 
 
 JUDGED_SIDE = 256  # pixels, of a protocol whose name carries none

@@ -13,50 +13,45 @@ import typer
 
 from colorcli.cli import terminal
 from colorcli.cli.options import (
-    FilesFrom,
     Json,
-    Nul,
     Overwrite,
     Quiet,
-    Recursive,
     bundled,
     configured,
     items,
     listed,
     steerable,
 )
-from colorcli.config import EvalConfig, JudgedConfig, VerdictConfig
+from colorcli.config import EvalConfig, JudgedConfig, NamesConfig, VerdictConfig
 from colorcli.errors import ExitCode, UsageError
 from colorcli.network.decoding import Knobs
 
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
+
+Photographs = Annotated[
+    Optional[list[str]],
+    typer.Argument(
+        help="Colour photographs, folders, globs, or a prepared folder.", show_default=False
+    ),
+]
+Models = Annotated[
+    Optional[list[str]],
+    typer.Option(
+        "--model", "-m", autocompletion=bundled, show_default=False,
+        help="Model name, folder, run or exported file; repeat to compare. "
+        "[default: COLORIZE_MODEL, default]",
+    ),
+]  # fmt: skip
 
 
 @steerable
 @configured(VerdictConfig, "verdict")
 @configured(EvalConfig)
 @configured(JudgedConfig, "where")
+@configured(NamesConfig, "names")
 def evaluate(
-    inputs: Annotated[
-        Optional[list[str]],
-        typer.Argument(
-            help="Colour photographs, folders, globs, or a prepared folder.", show_default=False
-        ),
-    ] = None,
-    recursive: Recursive = False,
-    files_from: FilesFrom = None,
-    nul: Nul = False,
-    model: Annotated[
-        Optional[list[str]],
-        typer.Option(
-            "--model",
-            "-m",
-            autocompletion=bundled,
-            show_default=False,
-            help="Model name, folder, run or exported file; repeat to compare. "
-            "[default: COLORIZE_MODEL, default]",
-        ),
-    ] = None,
+    inputs: Photographs = None,
+    model: Models = None,
     overwrite: Overwrite = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -64,6 +59,7 @@ def evaluate(
         bool, typer.Option("--verbose", "-v", help="Intervals and medians in the table, too.")
     ] = False,
     *,
+    names: NamesConfig,
     where: JudgedConfig,
     config: EvalConfig,
     verdict: VerdictConfig,
@@ -81,9 +77,7 @@ def evaluate(
     gates = [judging.gate(text, known, under=True) for text in verdict.fail_under]
     gates += [judging.gate(text, known, under=False) for text in verdict.fail_over]
     _check(verdict, overwrite)
-    chosen, coloured = _chosen(
-        inputs or [], list(listed(files_from, nul)), recursive, where, config
-    )
+    chosen, coloured = _chosen(inputs or [], names, where, config)
     contenders = _contenders(model, knobs, coloured, where.pairs)
     networks = {name: PERCEPTUAL[name]() for name in config.perceptual}
     _say(_left_out(chosen))
@@ -129,15 +123,16 @@ def _check(verdict: VerdictConfig, overwrite: bool) -> None:
 
 
 def _chosen(
-    names: list[str], listed: list[str], recursive: bool, where: JudgedConfig, config: EvalConfig
+    inputs: list[str], names: NamesConfig, where: JudgedConfig, config: EvalConfig
 ) -> tuple[Any, Any]:
     """The pictures to judge, and another tool's colours of them by key (None: there are none)."""
     from colorcli.data import dataset, sources
 
+    also = list(listed(names))
     ways = [
         way
         for way, given in (
-            ("pictures", names or listed), ("--coco", where.coco), ("--pairs", where.pairs)
+            ("pictures", inputs or also), ("--coco", where.coco), ("--pairs", where.pairs)
         )
         if given
     ]  # fmt: skip
@@ -147,8 +142,8 @@ def _chosen(
     if (where.annotations or where.category) and not where.coco:
         raise UsageError("--annotations and --category belong to --coco")
     draw: dict[str, Any] = {"limit": config.limit, "seed": config.seed}
-    prepared = [name for name in names if (Path(name) / dataset.INDEX).is_file()]
-    if prepared and len(names) + len(listed) > 1:
+    prepared = [name for name in inputs if (Path(name) / dataset.INDEX).is_file()]
+    if prepared and len(inputs) + len(also) > 1:
         raise UsageError(f"{prepared[0]}: a prepared data set is judged alone")
     if where.split and not (where.coco or prepared):
         raise UsageError("--split belongs to --coco or a prepared data set")
@@ -162,7 +157,8 @@ def _chosen(
         return sources.from_pairs(*where.pairs, **draw)
     if prepared:
         return sources.from_prepared(prepared[0], where.split or "val", **draw), None
-    return sources.from_names(names, listed=listed, recursive=recursive, **draw), None
+    chosen = sources.from_names(inputs, listed=also, recursive=names.recursive, **draw)
+    return chosen, None
 
 
 def _left_out(chosen: Any) -> Iterator[str]:

@@ -14,6 +14,21 @@ from colorcli.system import native
 
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
 
+Calibrate = Annotated[
+    Optional[list[str]],
+    typer.Option(
+        metavar="FOLDER|GLOB", show_default=False,
+        help="Photographs that set int8's ranges. [default: scikit-image's]",
+    ),
+]  # fmt: skip
+Verify = Annotated[
+    Optional[list[str]],
+    typer.Option(
+        metavar="FOLDER|GLOB", show_default=False,
+        help="Colour photographs to check with. [default: scikit-image's]",
+    ),
+]  # fmt: skip
+
 
 @steerable(passes=False, note=" Inside an image export.")
 @configured(ExportConfig)
@@ -25,22 +40,8 @@ def export(
         ),
     ],
     model: Model = "default",
-    calibrate: Annotated[
-        Optional[list[str]],
-        typer.Option(
-            metavar="FOLDER|GLOB",
-            show_default=False,
-            help="Photographs that set int8's ranges. [default: scikit-image's]",
-        ),
-    ] = None,
-    verify: Annotated[
-        Optional[list[str]],
-        typer.Option(
-            metavar="FOLDER|GLOB",
-            show_default=False,
-            help="Colour photographs to check with. [default: scikit-image's]",
-        ),
-    ] = None,
+    calibrate: Calibrate = None,
+    verify: Verify = None,
     overwrite: Overwrite = False,
     json: Json = False,
     quiet: Quiet = False,

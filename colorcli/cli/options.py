@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Optional, get_args, get_origin
 
 import typer
 
+from colorcli.config import NamesConfig
 from colorcli.errors import UsageError
 from colorcli.network.decoding import KNOBS, Knob, Knobs
 from colorcli.system import settings
@@ -32,23 +33,7 @@ Model = Annotated[
 ]  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")]
-Recursive = Annotated[bool, typer.Option("--recursive", "-r", help="Look into sub-folders too.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")]
-FilesFrom = Annotated[
-    Optional[str], typer.Option(help="Read names from this file, or - for stdin.")
-]
-Nul = Annotated[bool, typer.Option("--null", "-0", help="Those names end in NUL.")]
-
-
-def listed(files_from: Optional[str], nul: bool) -> Iterable[str]:
-    """Names of ``--files-from``, as they come."""
-    if files_from is None:
-        return ()
-    from colorcli.files.listing import read_names
-
-    return read_names(files_from, nul)
-
-
 Output = Annotated[str, typer.Option("--output", "-o", help="Folder to make.", show_default=False)]
 
 
@@ -117,7 +102,8 @@ def _option(setting: settings.Setting, text: bool) -> inspect.Parameter:
         kind = Literal[tuple(choices)]
     elif text or "words" in limits:
         kind = str
-    return _parameter(setting.name, kind, default, typer.Option(_flag(setting), **about))
+    flags = [flag for flag in (_flag(setting), limits.get("short")) if flag]
+    return _parameter(setting.name, kind, default, typer.Option(*flags, **about))
 
 
 def configurable(config: type) -> Any:
@@ -161,6 +147,15 @@ def configured(config: type, name: str = "config") -> Any:
         return config(**{key: _value(known[key], value) for key, value in values.items()})
 
     return lambda command: extended(command, options, name, build)
+
+
+def listed(names: NamesConfig) -> Iterable[str]:
+    """Names of ``--files-from``, as they come."""
+    if names.files_from is None:
+        return ()
+    from colorcli.files.listing import read_names
+
+    return read_names(names.files_from, names.null)
 
 
 # --- knobs -------------------------------------------------------------------------------------

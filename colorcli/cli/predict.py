@@ -10,18 +10,15 @@ import typer
 
 from colorcli.cli import terminal
 from colorcli.cli.options import (
-    FilesFrom,
     Json,
     Model,
-    Nul,
     Overwrite,
     Quiet,
-    Recursive,
     configured,
     listed,
     steerable,
 )
-from colorcli.config import PredictConfig
+from colorcli.config import NamesConfig, PredictConfig
 from colorcli.errors import ExitCode, UsageError
 from colorcli.network.decoding import Knobs
 
@@ -35,30 +32,30 @@ if TYPE_CHECKING:
     from colorcli.files.inputs import Found
     from colorcli.files.outputs import Job
 
+Photographs = Annotated[
+    Optional[list[str]],
+    typer.Argument(
+        help="Photographs, folders, quoted globs (** too), or - for stdin.", show_default=False
+    ),
+]
+Output = Annotated[
+    Optional[str],
+    typer.Option(
+        "--output", "-o",
+        help="Folder, file, - for stdout, or a name with {stem} {ext} {dir} {model} {index}; "
+        "a folder's name has no suffix or ends in /. "
+        "[default: NAME-color.EXT beside each photograph]",
+    ),
+]  # fmt: skip
+
 
 @steerable
 @configured(PredictConfig)
+@configured(NamesConfig, "names")
 def predict(
     context: typer.Context,
-    inputs: Annotated[
-        Optional[list[str]],
-        typer.Argument(
-            help="Photographs, folders, quoted globs (** too), or - for stdin.", show_default=False
-        ),
-    ] = None,
-    output: Annotated[
-        Optional[str],
-        typer.Option(
-            "--output",
-            "-o",
-            help="Folder, file, - for stdout, or a name with {stem} {ext} {dir} {model} {index}; "
-            "a folder's name has no suffix or ends in /. "
-            "[default: NAME-color.EXT beside each photograph]",
-        ),
-    ] = None,
-    recursive: Recursive = False,
-    files_from: FilesFrom = None,
-    nul: Nul = False,
+    inputs: Photographs = None,
+    output: Output = None,
     model: Model = "default",
     overwrite: Overwrite = False,
     skip_existing: Annotated[
@@ -71,23 +68,24 @@ def predict(
     quiet: Quiet = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Name each result.")] = False,
     *,
+    names: NamesConfig,
     config: PredictConfig,
     knobs: Knobs,
 ) -> None:
     """Colour photographs at full resolution."""
-    if not inputs and files_from is None:
+    if not inputs and names.files_from is None:
         raise UsageError("no photographs given; name files, folders or globs, or - for stdin")
     if overwrite and skip_existing:
         raise UsageError("--overwrite and --skip-existing contradict each other")
     if quiet and verbose:
         raise UsageError("--quiet and --verbose contradict each other")
-    if files_from == "-" and "-" in (inputs or []):
+    if names.files_from == "-" and "-" in (inputs or []):
         raise UsageError("stdin cannot be both a photograph and the list of --files-from")
     knobs.suiting(distribution=True)  # whatever the model: what no model takes
     from colorcli.colorizing import intake
 
     request = intake.Request(
-        inputs or [], output, listed=listed(files_from, nul), recursive=recursive,
+        inputs or [], output, listed=listed(names), recursive=names.recursive,
         overwrite=overwrite, skip_existing=skip_existing, model=model,
     )  # fmt: skip
     found, jobs = intake.planned(request, config)

@@ -13,17 +13,14 @@ import typer
 
 from colorcli.cli import terminal
 from colorcli.cli.options import (
-    FilesFrom,
     Json,
-    Nul,
     Output,
     Quiet,
-    Recursive,
     configured,
     items,
     listed,
 )
-from colorcli.config import CocoConfig, PrepareConfig
+from colorcli.config import CocoConfig, NamesConfig, PrepareConfig
 from colorcli.errors import ExitCode, UsageError
 
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
@@ -73,42 +70,42 @@ def _summary(result: Any) -> str:
 
 @app.command("folder")
 @configured(PrepareConfig)
+@configured(NamesConfig, "names")
 def prepare_folder(
     output: Output,
     inputs: Annotated[
         Optional[list[str]],
         typer.Argument(help="Photographs, folders or globs.", show_default=False),
     ] = None,
-    recursive: Recursive = False,
-    files_from: FilesFrom = None,
-    nul: Nul = False,
     json: Json = False,
     quiet: Quiet = False,
     *,
+    names: NamesConfig,
     config: PrepareConfig,
 ) -> None:
     """Any photographs: files, folders, globs. The same command resumes."""
-    if not inputs and files_from is None:
+    if not inputs and names.files_from is None:
         raise UsageError("no photographs given; name files, folders or globs, or --files-from")
     from colorcli.files.inputs import stream
     from colorcli.imaging import writing
 
     failures = 0
 
-    def names() -> Iterable[str]:
+    def paths() -> Iterable[str]:
         nonlocal failures
-        named = listed(files_from, nul)
-        for source in stream(inputs or [], writing.READABLE, listed=named, recursive=recursive):
+        for source in stream(
+            inputs or [], writing.READABLE, listed=listed(names), recursive=names.recursive
+        ):
             if source.error:
                 failures += 1
                 terminal.say(f"colorize: {source.path}: {source.error}")
             else:
                 yield source.path
 
-    source = {"kind": "folder", "inputs": inputs or [], "files_from": files_from}
+    source = {"kind": "folder", "inputs": inputs or [], "files_from": names.files_from}
     roots = tuple(name for name in inputs or [] if os.path.isdir(name))
     config = dataclasses.replace(config, roots=roots)
-    _prepare(names(), output, config, json=json, quiet=quiet, source=source)
+    _prepare(paths(), output, config, json=json, quiet=quiet, source=source)
     if failures:
         raise typer.Exit(ExitCode.PARTIAL)
 

@@ -9,7 +9,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -43,6 +44,7 @@ class Result:
     input: str
     output: str | None
     status: str
+    _: KW_ONLY
     width: int | None = None
     height: int | None = None
     frames: int | None = None
@@ -133,14 +135,13 @@ def colorize_bytes(
     )  # fmt: skip
     frames = len(document.frames)
     # Nothing was changed and nothing is asked for: the very file, without another loss.
-    as_it_is = format in (None, document.format) and config.quality is None and not config.strip
-    if kept == frames and as_it_is:
+    if kept == frames and format in (None, document.format) and config.changes_nothing:
         encoded = data
     clock("encode")
-    status = "kept" if kept == frames else "done"
     return encoded, Result(
-        name, None, status, width, height, frames, clock.spent, notes=tuple(notes)
-    )
+        name, None, "kept" if kept == frames else "done", width=width, height=height,
+        frames=frames, milliseconds=clock.spent, notes=tuple(notes),
+    )  # fmt: skip
 
 
 def colorize_strips(
@@ -179,10 +180,13 @@ def colorize_strips(
                 colours.append(halved(rgb if picture.rgb is None else picture.rgb, down, across))
     kept = config.keep_color and is_colour(_stacked(colours))
     clock("decode")
-    if kept and format == header.format and config.quality is None and not config.strip:
+    result = partial(
+        Result, name, None, "kept" if kept else "done", width=width, height=height, frames=1
+    )
+    if kept and format == header.format and config.changes_nothing:
         photograph.copy_to(file)
         clock("encode")
-        return Result(name, None, "kept", width, height, 1, clock.spent, notes=notes)
+        return result(milliseconds=clock.spent, notes=notes)
     joined = None if kept else Join(colorizer.ab(_stacked(grays)), height, width)
     clock("network")
 
@@ -205,8 +209,7 @@ def colorize_strips(
     with contextlib.closing(coloured()) as pages:
         large.write(file, photograph, pages, format, quality=config.quality, strip=config.strip)
     clock("encode")
-    status = "kept" if kept else "done"
-    return Result(name, None, status, width, height, 1, clock.spent, notes=notes)
+    return result(milliseconds=clock.spent, notes=notes)
 
 
 def _stacked(parts: list[np.ndarray]) -> np.ndarray:
