@@ -12,10 +12,10 @@ from conftest import scene
 from PIL import Image
 
 import colorcli
+from colorcli.choices import DEVICES
 from colorcli.color.lab import neutral, plane, rgb_to_lab
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.colorizing.framing import stretch
-from colorcli.config import DEVICES
 from colorcli.errors import ImageError, ModelError, UsageError
 from colorcli.network import model_folder
 from colorcli.network.decoding import KNOBS, LOGITS, NEUTRAL, Knob, Knobs

@@ -353,7 +353,7 @@ def test_photographs_that_are_not_there(small_model, photos, tmp_path):
         (["-o", "m.foo"], 2, "unknown output suffix; known: .keras .tflite .onnx; a folder is"),
         (["-o", "mine.v2"], 2, "unknown output suffix"),
         (["-o", "weightless", "--format", "saved-model", "--overwrite"], 2, "with other things"),
-        (["-o", "m.onnx", "--size", "small"], 2, "a number of pixels, or any"),
+        (["-o", "m.onnx", "--size", "small"], 2, "give a number, or any"),
         (["-o", "m.tflite", "-m", "no-such"], 4, "known models"),
         (["-o", "m.onnx", "-m", "bare.tflite"], 4, "give the model folder"),
         (["-o", "m.onnx", "-m", "weightless"], 4, "weights.npz"),
