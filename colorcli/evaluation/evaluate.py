@@ -68,7 +68,7 @@ class Model:
 
     def describe(self) -> dict[str, Any]:
         """What the JSON says of it."""
-        return {"kind": "model", "knobs": dataclasses.asdict(self.colorizer.knobs)}
+        return {"kind": "model", "knobs": self.colorizer.knobs.told()}
 
     def show(
         self, item: Item, original: np.ndarray, gray: np.ndarray, protocol: protocols.Protocol
