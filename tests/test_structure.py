@@ -95,6 +95,31 @@ def test_commands_share_options_and_terminal_alone():
             assert others <= (set() if name_of(path) in shared else shared), path
 
 
+# Rooms whose functions are short, of few parameters, and called with few arguments by position.
+TIDY = ["cli"]
+LINES, PARAMETERS, POSITIONAL = 60, 7, 5
+
+
+def is_command(node: ast.FunctionDef) -> bool:
+    """Whether a function's parameters are its command's options, as Typer wants them."""
+    decorators = {ast.unparse(d).partition("(")[0] for d in node.decorator_list}
+    return bool(decorators & {"configured", "configurable", "app.command"})
+
+
+@pytest.mark.parametrize("folder", TIDY)
+def test_functions_are_short_and_take_little(folder):
+    for path in modules(PACKAGE / folder):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call):
+                assert len(node.args) <= POSITIONAL, f"{path}:{node.lineno}"
+            if not isinstance(node, ast.FunctionDef):
+                continue
+            assert node.end_lineno - node.lineno < LINES, f"{path}: {node.name}"
+            given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            few = len([a for a in given if a.arg not in ("self", "cls")]) <= PARAMETERS
+            assert few or is_command(node), f"{path}: {node.name}"
+
+
 def test_tests_mirror_the_package():
     folders = {p.name for p in (REPO / "tests").iterdir() if p.is_dir() and any(p.glob("*.py"))}
     assert folders <= {*FOLDERS}

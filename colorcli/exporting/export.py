@@ -34,6 +34,7 @@ from colorcli.network.losses import LOSSES
 from colorcli.network.model import with_decode
 from colorcli.system.atomic import PART
 
+DEFAULT = "litert"  # where neither the option nor a suffix says the format
 CALIBRATE_AT_MOST, CHECK_AT_MOST = 200, 50  # photographs
 SEEN = 256  # side at which an ``ab`` export's colours are compared
 WIDE = (160, 240)  # height and width with which an export of any size is checked too
@@ -55,7 +56,7 @@ class _Plan:
 
 def _planned(config: ExportConfig, knobs: Knobs, model: ModelConfig) -> _Plan:
     """Raises ``UsageError`` for what this format cannot be."""
-    name = config.format
+    name = config.format or DEFAULT
     if name not in FORMATS:
         raise UsageError(f"unknown export format {name!r}; known: {', '.join(FORMATS)}")
     chosen = FORMATS[name]
@@ -199,14 +200,14 @@ def place(output: str, format: str | None, model: str | Path) -> tuple[str, str]
     ``UsageError`` for an unknown suffix, and one that contradicts the format.
     """
     if outputs.is_folder(output):
-        format = format or ExportConfig.format
+        format = format or DEFAULT
         suffix = FORMATS[format].suffix
         name = Path(model).resolve().name + suffix
         return (str(Path(output, name)) if suffix else output), format
     meant = formats.of(output)
     if format is None and meant is None:
         outputs.known_suffix(output, [f.suffix for f in FORMATS.values() if f.suffix])
-    return output, outputs.agreed(output, format, meant) or ExportConfig.format
+    return output, outputs.agreed(output, format, meant) or DEFAULT
 
 
 def companions(target: Path, format: str) -> dict[str, Path]:
@@ -235,24 +236,23 @@ def export(
     config: ExportConfig = ExportConfig(),
     *,
     knobs: Knobs = Knobs(),
-    calibrate: Sequence[str] = (),
-    verify: Sequence[str] = (),
     overwrite: bool = False,
     progress: Callable[..., None] | None = None,
 ) -> Exported:
-    """Write the model to ``target``, run it back on photographs and compare with the network.
+    """Write the model to ``target``, or into it as ``place`` says, run it back on photographs and compare with the network.
 
-    ``knobs`` go into a graph of signature ``image``. ``calibrate`` and ``verify`` name photographs (files, folders, globs) for int8's ranges and for
-    the check; by default those that come with scikit-image. A card, metadata and an example are
+    ``knobs`` go into a graph of signature ``image``. ``config.calibrate`` and ``config.verify`` name photographs for int8's
+    ranges and for the check; by default those that come with scikit-image. A card, metadata and an example are
     written beside a file or into a folder. Raises ``UsageError`` for a combination the format does
     not have, a missing runtime or an existing target, ``ModelError`` when the export differs by
     more than its tolerance (nothing is left then), ``DataError`` when it cannot be written.
     """
-    target = Path(target)
+    placed, name = place(str(target), config.format, model)
+    target, config = Path(placed), replace(config, format=name)
     known = model_folder.load(model, needs=(model_folder.WEIGHTS, model_folder.LITERT))
     plan = _planned(config, knobs, known.config)
-    name, chosen = config.format, FORMATS[config.format]
-    if calibrate and plan.precision != "int8":
+    chosen = FORMATS[name]
+    if config.calibrate and plan.precision != "int8":
         raise UsageError(f"only int8 is calibrated; drop --calibrate for {plan.precision}")
     beside = companions(target, name)
     for path in (target, *beside.values()):
@@ -262,8 +262,8 @@ def export(
         raise UsageError(f"{target}: a folder with other things is in the way; choose another -o")
     formats.check_runtime(name)
     network, folder = model_folder.load_network(model)
-    checked = _pictures(verify, CHECK_AT_MOST)
-    calibrated = _pictures(calibrate, CALIBRATE_AT_MOST) if plan.precision == "int8" else []
+    checked = _pictures(config.verify, CHECK_AT_MOST)
+    calibrated = _pictures(config.calibrate, CALIBRATE_AT_MOST) if plan.precision == "int8" else []
     bench = _Bench(network, folder, plan)
     graph = signatures.build(
         config.signature, network, folder.config, folder.prior,
@@ -286,7 +286,7 @@ def export(
             if progress:
                 progress(2, 3, lost=check.psnr_lost)
             if wrong := excess(check, plan.tolerance, image=config.signature == "image"):
-                hint = _hint(plan, check, calibrate)
+                hint = _hint(plan, check)
                 raise ModelError(f"{target}: the {name} export {wrong}; not written{hint}")
             result = Exported(
                 name, plan.precision, config.signature, plan.size, str(target),
@@ -310,10 +310,10 @@ def _replaceable(folder: Path, chosen: formats.Format) -> bool:
     return (folder / "saved_model.pb").is_file() or not any(folder.iterdir())
 
 
-def _hint(plan: _Plan, check: Check, calibrate: Sequence[str]) -> str:
+def _hint(plan: _Plan, check: Check) -> str:
     if plan.precision != "int8" or not math.isfinite(check.psnr_lost):
         return ""
-    more = "other photographs" if calibrate else "photographs of your own"
+    more = "other photographs" if plan.config.calibrate else "photographs of your own"
     return f"; calibrate with {more} (--calibrate), use float16, or allow it with --max-loss"
 
 

@@ -17,6 +17,7 @@ from PIL import Image
 
 from colorcli.colorizing import predict
 from colorcli.colorizing.colorizer import Colorizer
+from colorcli.config import PredictConfig
 from colorcli.errors import ImageError, ModelError
 from colorcli.files.inputs import Source
 from colorcli.files.outputs import Job
@@ -481,7 +482,7 @@ def test_results_in_order_whatever_takes_longest(colorizer, tmp_path):
     seen = []
     results = list(
         predict.predict(
-            jobs_of(tmp_path, tmp_path / "out", 12), colorizer, workers=3,
+            jobs_of(tmp_path, tmp_path / "out", 12), colorizer, PredictConfig(workers=3),
             progress=lambda done, total, **values: seen.append((done, total, values)),
         )
     )  # fmt: skip
@@ -496,7 +497,9 @@ def test_the_number_of_workers_changes_nothing(colorizer, tmp_path):
         (tmp_path / f"{i}.jpg").write_bytes(jpeg(i))
     for workers in (1, 4):
         jobs = jobs_of(tmp_path, tmp_path / f"out{workers}", 6)
-        assert {r.status for r in predict.predict(jobs, colorizer, workers=workers)} == {"done"}
+        assert {
+            r.status for r in predict.predict(jobs, colorizer, PredictConfig(workers=workers))
+        } == {"done"}
     for i in range(6):
         one, four = (tmp_path / f"out{w}" / f"{i}.jpg" for w in (1, 4))
         assert one.read_bytes() == four.read_bytes()
@@ -525,7 +528,7 @@ def test_stop_gives_what_is_finished_and_begins_nothing_new(colorizer, tmp_path)
         (tmp_path / f"{i}.jpg").write_bytes(jpeg(i % 7))
     stop, seen = threading.Event(), []
     jobs = jobs_of(tmp_path, tmp_path / "out", 60)
-    for result in predict.predict(jobs, colorizer, workers=1, stop=stop):
+    for result in predict.predict(jobs, colorizer, PredictConfig(workers=1), stop=stop):
         assert result.status == "done"
         seen.append(result.output)
         if len(seen) == 3:

@@ -12,7 +12,8 @@ from PIL import Image
 from skimage.color import rgb2lab
 
 from colorcli.color.lab import plane, rgb_to_lab
-from colorcli.colorizing.predict import Output, colorize_bytes
+from colorcli.colorizing.predict import colorize_bytes
+from colorcli.config import PredictConfig
 from colorcli.errors import ImageError
 from colorcli.imaging import kinds, planes, reading
 from colorcli.imaging.formats import vips
@@ -79,7 +80,7 @@ def test_the_coloured_copy_has_the_lightness_that_libvips_sees(kind):
     wanted = vips_lightness(odd.data) if odd.vips else None
     if wanted is None:
         pytest.skip("libvips does not read it as it is meant")
-    encoded, result = colorize_bytes(odd.data, "odd", Tint(), "png", Output())
+    encoded, result = colorize_bytes(odd.data, "odd", Tint(), "png", PredictConfig())
     assert result.status == "done"
     mean, most = differs(vips_lightness(encoded), wanted)
     assert mean < 1.5 and most < 6
