@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 
@@ -11,23 +11,6 @@ from colorcli.cli.options import Json, Model, Overwrite, Quiet, configured, stee
 from colorcli.config import ExportConfig
 from colorcli.network.decoding import Knobs
 from colorcli.system import native
-
-# ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
-
-Calibrate = Annotated[
-    Optional[list[str]],
-    typer.Option(
-        metavar="FOLDER|GLOB", show_default=False,
-        help="Photographs that set int8's ranges. [default: scikit-image's]",
-    ),
-]  # fmt: skip
-Verify = Annotated[
-    Optional[list[str]],
-    typer.Option(
-        metavar="FOLDER|GLOB", show_default=False,
-        help="Colour photographs to check with. [default: scikit-image's]",
-    ),
-]  # fmt: skip
 
 
 @steerable(passes=False, note=" Inside an image export.")
@@ -40,8 +23,6 @@ def export(
         ),
     ],
     model: Model = "default",
-    calibrate: Calibrate = None,
-    verify: Verify = None,
     overwrite: Overwrite = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -54,10 +35,7 @@ def export(
     from colorcli.exporting.export import export as run
 
     with terminal.progress("exporting", quiet) as bar:
-        result = run(
-            model, output, config, knobs=knobs, calibrate=calibrate or (), verify=verify or (),
-            overwrite=overwrite, progress=bar,
-        )  # fmt: skip
+        result = run(model, output, config, knobs=knobs, overwrite=overwrite, progress=bar)
     if json:
         terminal.emit(result)
     elif not quiet:

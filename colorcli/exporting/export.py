@@ -236,15 +236,13 @@ def export(
     config: ExportConfig = ExportConfig(),
     *,
     knobs: Knobs = Knobs(),
-    calibrate: Sequence[str] = (),
-    verify: Sequence[str] = (),
     overwrite: bool = False,
     progress: Callable[..., None] | None = None,
 ) -> Exported:
     """Write the model to ``target``, or into it as ``place`` says, run it back on photographs and compare with the network.
 
-    ``knobs`` go into a graph of signature ``image``. ``calibrate`` and ``verify`` name photographs (files, folders, globs) for int8's ranges and for
-    the check; by default those that come with scikit-image. A card, metadata and an example are
+    ``knobs`` go into a graph of signature ``image``. ``config.calibrate`` and ``config.verify`` name photographs for int8's
+    ranges and for the check; by default those that come with scikit-image. A card, metadata and an example are
     written beside a file or into a folder. Raises ``UsageError`` for a combination the format does
     not have, a missing runtime or an existing target, ``ModelError`` when the export differs by
     more than its tolerance (nothing is left then), ``DataError`` when it cannot be written.
@@ -254,7 +252,7 @@ def export(
     known = model_folder.load(model, needs=(model_folder.WEIGHTS, model_folder.LITERT))
     plan = _planned(config, knobs, known.config)
     chosen = FORMATS[name]
-    if calibrate and plan.precision != "int8":
+    if config.calibrate and plan.precision != "int8":
         raise UsageError(f"only int8 is calibrated; drop --calibrate for {plan.precision}")
     beside = companions(target, name)
     for path in (target, *beside.values()):
@@ -264,8 +262,8 @@ def export(
         raise UsageError(f"{target}: a folder with other things is in the way; choose another -o")
     formats.check_runtime(name)
     network, folder = model_folder.load_network(model)
-    checked = _pictures(verify, CHECK_AT_MOST)
-    calibrated = _pictures(calibrate, CALIBRATE_AT_MOST) if plan.precision == "int8" else []
+    checked = _pictures(config.verify, CHECK_AT_MOST)
+    calibrated = _pictures(config.calibrate, CALIBRATE_AT_MOST) if plan.precision == "int8" else []
     bench = _Bench(network, folder, plan)
     graph = signatures.build(
         config.signature, network, folder.config, folder.prior,
@@ -288,7 +286,7 @@ def export(
             if progress:
                 progress(2, 3, lost=check.psnr_lost)
             if wrong := excess(check, plan.tolerance, image=config.signature == "image"):
-                hint = _hint(plan, check, calibrate)
+                hint = _hint(plan, check)
                 raise ModelError(f"{target}: the {name} export {wrong}; not written{hint}")
             result = Exported(
                 name, plan.precision, config.signature, plan.size, str(target),
@@ -312,10 +310,10 @@ def _replaceable(folder: Path, chosen: formats.Format) -> bool:
     return (folder / "saved_model.pb").is_file() or not any(folder.iterdir())
 
 
-def _hint(plan: _Plan, check: Check, calibrate: Sequence[str]) -> str:
+def _hint(plan: _Plan, check: Check) -> str:
     if plan.precision != "int8" or not math.isfinite(check.psnr_lost):
         return ""
-    more = "other photographs" if calibrate else "photographs of your own"
+    more = "other photographs" if plan.config.calibrate else "photographs of your own"
     return f"; calibrate with {more} (--calibrate), use float16, or allow it with --max-loss"
 
 

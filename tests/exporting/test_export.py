@@ -4,6 +4,7 @@ import ast
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -56,11 +57,11 @@ def exported(small_model, pictures, tmp_path_factory):
             folder = tmp_path_factory.mktemp("export")
             target = folder / f"m{FORMATS[name].suffix}"
             config = ExportConfig(
-                name, precision, signature, size, max_loss=9.0,
+                name, precision, signature, size, max_loss=9.0, verify=(str(pictures),),
             )  # fmt: skip
             inside = Knobs(temperature=0.8, vividness=0.2, saturation=1.5)
             result = export(
-                small_model, target, config, verify=[str(pictures)],
+                small_model, target, config,
                 knobs=inside if signature == "image" else Knobs(),
             )  # fmt: skip
             made[key] = result, target
@@ -295,7 +296,7 @@ def test_an_export_that_is_off_is_not_written(small_model, pictures, tmp_path, m
         exporting._Bench, "wanted", lambda self, gray, side, knobs: np.full((16, 16, 2), 30.0)
     )
     with pytest.raises(ModelError, match="ab units in the mean.*not written"):
-        export(small_model, tmp_path / "m.keras", ExportConfig("keras"), verify=[str(pictures)])
+        export(small_model, tmp_path / "m.keras", ExportConfig("keras", verify=(str(pictures),)))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -326,9 +327,9 @@ def test_nothing_is_overwritten_unasked(small_model, tmp_path, there):
 
 def test_overwrite_replaces_all(small_model, pictures, tmp_path):
     target = tmp_path / "m.keras"
-    export(small_model, target, ExportConfig("keras"), verify=[str(pictures)])
+    export(small_model, target, ExportConfig("keras", verify=(str(pictures),)))
     (tmp_path / "m.md").write_text("old")
-    export(small_model, target, ExportConfig("keras"), verify=[str(pictures)], overwrite=True)
+    export(small_model, target, ExportConfig("keras", verify=(str(pictures),)), overwrite=True)
     assert (tmp_path / "m.md").read_text() != "old" and len(list(tmp_path.iterdir())) == 4
 
 
@@ -338,11 +339,15 @@ def test_photographs_that_are_not_there(small_model, photos, tmp_path):
         ([str(tmp_path / "none")], "no such file"), ([str(photos / "broken.jpg")], "broken.jpg"),
     ):  # fmt: skip
         with pytest.raises(DataError, match=word):
-            export(small_model, tmp_path / "m.keras", config, verify=names)
+            export(small_model, tmp_path / "m.keras", replace(config, verify=tuple(names)))
     with pytest.raises(UsageError, match="only int8 is calibrated"):
-        export(small_model, tmp_path / "m.keras", config, calibrate=[str(photos)])
+        export(small_model, tmp_path / "m.keras", replace(config, calibrate=(str(photos),)))
     with pytest.raises(DataError, match="cannot be written"):
-        export(small_model, "/dev/null/x/m.keras", config, verify=[str(photos / "photo00.png")])
+        export(
+            small_model,
+            "/dev/null/x/m.keras",
+            replace(config, verify=(str(photos / "photo00.png"),)),
+        )
     assert list(tmp_path.iterdir()) == []
 
 
