@@ -7,8 +7,6 @@ goes on at the first block that was not committed, and ends with the same bytes 
 from __future__ import annotations
 
 import contextlib
-import errno
-import hashlib
 import json
 import shutil
 import textwrap
@@ -29,6 +27,7 @@ from colorcli.data.dataset import INDEX, WORK
 from colorcli.data.workers import samples_of
 from colorcli.errors import DataError, reason
 from colorcli.files.listing import Listing
+from colorcli.system import disk
 from colorcli.system.atomic import write_atomic
 from colorcli.system.lock import alone
 
@@ -94,8 +93,7 @@ def prepare(
                     with contextlib.suppress(OSError):
                         folder.rmdir()  # only if it is empty
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        remedy = "free some space and repeat the command" if full else "choose another place"
+        remedy = disk.remedy(error, "free some space and repeat the command")
         raise DataError(f"{folder}: cannot be written: {reason(error)}; {remedy}") from None
 
 
@@ -112,7 +110,7 @@ def _prepare(
             "schema": DATASET_SCHEMA, "version": __version__, "names": listing.digest,
             "config": _settings(config), "source": source, "missing": len(left_out),
         }  # fmt: skip
-        mark = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
+        mark = disk.digest_of(json.dumps(plan, sort_keys=True).encode())
         if (folder / INDEX).exists():
             return _finished(folder, mark, plan)
         note = folder / WORK / "plan.json"

@@ -6,10 +6,7 @@ only then do the file, its card, its metadata and its example appear.
 
 from __future__ import annotations
 
-import hashlib
 import math
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -32,7 +29,8 @@ from colorcli.network import model_folder
 from colorcli.network.decoding import NEUTRAL, Knobs, after
 from colorcli.network.losses import LOSSES
 from colorcli.network.model import with_decode
-from colorcli.system.atomic import PART
+from colorcli.system import disk
+from colorcli.system.atomic import put, scratch
 
 CALIBRATE_AT_MOST, CHECK_AT_MOST = 200, 50  # photographs
 SEEN = 256  # side at which an ``ab`` export's colours are compared
@@ -272,10 +270,8 @@ def export(
     properties = {"signature": config.signature, "size": str(plan.size or folder.config.size)}
     watched = list(photographs.views(calibrated, mirrored=True))
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=PART, dir=target.parent))
-        try:
-            written = scratch / f"model{chosen.suffix}"
+        with scratch(target.parent) as place:
+            written = place / f"model{chosen.suffix}"
             if progress:
                 progress(0, 3)
             chosen.write(graph, written, plan.precision, bench.calibration(watched), properties)
@@ -292,10 +288,9 @@ def export(
                 name, plan.precision, config.signature, plan.size, str(target),
                 [str(path) for path in beside.values()], _bytes(written), check, plan.tolerance,
             )  # fmt: skip
-            texts = card.texts(result, graph, folder, _digest(written), target.name)
-            _appear(scratch, written, target, beside, texts)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+            digest = disk.digest(written) if written.is_file() else None
+            texts = card.texts(result, graph, folder, digest, target.name)
+            _appear(written, target, beside, texts)
     except OSError as error:
         raise DataError(f"{target}: cannot be written: {reason(error)}") from None
     if progress:
@@ -317,21 +312,12 @@ def _hint(plan: _Plan, check: Check, calibrate: Sequence[str]) -> str:
     return f"; calibrate with {more} (--calibrate), use float16, or allow it with --max-loss"
 
 
-def _digest(path: Path) -> str | None:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
-
-
-def _appear(
-    scratch: Path, written: Path, target: Path, beside: dict[str, Path], texts: dict[str, str]
-) -> None:
+def _appear(written: Path, target: Path, beside: dict[str, Path], texts: dict[str, str]) -> None:
     """Rename everything to its place, the model last: where it is, the rest is."""
     inside = written.is_dir()
     for key, path in beside.items():
-        part = written / path.name if inside else scratch / path.name
+        part = (written if inside else written.parent) / path.name
         part.write_text(texts[key], "utf-8")
         if not inside:
-            part.replace(path)
-    old = scratch / "old"
-    if target.is_dir() and not target.is_symlink():
-        target.rename(old)
-    written.replace(target)
+            put(part, path)
+    put(written, target)

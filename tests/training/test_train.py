@@ -25,6 +25,7 @@ from colorcli.errors import DataError, UsageError
 from colorcli.exporting.export import export
 from colorcli.network import model_folder
 from colorcli.network.losses import LOSSES
+from colorcli.system import disk
 from colorcli.training import spent
 from colorcli.training import train as training
 from colorcli.training.run_folder import resume
@@ -225,12 +226,9 @@ def test_a_full_disk_leaves_the_checkpoint_before(data, tmp_path):
 
 
 def test_a_disk_too_small_is_said_at_once(data, tmp_path, monkeypatch):
-    usage = training.Checkpoints.require_room.__globals__["shutil"].disk_usage
-    monkeypatch.setattr(
-        "colorcli.training.run_folder.checkpoints.shutil.disk_usage",
-        lambda p: usage(p)._replace(free=10_000_000),
-    )
-    with pytest.raises(DataError, match="10 MB free, but checkpoints need"):
+    usage = disk.shutil.disk_usage
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda p: usage(p)._replace(free=10_000_000))
+    with pytest.raises(DataError, match=r"checkpoints would take .* the disk has 10\.0 MB free"):
         train(data, tmp_path, CONFIG)
 
 
@@ -563,6 +561,7 @@ import dataclasses, os, sys, time
 import tensorflow, keras
 from colorcli.data import dataset
 from colorcli.training import train
+from colorcli.system import disk
 from colorcli.config import PRESETS, ModelConfig
 train.LOG_EVERY = 1
 model = ModelConfig(backbone="plain", loss="mse", size=32, decoder=(8,))
