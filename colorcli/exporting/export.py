@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from colorcli.color.lab import join, neutral
+from colorcli.color.levels import to_depth
 from colorcli.colorizing.framing import shown
 from colorcli.config import ExportConfig, ModelConfig
 from colorcli.errors import DataError, ModelError, UsageError, reason
@@ -127,9 +128,9 @@ class _Bench:
             gray = neutral(truth)
             return truth, gray, self._feed(gray, size, knobs)
         truth = cv2.resize(rgb, size[::-1], interpolation=cv2.INTER_AREA)
-        gray = ((neutral(truth).astype(np.uint32) + 128) // 257).astype(np.uint8)
+        gray = to_depth(neutral(truth), np.uint8)
         # The same levels in 16 bits, so that the reference does not round what it shrinks.
-        return truth, gray.astype(np.uint16) * 257, {"image": np.dstack([gray] * 3)[None]}
+        return truth, to_depth(gray, np.uint16), {"image": np.dstack([gray] * 3)[None]}
 
     def calibration(self, pictures: Sequence[np.ndarray]) -> Callable[[], Iterator[Feed]]:
         """What TensorFlow's converter watches the ranges of values on."""
