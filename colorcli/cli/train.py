@@ -110,13 +110,16 @@ def train(
     from colorcli.training import devices
 
     strategy = devices.strategy()
+    from colorcli.training.train import Watch
     from colorcli.training.train import train as run
 
     try:
         with context.obj.deferred() as stop, terminal.progress("training", quiet) as bar:
             result = run(
-                loaded, output, chosen, validation=judges, strategy=strategy, stop=stop.is_set,
-                progress=None if quiet else _shown(bar), began=began,
+                loaded, output, chosen, validation=judges, strategy=strategy,
+                watch=Watch(
+                    stop=stop.is_set, progress=None if quiet else _shown(bar), began=began
+                ),
             )  # fmt: skip
     except KeyboardInterrupt as error:
         if json:
