@@ -131,7 +131,7 @@ def predict(
         entries = intake.named(entries, options.max_pixels, stdin=output is not None)
     jobs = plan(
         entries, output, suffix=suffix_for(format), copies=writing.READABLE,
-        model=Path(model).name, overwrite=overwrite, skip_existing=skip_existing,
+        model=Path(model).name, existing="replace" if overwrite else "skip" if skip_existing else "refuse",
         is_result=(lambda path: False) if again else intake.is_result,
     )  # fmt: skip
     for job in jobs:

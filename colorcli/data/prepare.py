@@ -36,7 +36,7 @@ EARLY = 32  # photographs whose records tell how much room the set will take
 EXAMPLES = 20  # broken files named in the result; the report has them all
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Prepared:
     """What ``prepare`` did: pictures kept by split, left out by reason (all in ``report``).
 
@@ -86,7 +86,9 @@ def prepare(
     try:
         with alone(work / "lock", folder, "prepare", "wait for it, or choose another folder"):
             try:
-                return _prepare(paths, folder, config, source or {}, left_out, progress)
+                return _prepare(
+                    paths, folder, config, source=source or {}, left_out=left_out, progress=progress
+                )
             finally:
                 if (folder / INDEX).exists() or not any(work.glob("block-*")):
                     shutil.rmtree(work, ignore_errors=True)  # nothing in it to resume
@@ -101,6 +103,7 @@ def _prepare(
     paths: Iterable[str],
     folder: Path,
     config: PrepareConfig,
+    *,
     source: dict[str, Any],
     left_out: Sequence[dict[str, str]],
     progress: Progress | None,
@@ -220,6 +223,7 @@ def _result(folder: Path, info: dict[str, Any], resumed: int) -> Prepared:
         sets.update({name: sum(sides.values()) for name, sides in split.items()})
     size = sum(shard["bytes"] for split in info["shards"].values() for shard in split)
     return Prepared(
-        str(folder), info["counts"], info["dropped"], info["mean_chroma"], size,
-        str(folder / REPORT), resumed, info["cropped"], dict(sets), named,
+        folder=str(folder), counts=info["counts"], dropped=info["dropped"],
+        mean_chroma=info["mean_chroma"], bytes=size, report=str(folder / REPORT), resumed=resumed,
+        cropped=info["cropped"], sets=dict(sets), broken=named,
     )  # fmt: skip
