@@ -246,7 +246,7 @@ def evaluate(
     figures in the source's order. The result does not depend on ``config.workers``. Raises ``DataError`` when nothing is left to judge and
     ``UsageError`` for an unknown protocol.
     """
-    protocol = protocols.named(config.protocol)
+    protocol = protocols.named(config.protocol, config.size)
     perceptual = perceptual or {}
     # FID is a figure of the set, not of a picture.
     metrics = {name: m for name, m in metrics_with(perceptual).items() if name != "fid"}

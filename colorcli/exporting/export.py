@@ -33,6 +33,7 @@ from colorcli.network.model import with_decode
 from colorcli.system import disk
 from colorcli.system.atomic import put, scratch
 
+DEFAULT = "litert"  # where neither the option nor a suffix says the format
 CALIBRATE_AT_MOST, CHECK_AT_MOST = 200, 50  # photographs
 SEEN = 256  # side at which an ``ab`` export's colours are compared
 WIDE = (160, 240)  # height and width with which an export of any size is checked too
@@ -54,7 +55,7 @@ class _Plan:
 
 def _planned(config: ExportConfig, knobs: Knobs, model: ModelConfig) -> _Plan:
     """Raises ``UsageError`` for what this format cannot be."""
-    name = config.format
+    name = config.format or DEFAULT
     if name not in FORMATS:
         raise UsageError(f"unknown export format {name!r}; known: {', '.join(FORMATS)}")
     chosen = FORMATS[name]
@@ -198,14 +199,14 @@ def place(output: str, format: str | None, model: str | Path) -> tuple[str, str]
     ``UsageError`` for an unknown suffix, and one that contradicts the format.
     """
     if outputs.is_folder(output):
-        format = format or ExportConfig.format
+        format = format or DEFAULT
         suffix = FORMATS[format].suffix
         name = Path(model).resolve().name + suffix
         return (str(Path(output, name)) if suffix else output), format
     meant = formats.of(output)
     if format is None and meant is None:
         outputs.known_suffix(output, [f.suffix for f in FORMATS.values() if f.suffix])
-    return output, outputs.agreed(output, format, meant) or ExportConfig.format
+    return output, outputs.agreed(output, format, meant) or DEFAULT
 
 
 def companions(target: Path, format: str) -> dict[str, Path]:
@@ -239,7 +240,7 @@ def export(
     overwrite: bool = False,
     progress: Callable[..., None] | None = None,
 ) -> Exported:
-    """Write the model to ``target``, run it back on photographs and compare with the network.
+    """Write the model to ``target``, or into it as ``place`` says, run it back on photographs and compare with the network.
 
     ``knobs`` go into a graph of signature ``image``. ``calibrate`` and ``verify`` name photographs (files, folders, globs) for int8's ranges and for
     the check; by default those that come with scikit-image. A card, metadata and an example are
@@ -247,10 +248,11 @@ def export(
     not have, a missing runtime or an existing target, ``ModelError`` when the export differs by
     more than its tolerance (nothing is left then), ``DataError`` when it cannot be written.
     """
-    target = Path(target)
+    placed, name = place(str(target), config.format, model)
+    target, config = Path(placed), replace(config, format=name)
     known = model_folder.load(model, needs=(model_folder.WEIGHTS, model_folder.LITERT))
     plan = _planned(config, knobs, known.config)
-    name, chosen = config.format, FORMATS[config.format]
+    chosen = FORMATS[name]
     if calibrate and plan.precision != "int8":
         raise UsageError(f"only int8 is calibrated; drop --calibrate for {plan.precision}")
     beside = companions(target, name)
@@ -271,8 +273,8 @@ def export(
     properties = {"signature": config.signature, "size": str(plan.size or folder.config.size)}
     watched = list(photographs.views(calibrated, mirrored=True))
     try:
-        with scratch(target.parent) as place:
-            written = place / f"model{chosen.suffix}"
+        with scratch(target.parent) as aside:
+            written = aside / f"model{chosen.suffix}"
             if progress:
                 progress(0, 3)
             chosen.write(graph, written, plan.precision, bench.calibration(watched), properties)

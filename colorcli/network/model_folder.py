@@ -8,6 +8,7 @@ says where it comes from and carries the files' sha256. Nothing in it is executa
 from __future__ import annotations
 
 import json
+import shutil
 import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from colorcli import __version__
+from colorcli.choices import EXPORTED_SUFFIXES
 from colorcli.color import bins
 from colorcli.config import MODEL_SCHEMA, MOST_STAGES, ModelConfig
 from colorcli.errors import ModelError, UsageError, reason
@@ -32,7 +34,6 @@ CONFIG, WEIGHTS, LITERT, METADATA, HISTORY = (
 )  # fmt: skip
 BUNDLED = Path(__file__).parents[1] / "models"
 READ_SCHEMAS = (1, MODEL_SCHEMA)  # 1: see schema_1
-EXPORTED = (".tflite", ".onnx")  # single files that colour without a folder
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,11 @@ def find(name: str | Path) -> Path:
         if (candidate / CONFIG).is_file():
             return candidate
     if folder.is_file():
-        if folder.suffix.lower() in EXPORTED:
+        if folder.suffix.lower() in EXPORTED_SUFFIXES:
             return folder
-        raise ModelError(f"{name}: not a model; exported files end in {' or '.join(EXPORTED)}")
+        raise ModelError(
+            f"{name}: not a model; exported files end in {' or '.join(EXPORTED_SUFFIXES)}"
+        )
     known = ", ".join(bundled()) or "none bundled"
     cause = "holds no config.json" if folder.is_dir() else "no such model or folder"
     raise ModelError(f"{name}: {cause}; known models: {known}")
@@ -268,6 +271,19 @@ def save(
             files = {name: disk.digest(part / name) for name in (CONFIG, WEIGHTS, LITERT, HISTORY)}
             record = {"colorcli": __version__, **(metadata or {}), "files": files}
             (part / METADATA).write_text(json.dumps(record, indent=1), "utf-8")
+    except OSError as error:
+        raise ModelError(f"{folder}: the model cannot be written: {reason(error)}") from None
+    return folder
+
+
+def copy(source: Path, folder: Path) -> Path:
+    """The model folder ``source`` once more as ``folder``, whole, in place of an older one.
+
+    Raises ``ModelError`` when the place cannot be written.
+    """
+    try:
+        with atomic_folder(folder) as part:
+            shutil.copytree(source, part, dirs_exist_ok=True)
     except OSError as error:
         raise ModelError(f"{folder}: the model cannot be written: {reason(error)}") from None
     return folder

@@ -67,6 +67,7 @@ class Run:
         self.total = self.config.steps or self.config.epochs * self.per_epoch
         self.values: dict[str, float] = {}
         self._model_seconds, self._model_written, self._model_step = 0.0, 0.0, -1
+        self._best_step = -1  # as far as this process knows
         precision = devices.precision(self.config.precision)
         self.state = new_state(self.config, self.data.prior, precision, strategy)
         self.tail = Tail(self.config)
@@ -173,6 +174,7 @@ class Run:
             state.best.assign(score)
             state.stale.assign(0)
             self._keep_best(self._sharpened(), found.gains)
+            self._best_step = step
         else:
             state.stale.assign_add(1)
         self.journal.note(
@@ -211,6 +213,7 @@ class Run:
             self.state.best.assign(found.psnr)
             arrays = model_folder.arrays_of(self.tail.network)
             self._keep_best(sharpened(arrays, found.scale), found.gains)
+            self._best_step = -1  # other weights than any step's
 
     def _keep_best(self, arrays: dict[str, Any], gains: dict[str, float]) -> None:
         self.record.gains, buffer = gains, io.BytesIO()
@@ -276,7 +279,10 @@ class Run:
             return
         if self._model_step != self.step:
             self._save_model(LAST)
-        self._save_model(BEST, model_folder.read_arrays(self.folder / BEST_WEIGHTS))
+        if self._best_step == self.step:  # the same weights
+            model_folder.copy(self.folder / LAST, self.folder / BEST)
+        else:
+            self._save_model(BEST, model_folder.read_arrays(self.folder / BEST_WEIGHTS))
         self.record.finished = self.step
         self._remember()
         self.journal.note(event="finished", step=self.step)

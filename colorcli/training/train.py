@@ -27,6 +27,7 @@ from colorcli.training.spent import Spent
 from colorcli.training.step import compiled
 
 LOCK = ".lock"
+SHORT = 6  # times its start that a run must last to try out how long saving takes
 LOG_EVERY = 20  # steps between two log lines
 # What a damaged shard brings about in a batch.
 UNREADABLE = (
@@ -169,7 +170,12 @@ class _Loop:
             # What one starts from may be better than anything that follows.
             self._assess()
         if 0 < config.minutes <= 2 * config.checkpoint_minutes and not run.spent.reserve:
-            run.refresh()  # too short a run to find out under way how long this takes
+            # Too short a run to find out under way how long saving takes: done now, or, where
+            # there is not even time for that, taken for as long as the start was.
+            if config.minutes * 60 >= SHORT * run.spent.here:
+                run.refresh()
+            else:
+                run.spent.suppose(run.spent.here)
 
     def _steps(self) -> str:
         """Step after step; why they ended."""

@@ -5,19 +5,21 @@ import json
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 from conftest import REPO, scene
 from PIL import Image
 
+from colorcli.color.lab import join
 from colorcli.colorizing.colorizer import Colorizer
-from colorcli.config import ExportConfig
+from colorcli.config import ExportConfig, ModelConfig
 from colorcli.errors import DataError, ModelError, UsageError
 from colorcli.exporting import export as exporting
 from colorcli.exporting import formats, photographs, signatures
 from colorcli.exporting.export import companions, excess, export
 from colorcli.exporting.formats import FORMATS, Check, Tolerance
-from colorcli.network.decoding import Knobs
+from colorcli.network.decoding import NEUTRAL, Knobs
 from colorcli.system import disk
 
 CASES = [
@@ -203,6 +205,39 @@ def test_resampling_matrices_are_opencv(inside, outside):
         assert np.abs(ours - wanted).max() < 2e-3, how
 
 
+class Field(keras.layers.Layer):
+    """Stands for a network that predicts the same ab (s, s, 2) whatever it sees."""
+
+    def __init__(self, ab: np.ndarray) -> None:
+        super().__init__()
+        self.output_ = np.arctanh(ab / 110).astype(np.float32)[None]
+
+    def call(self, x):
+        return keras.ops.convert_to_tensor(self.output_) + 0 * x[:, :1, :1]
+
+    def compute_output_shape(self, shape):
+        return (shape[0], *self.output_.shape[1:])
+
+
+@pytest.mark.parametrize("saturation", [0.1, 0.5, 1.5])
+def test_image_graphs_join_as_numpy_does(saturation):
+    """Every level beside every hue and chroma to 150: within one level, and neutral at the ends."""
+    hue, chroma = np.meshgrid(np.linspace(0, 2 * np.pi, 24), np.linspace(0, 100, 24))
+    ab = np.stack([chroma * np.cos(hue), chroma * np.sin(hue)], axis=-1).astype(np.float32)
+    network = keras.Sequential([keras.Input((None, None, 1)), Field(ab)])
+    values = {**NEUTRAL, "saturation": saturation}
+    graph = signatures.build(
+        "image", network, ModelConfig(loss="mse", size=32), np.ones(1), size=256, values=values
+    )
+    gray = np.random.default_rng(0).permuted(
+        np.tile(np.arange(256, dtype=np.uint8), (256, 1)), axis=1
+    )
+    shown = graph.call({"image": np.dstack([gray] * 3)[None]})["colours"].numpy()[0]
+    wanted = join(gray, ab * np.float32(saturation))
+    assert np.abs(shown.astype(int) - wanted).max() <= 1
+    assert (np.ptp(shown[(gray < 4) | (gray > 252)].astype(int), axis=-1) == 0).all()
+
+
 def test_excess_names_the_figure():
     good = Check(4, 24, 0.5, 0.1, 2, 0.3, 22.0, 0.05, 5.0)
     tolerance = Tolerance(0.2, 0.5, 3, 0.1)
@@ -318,7 +353,7 @@ def test_photographs_that_are_not_there(small_model, photos, tmp_path):
         (["-o", "m.foo"], 2, "unknown output suffix; known: .keras .tflite .onnx; a folder is"),
         (["-o", "mine.v2"], 2, "unknown output suffix"),
         (["-o", "weightless", "--format", "saved-model", "--overwrite"], 2, "with other things"),
-        (["-o", "m.onnx", "--size", "small"], 2, "a number of pixels, or any"),
+        (["-o", "m.onnx", "--size", "small"], 2, "give a number, or any"),
         (["-o", "m.tflite", "-m", "no-such"], 4, "known models"),
         (["-o", "m.onnx", "-m", "bare.tflite"], 4, "give the model folder"),
         (["-o", "m.onnx", "-m", "weightless"], 4, "weights.npz"),
