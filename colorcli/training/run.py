@@ -238,10 +238,14 @@ class Run:
                 self._remember()
                 self.checkpoints.save()
 
-    def _save_model(self, name: str, arrays: dict[str, np.ndarray] | None = None) -> None:
+    def _save_model(self, name: str, weights: dict[str, np.ndarray] | str | None = None) -> None:
+        """Write a model of ``weights``: the averaged ones, arrays, or those of another by name."""
+        if isinstance(weights, str):
+            model_folder.copy(self.folder / weights, self.folder / name)
+            return
         with self.spent.on("model"), devices.policy("float32"):
             network = build_model(self.config.model)
-            model_folder.set_weights(network, arrays or self._sharpened())
+            model_folder.set_weights(network, weights or self._sharpened())
             model_folder.save(
                 network, self.config.model, self.state.prior, self.folder / name,
                 metadata={"trained": self._trained()}, history=self.journal.history(),
@@ -279,10 +283,9 @@ class Run:
             return
         if self._model_step != self.step:
             self._save_model(LAST)
-        if self._best_step == self.step:  # the same weights
-            model_folder.copy(self.folder / LAST, self.folder / BEST)
-        else:
-            self._save_model(BEST, model_folder.read_arrays(self.folder / BEST_WEIGHTS))
+        same = self._best_step == self.step
+        weights = LAST if same else model_folder.read_arrays(self.folder / BEST_WEIGHTS)
+        self._save_model(BEST, weights)
         self.record.finished = self.step
         self._remember()
         self.journal.note(event="finished", step=self.step)

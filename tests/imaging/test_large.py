@@ -178,7 +178,7 @@ def test_profiles_move_what_strips_read(name):
 @pytest.mark.parametrize("strip", [False, True])
 def test_strips_make_results_that_are_known_as_such(format, strip, colorizer):
     data = INPUTS["gray.jpg"]()
-    made, _ = by_strips(data, colorizer, format, predict.Output(strip=strip))
+    made, _ = by_strips(data, colorizer, format, PredictConfig(strip=strip))
     assert [large.peek(d).result for d in (data, made)] == [False, True]
 
 
