@@ -35,10 +35,11 @@ def main() -> None:
     state = new_state(config, data.prior, "float32", strategy)
 
     def stream():
-        return iter(batches.batches(
-            data, size=options.size, stride=output_stride(config.model), batch=config.batch,
-            seed=0, crop=config.crop, augment=config.augment,
-        ))  # fmt: skip
+        view = batches.View(
+            size=options.size, stride=output_stride(config.model), crop=config.crop,
+            augment=config.augment,
+        )  # fmt: skip
+        return iter(batches.batches(data, view, batch=config.batch, seed=0))
 
     alone = stream()
     memory = next(alone)
@@ -53,21 +54,21 @@ def main() -> None:
         "pipeline": {"cpu_ms_per_image": round(1e3 * (time.process_time() - start) / count, 3)}
     }
     del alone
-    keep, shared = tf.constant(0.99), tf.zeros(2)
+    keep, told = tf.constant(0.99), tf.zeros(2)
     for name, released in (("frozen", False), ("released", True)):
         step, coming = compiled(state, strategy, released), stream()
         sources = {"memory": lambda: memory, "fed": lambda it=coming: next(it)}
         for source in sources.values():  # compile, and fill the pipeline
-            step(*source(), keep, shared)
+            step(*source(), keep, told)
         spent, images = dict.fromkeys(sources, 0.0), dict.fromkeys(sources, 0)
         while sum(spent.values()) < options.seconds:
             for key, source in sources.items():
                 if key == "fed":  # what was prepared meanwhile is a gift of the other's time
                     for _ in range(4):
-                        step(*source(), keep, shared)
+                        step(*source(), keep, told)
                 start = time.monotonic()
                 while time.monotonic() - start < options.slice:
-                    float(step(*source(), keep, shared)["loss"])
+                    float(step(*source(), keep, told)["loss"])
                     images[key] += config.batch
                 spent[key] += time.monotonic() - start
         speed = {key: round(images[key] / spent[key], 1) for key in sources}

@@ -95,31 +95,6 @@ def test_commands_share_options_and_terminal_alone():
             assert others <= (set() if name_of(path) in shared else shared), path
 
 
-# Rooms whose functions are short, of few parameters, and called with few arguments by position.
-TIDY = ["cli"]
-LINES, PARAMETERS, POSITIONAL = 60, 7, 5
-
-
-def is_command(node: ast.FunctionDef) -> bool:
-    """Whether a function's parameters are its command's options, as Typer wants them."""
-    decorators = {ast.unparse(d).partition("(")[0] for d in node.decorator_list}
-    return bool(decorators & {"configured", "configurable", "app.command"})
-
-
-@pytest.mark.parametrize("folder", TIDY)
-def test_functions_are_short_and_take_little(folder):
-    for path in modules(PACKAGE / folder):
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call):
-                assert len(node.args) <= POSITIONAL, f"{path}:{node.lineno}"
-            if not isinstance(node, ast.FunctionDef):
-                continue
-            assert node.end_lineno - node.lineno < LINES, f"{path}: {node.name}"
-            given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
-            few = len([a for a in given if a.arg not in ("self", "cls")]) <= PARAMETERS
-            assert few or is_command(node), f"{path}: {node.name}"
-
-
 def test_tests_mirror_the_package():
     folders = {p.name for p in (REPO / "tests").iterdir() if p.is_dir() and any(p.glob("*.py"))}
     assert folders <= {*FOLDERS}
@@ -217,3 +192,77 @@ def test_manual_page_renders_without_a_warning(command):
     shown = re.sub(r"\x1b\[[0-9;]*m|.\x08", "", done.stdout.decode())
     for words in ("colorize prepare folder", "--temperature float", "EXIT STATUS", "130"):
         assert words in shown
+
+
+# --- sizes ---------------------------------------------------------------------------------------
+
+LINES, PARAMETERS, POSITIONAL, MODULE = 60, 7, 5, 400
+# Keras makes a layer from its settings by keyword, so that they cannot be a record.
+BY_KEYWORD = {"colorcli.network.layers.ConvNorm.__init__"}
+# Rooms that are being rebuilt: what is too large there now. To be emptied.
+PRESENT = {
+        "colorcli.cli.train", "colorcli.colorizing.predict", "colorcli.evaluation.evaluate",
+    "colorcli.evaluation.metrics", "colorcli.exporting.export", "colorcli.exporting.formats",
+    "colorcli.exporting.signatures", "colorcli.imaging.formats.bitmap",
+    "colorcli.imaging.formats.psd", "colorcli.imaging.large", "colorcli.imaging.reading",
+    "colorcli.imaging.writing",
+}  # fmt: skip
+
+
+def functions(tree, prefix):
+    """Every function of a syntax tree with its full name."""
+    for node in ast.iter_child_nodes(tree):
+        name = f"{prefix}.{node.name}" if hasattr(node, "name") else prefix
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield name, node
+        yield from functions(node, name)
+
+
+def parameters(node):
+    """How many a caller may give; of a method without the instance, of a command none.
+
+    Typer makes a command's options of its parameters.
+    """
+    if any(re.search("command|configur", ast.unparse(d)) for d in node.decorator_list):
+        return 0
+    given = node.args
+    names = [a.arg for a in (*given.posonlyargs, *given.args)]
+    own = names[:1] in (["self"], ["cls"])
+    return len(names) - own + len(given.kwonlyargs) + bool(given.vararg) + bool(given.kwarg)
+
+
+def oversized(name, text):
+    """What of a module is larger than a reader should have to take in."""
+    tree = ast.parse(text)
+    told = "lines: " in (ast.get_docstring(tree) or "")  # why it is long
+    if (length := text.count("\n")) > MODULE and not told:
+        yield f"{name}: {length} lines"
+    for full, node in functions(tree, name):
+        if (length := node.end_lineno - node.lineno + 1) > LINES:
+            yield f"{full}: {length} lines"
+        if full not in BY_KEYWORD and (count := parameters(node)) > PARAMETERS:
+            yield f"{full}: {count} parameters"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and len(node.args) > POSITIONAL:
+            call = ast.unparse(node.func)
+            if call != "struct.pack":
+                yield f"{name}:{node.lineno}: {call} with {len(node.args)} positional arguments"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_larger_than_a_reader_can_hold(name):
+    found = list(oversized(name, NAMES[name].read_text("utf-8")))
+    if name in PRESENT:
+        assert found, f"{name} is small enough now: take it off PRESENT"
+    else:
+        assert not found, found
+
+
+@pytest.mark.parametrize(("code", "words"), [
+    ("x = 1\n" * 401, "401 lines"),
+    ("def f():\n" + "    x = 1\n" * 60, "m.f: 61 lines"),
+    ("class A:\n    def f(self, a, b, c, d, e, f, g, *, h): ...\n", "m.A.f: 8 parameters"),
+    ("f(1, 2, 3, 4, 5, 6)\n", "f with 6 positional arguments"),
+])  # fmt: skip
+def test_what_is_too_large_is_found(code, words):
+    assert [line.endswith(words) for line in oversized("m", code)] == [True]

@@ -99,8 +99,8 @@ def train(
 ) -> None:
     """Train a model on a prepared data set; the same command resumes."""
     began = time.monotonic()
-    given = shares.parse(data or (), validation or (), sets or ())
     file = (config or "", settings.document(config) if config else {})
+    given = shares.parse(data or (), validation or (), sets or ())
     mixture = given.over(shares.taken(file[1], file[0]))
     chosen = _configured(preset, file, values)
     if print_config:
@@ -117,13 +117,15 @@ def train(
     from colorcli.training import devices
 
     strategy = devices.strategy()
+    from colorcli.training.train import Watch
     from colorcli.training.train import train as run
 
+    shown = None if quiet else _shown
     try:
         with context.obj.deferred() as stop, terminal.progress("training", quiet) as bar:
             result = run(
-                loaded, output, chosen, validation=judges, strategy=strategy, stop=stop.is_set,
-                progress=None if quiet else _shown(bar), began=began,
+                loaded, output, chosen, validation=judges, strategy=strategy,
+                watch=Watch(stop=stop.is_set, progress=shown and shown(bar), began=began),
             )  # fmt: skip
     except KeyboardInterrupt as error:
         if json:

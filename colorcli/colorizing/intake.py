@@ -100,8 +100,8 @@ def planned(request: Request, config: PredictConfig) -> tuple[Found, list[Job]]:
         entries = named(entries, config.max_pixels, stdin=output is not None)
     jobs = plan(
         entries, output, suffix=format and writing.FORMATS[format].suffixes[0],
-        copies=writing.READABLE, model=Path(request.model).name, overwrite=request.overwrite,
-        skip_existing=request.skip_existing,
+        copies=writing.READABLE, model=Path(request.model).name,
+        existing="replace" if request.overwrite else "skip" if request.skip_existing else "refuse",
         is_result=(lambda path: False) if config.again else is_result,
     )  # fmt: skip
     for job in jobs:

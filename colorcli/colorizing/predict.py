@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from colorcli.color.lab import Join, join, rgb_to_lab
+from colorcli.color.levels import to_depth
 from colorcli.colorizing import intake
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.colorizing.framing import halved, halvings
@@ -198,7 +199,7 @@ def colorize_strips(
             if joined:
                 rgb = joined(picture.gray, rows.start, photograph.dtype)
             elif picture.rgb is None:
-                gray = reading.to_depth(picture.gray, photograph.dtype)
+                gray = to_depth(picture.gray, photograph.dtype)
                 rgb = cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB)
             else:
                 rgb = picture.rgb
@@ -215,7 +216,7 @@ def colorize_strips(
 def _stacked(parts: list[np.ndarray]) -> np.ndarray:
     """Strips as one plane, of 16 bits where any of them is."""
     dtype = np.result_type(*parts)
-    return np.concatenate([reading.to_depth(part, dtype) for part in parts])
+    return np.concatenate([to_depth(part, dtype) for part in parts])
 
 
 def _write(job: Job, encoded: bytes) -> None:

@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import json
 import os
-import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -28,7 +27,8 @@ from colorcli.data.duplicates import Duplicates
 from colorcli.data.samples import CELLS, Sample
 from colorcli.errors import DataError
 from colorcli.files.listing import Listing
-from colorcli.system.atomic import PART, write_atomic
+from colorcli.system import disk
+from colorcli.system.atomic import PART, Part, atomic_text, write_atomic
 
 REPORT = "report.jsonl"
 Sets = dict[str, dict[str, Counter[str]]]  # split, set, short side in pixels: photographs
@@ -38,30 +38,25 @@ class _File:
     """A file that gets its name when it is whole: counted, checksummed, on disk."""
 
     def __init__(self, path: Path) -> None:
-        self.path, self.part = path, path.with_name(f"{PART}{path.name}")
+        self.name, self._part = path.name, Part(path)
         self.images = self.bytes = 0
         self._digest = hashlib.sha256()
-        self._file = self.part.open("wb")
 
     def write(self, data: bytes, images: int = 1) -> None:
-        self._file.write(data)
+        self._part.file.write(data)
         self._digest.update(data)
         self.images += images
         self.bytes += len(data)
 
     def close(self) -> dict[str, Any]:
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        os.replace(self.part, self.path)
+        self._part.keep()
         return {
-            "file": self.path.name, "images": self.images, "bytes": self.bytes,
+            "file": self.name, "images": self.images, "bytes": self.bytes,
             "sha256": self._digest.hexdigest(),
         }  # fmt: skip
 
     def discard(self) -> None:
-        self._file.close()
-        self.part.unlink(missing_ok=True)
+        self._part.discard()
 
 
 class Entry:
@@ -220,13 +215,11 @@ class Ledger:
         # Validation pieces are there twice while they are joined.
         twice = self.config.val_fraction * (done + left)
         needed = taken / max(1, done) * (left + twice)
-        free = shutil.disk_usage(self.folder).free
-        if needed > free:
-            raise DataError(
-                f"{self.folder}: the {left} photographs still to come need about "
-                f"{needed / 1e9:.2f} GB and the disk has {free / 1e9:.2f} GB free; free some "
-                "space and repeat the command, or choose another place, --limit or a smaller --size"
-            )
+        disk.require_room(
+            self.folder, needed, f"the {left} photographs still to come",
+            "free some space and repeat the command, or choose another place, --limit or a "
+            "smaller --size",
+        )  # fmt: skip
 
     def finish(
         self, plan: dict[str, Any], mark: str, left_out: Sequence[dict[str, str]]
@@ -288,15 +281,13 @@ class Ledger:
         return out
 
     def _report(self, left_out: Sequence[dict[str, str]]) -> None:
-        part = self.work / REPORT
-        with part.open("w", encoding="utf-8", errors="backslashreplace") as file:
+        with atomic_text(self.folder / REPORT) as file:
             for line in left_out:
                 _line(file, line)
             for block in range(self.blocks):
                 told = (self.work / f"block-{block:05d}.json").read_text("utf-8")
                 for line in json.loads(told)["report"]:
                     _line(file, line)
-        os.replace(part, self.folder / REPORT)
 
 
 def _line(file: Any, line: dict[str, Any]) -> None:

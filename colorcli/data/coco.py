@@ -17,7 +17,8 @@ from typing import Any
 
 from colorcli.errors import DataError, UsageError, reason
 from colorcli.files.inputs import is_below
-from colorcli.system.atomic import PART
+from colorcli.system import disk
+from colorcli.system.atomic import Part, sweep
 from colorcli.system.download import fetch
 
 Progress = Callable[..., None]
@@ -114,14 +115,11 @@ def _size(path: Path) -> int:
 def _check_space(root: Path, needed: int) -> None:
     try:
         root.mkdir(parents=True, exist_ok=True)
-        free = shutil.disk_usage(root).free
     except OSError as error:
         raise DataError(f"{root}: cannot be made a folder: {reason(error)}") from None
-    if needed > free:
-        raise DataError(
-            f"{root}: archive and photographs need about {needed / 1e9:.1f} GB and the disk has "
-            f"{free / 1e9:.1f} GB free; free some space or choose another --root"
-        )
+    disk.require_room(
+        root, needed, "archive and photographs", "free some space or choose another --root"
+    )
 
 
 def _members(path: Path, archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:
@@ -156,21 +154,14 @@ def unpack(path: Path | str, folder: Path | str, *, progress: Progress | None = 
             left = [m for m in members if _size(folder / m.filename) != m.file_size]
             total = sum(m.file_size for m in members)
             done = total - sum(m.file_size for m in left)
-            if (needed := total - done) > (free := shutil.disk_usage(folder).free):
-                raise DataError(
-                    f"{folder}: {needed / 1e9:.1f} GB to unpack and {free / 1e9:.1f} GB free; free "
-                    "some space and try again"
-                )
+            disk.require_room(folder, total - done, path.name, "free some space and try again")
+            for place in {(folder / member.filename).parent for member in left}:
+                sweep(str(place))
             for member in left:
                 target = folder / member.filename
-                target.parent.mkdir(parents=True, exist_ok=True)
-                part = target.with_name(f"{PART}{target.name}")
-                try:
-                    with archive.open(member) as source, part.open("wb") as file:
-                        shutil.copyfileobj(source, file, 1 << 20)
-                    os.replace(part, target)
-                finally:
-                    part.unlink(missing_ok=True)
+                with archive.open(member) as source, Part(target, sync=False) as part:
+                    shutil.copyfileobj(source, part.file, disk.BLOCK)
+                    part.keep()
                 done += member.file_size
                 if progress:
                     progress(done, total)

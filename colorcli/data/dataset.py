@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import json
 import os
@@ -22,7 +21,7 @@ from colorcli.data import tfrecord
 from colorcli.errors import DataError, reason
 from colorcli.files.inputs import is_below
 from colorcli.system.atomic import write_atomic
-from colorcli.system.download import digest
+from colorcli.system.disk import digest, digest_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -106,7 +105,7 @@ class Dataset:
             whole = part.weight == int(part.weight) and not part.set_weights
             shards = [shard["sha256"] for shard in part.shards[split]]
             told += shards * int(part.weight) if whole else [[*shards, part.weights]]
-        return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+        return digest_of(json.dumps(told).encode())[:16]
 
     @property
     def distinct(self) -> int:
@@ -204,7 +203,7 @@ def verify(
         now[name] = [size, path.stat().st_mtime_ns, sha256]
         if before.get(name) != now[name]:
             try:
-                found = digest(path, "sha256")
+                found = digest(path)
             except OSError as error:
                 raise DataError(
                     f"{path}: cannot be read: {reason(error)}; check the disk"

@@ -7,8 +7,6 @@ goes on at the first block that was not committed, and ends with the same bytes 
 from __future__ import annotations
 
 import contextlib
-import errno
-import hashlib
 import json
 import shutil
 import textwrap
@@ -29,6 +27,7 @@ from colorcli.data.dataset import INDEX, WORK
 from colorcli.data.workers import samples_of
 from colorcli.errors import DataError, reason
 from colorcli.files.listing import Listing
+from colorcli.system import disk
 from colorcli.system.atomic import write_atomic
 from colorcli.system.lock import alone
 
@@ -37,7 +36,7 @@ EARLY = 32  # photographs whose records tell how much room the set will take
 EXAMPLES = 20  # broken files named in the result; the report has them all
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Prepared:
     """What ``prepare`` did: pictures kept by split, left out by reason (all in ``report``).
 
@@ -87,15 +86,16 @@ def prepare(
     try:
         with alone(work / "lock", folder, "prepare", "wait for it, or choose another folder"):
             try:
-                return _prepare(paths, folder, config, source or {}, left_out, progress)
+                return _prepare(
+                    paths, folder, config, source=source or {}, left_out=left_out, progress=progress
+                )
             finally:
                 if (folder / INDEX).exists() or not any(work.glob("block-*")):
                     shutil.rmtree(work, ignore_errors=True)  # nothing in it to resume
                     with contextlib.suppress(OSError):
                         folder.rmdir()  # only if it is empty
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        remedy = "free some space and repeat the command" if full else "choose another place"
+        remedy = disk.remedy(error, "free some space and repeat the command")
         raise DataError(f"{folder}: cannot be written: {reason(error)}; {remedy}") from None
 
 
@@ -103,6 +103,7 @@ def _prepare(
     paths: Iterable[str],
     folder: Path,
     config: PrepareConfig,
+    *,
     source: dict[str, Any],
     left_out: Sequence[dict[str, str]],
     progress: Progress | None,
@@ -112,7 +113,7 @@ def _prepare(
             "schema": DATASET_SCHEMA, "version": __version__, "names": listing.digest,
             "config": _settings(config), "source": source, "missing": len(left_out),
         }  # fmt: skip
-        mark = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()
+        mark = disk.digest_of(json.dumps(plan, sort_keys=True).encode())
         if (folder / INDEX).exists():
             return _finished(folder, mark, plan)
         note = folder / WORK / "plan.json"
@@ -222,6 +223,7 @@ def _result(folder: Path, info: dict[str, Any], resumed: int) -> Prepared:
         sets.update({name: sum(sides.values()) for name, sides in split.items()})
     size = sum(shard["bytes"] for split in info["shards"].values() for shard in split)
     return Prepared(
-        str(folder), info["counts"], info["dropped"], info["mean_chroma"], size,
-        str(folder / REPORT), resumed, info["cropped"], dict(sets), named,
+        folder=str(folder), counts=info["counts"], dropped=info["dropped"],
+        mean_chroma=info["mean_chroma"], bytes=size, report=str(folder / REPORT), resumed=resumed,
+        cropped=info["cropped"], sets=dict(sets), broken=named,
     )  # fmt: skip

@@ -30,7 +30,7 @@ ONE_HUE = 0.95  # length of the mean (a, b) over mean chroma: 1 when every pixel
 CELLS = 2 * (bins.REACH // bins.GRID) + 1  # of the ab plane on the bins' grid, a side
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sample:
     """A record ready for a shard, or why there is none.
 
@@ -238,9 +238,10 @@ def sample(path: str, config: PrepareConfig) -> Sample:
     name = set_name(path, config.roots)
     features = {"image": jpeg, "name": os.fsencode(Path(path).name), "set": os.fsencode(name)}
     return Sample(
-        tfrecord.frame(tfrecord.example(features)), hashlib.sha256(data).digest(),
-        perceptual_hash(reduced), (round(found.tone[0], 1), round(found.tone[1], 1)),
-        found.chroma, found.cells, name, min(rgb.shape[:2]), cropped,
+        record=tfrecord.frame(tfrecord.example(features)), digest=hashlib.sha256(data).digest(),
+        hash=perceptual_hash(reduced), tone=(round(found.tone[0], 1), round(found.tone[1], 1)),
+        chroma=found.chroma, cells=found.cells, set=name, side=min(rgb.shape[:2]),
+        cropped=cropped,
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from colorcli.color.levels import to_depth
 from colorcli.errors import DataError, UsageError
 from colorcli.files.inputs import Source as File
 from colorcli.files.inputs import find
@@ -39,8 +40,7 @@ def read_rgb(path: Path | str) -> np.ndarray:
     """sRGB (H, W, 3) uint8 of a file; R = G = B for a gray one. Raises ``ImageError``."""
     picture = reading.read(path)
     planes = picture.gray if picture.rgb is None else picture.rgb
-    if planes.dtype != np.uint8:
-        planes = ((planes.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    planes = to_depth(planes, np.uint8)
     return np.dstack([planes] * 3) if planes.ndim == 2 else planes
 
 

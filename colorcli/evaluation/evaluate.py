@@ -26,6 +26,7 @@ from colorcli.evaluation import protocols
 from colorcli.evaluation.metrics import METRICS, TRUTH_METRICS, Case, Metric, View, mean_chroma
 from colorcli.evaluation.perceptual import Moments, frechet
 from colorcli.evaluation.statistics import Stat, summarise
+from colorcli.imaging import png
 from colorcli.system.atomic import write_atomic
 from colorcli.system.parallel import cores, in_order
 
@@ -198,7 +199,7 @@ def panel(scene: Scene) -> bytes:
     row = [scene.gray]
     for image in (*scene.shown.values(), scene.truth):
         row += [line, image]
-    return cv2.imencode(".png", cv2.cvtColor(np.hstack(row), cv2.COLOR_RGB2BGR))[1].tobytes()
+    return png.plain(np.hstack(row))
 
 
 def metrics_with(perceptual: Mapping[str, Callable[..., Any] | None]) -> dict[str, Metric]:

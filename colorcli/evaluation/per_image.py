@@ -6,13 +6,12 @@ import contextlib
 import csv
 import json
 import math
-import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 from colorcli.errors import DataError, UsageError, reason
-from colorcli.system.atomic import PART
+from colorcli.system.atomic import atomic_text, scratch
 
 Write = Callable[[Mapping[str, Any]], None]
 
@@ -66,17 +65,8 @@ def writer(path: Path, columns: Sequence[str]) -> Iterator[Write]:
     Raises ``DataError`` when it cannot be written.
     """
     check(path)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=PART, dir=path.parent) as scratch:
-            part = Path(scratch, path.name)
-            with part.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-                yield RECORDS[path.suffix.lower()](file, columns)
-            part.replace(path)
-    except OSError as error:
-        raise DataError(
-            f"{path}: cannot be written: {reason(error)}; choose another place"
-        ) from None
+    with atomic_text(path) as file:
+        yield RECORDS[path.suffix.lower()](file, columns)
 
 
 def check_writable(
@@ -98,8 +88,7 @@ def check_writable(
         raise UsageError(f"{folder}: holds something already; use --overwrite")
     for path in [*(file.parent for file in files if file), *([folder] if folder else [])]:
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(prefix=PART, dir=path):
+            with scratch(path):
                 pass
         except OSError as error:
             raise DataError(

@@ -6,9 +6,7 @@ checked by sha256, and kept where PyTorch keeps such files.
 
 from __future__ import annotations
 
-import hashlib
-import os
-import tempfile
+import shutil
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from colorcli.errors import DataError, UsageError, reason
-from colorcli.system.atomic import PART
+from colorcli.system import disk
+from colorcli.system.atomic import Part
 
 TIMEOUT = 20.0  # seconds without a byte before a download is given up
 
@@ -55,19 +54,11 @@ def fetch(weights: Weights, folder: Path, timeout: float = TIMEOUT) -> Path:
     remedy = f"download {weights.url} into {folder}"
     try:
         if not path.is_file():
-            folder.mkdir(parents=True, exist_ok=True)
-            handle, part = tempfile.mkstemp(prefix=PART, dir=folder)
-            try:
-                with (
-                    os.fdopen(handle, "wb") as file,
-                    urllib.request.urlopen(weights.url, timeout=timeout) as answer,
-                ):
-                    while block := answer.read(1 << 20):
-                        file.write(block)
-                _check(Path(part), weights, remedy)
-                os.replace(part, path)
-            finally:
-                Path(part).unlink(missing_ok=True)
+            with Part(path) as part, urllib.request.urlopen(weights.url, timeout=timeout) as answer:
+                shutil.copyfileobj(answer, part.file, disk.BLOCK)
+                part.file.flush()
+                _check(Path(part.path), weights, remedy)
+                part.keep()
         _check(path, weights, remedy)
     except OSError as error:
         raise DataError(
@@ -77,11 +68,7 @@ def fetch(weights: Weights, folder: Path, timeout: float = TIMEOUT) -> Path:
 
 
 def _check(path: Path, weights: Weights, remedy: str) -> None:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    if not digest.hexdigest().startswith(weights.sha256):
+    if not disk.digest(path).startswith(weights.sha256):
         raise DataError(
             f"{path}: damaged, its sha256 does not begin with {weights.sha256}; {remedy}"
         )

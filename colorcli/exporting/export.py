@@ -6,10 +6,7 @@ only then do the file, its card, its metadata and its example appear.
 
 from __future__ import annotations
 
-import hashlib
 import math
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +17,7 @@ import cv2
 import numpy as np
 
 from colorcli.color.lab import join, neutral
+from colorcli.color.levels import to_depth
 from colorcli.colorizing.framing import shown
 from colorcli.config import ExportConfig, ModelConfig
 from colorcli.errors import DataError, ModelError, UsageError, reason
@@ -32,7 +30,8 @@ from colorcli.network import model_folder
 from colorcli.network.decoding import NEUTRAL, Knobs, after
 from colorcli.network.losses import LOSSES
 from colorcli.network.model import with_decode
-from colorcli.system.atomic import PART
+from colorcli.system import disk
+from colorcli.system.atomic import put, scratch
 
 DEFAULT = "litert"  # where neither the option nor a suffix says the format
 CALIBRATE_AT_MOST, CHECK_AT_MOST = 200, 50  # photographs
@@ -130,9 +129,9 @@ class _Bench:
             gray = neutral(truth)
             return truth, gray, self._feed(gray, size, knobs)
         truth = cv2.resize(rgb, size[::-1], interpolation=cv2.INTER_AREA)
-        gray = ((neutral(truth).astype(np.uint32) + 128) // 257).astype(np.uint8)
+        gray = to_depth(neutral(truth), np.uint8)
         # The same levels in 16 bits, so that the reference does not round what it shrinks.
-        return truth, gray.astype(np.uint16) * 257, {"image": np.dstack([gray] * 3)[None]}
+        return truth, to_depth(gray, np.uint16), {"image": np.dstack([gray] * 3)[None]}
 
     def calibration(self, pictures: Sequence[np.ndarray]) -> Callable[[], Iterator[Feed]]:
         """What TensorFlow's converter watches the ranges of values on."""
@@ -272,10 +271,8 @@ def export(
     properties = {"signature": config.signature, "size": str(plan.size or folder.config.size)}
     watched = list(photographs.views(calibrated, mirrored=True))
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=PART, dir=target.parent))
-        try:
-            written = scratch / f"model{chosen.suffix}"
+        with scratch(target.parent) as aside:
+            written = aside / f"model{chosen.suffix}"
             if progress:
                 progress(0, 3)
             chosen.write(graph, written, plan.precision, bench.calibration(watched), properties)
@@ -292,10 +289,9 @@ def export(
                 name, plan.precision, config.signature, plan.size, str(target),
                 [str(path) for path in beside.values()], _bytes(written), check, plan.tolerance,
             )  # fmt: skip
-            texts = card.texts(result, graph, folder, _digest(written), target.name)
-            _appear(scratch, written, target, beside, texts)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+            digest = disk.digest(written) if written.is_file() else None
+            texts = card.texts(result, graph, folder, digest, target.name)
+            _appear(written, target, beside, texts)
     except OSError as error:
         raise DataError(f"{target}: cannot be written: {reason(error)}") from None
     if progress:
@@ -317,21 +313,12 @@ def _hint(plan: _Plan, check: Check) -> str:
     return f"; calibrate with {more} (--calibrate), use float16, or allow it with --max-loss"
 
 
-def _digest(path: Path) -> str | None:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
-
-
-def _appear(
-    scratch: Path, written: Path, target: Path, beside: dict[str, Path], texts: dict[str, str]
-) -> None:
+def _appear(written: Path, target: Path, beside: dict[str, Path], texts: dict[str, str]) -> None:
     """Rename everything to its place, the model last: where it is, the rest is."""
     inside = written.is_dir()
     for key, path in beside.items():
-        part = written / path.name if inside else scratch / path.name
+        part = (written if inside else written.parent) / path.name
         part.write_text(texts[key], "utf-8")
         if not inside:
-            part.replace(path)
-    old = scratch / "old"
-    if target.is_dir() and not target.is_symlink():
-        target.rename(old)
-    written.replace(target)
+            put(part, path)
+    put(written, target)

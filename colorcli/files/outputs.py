@@ -9,6 +9,7 @@ import stat
 import string
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from colorcli.errors import UsageError, reason
 from colorcli.files.inputs import MARK, STREAM, Identity, Source
@@ -186,6 +187,9 @@ def _ignores_case(path: str) -> bool:
     return False
 
 
+Existing = Literal["refuse", "replace", "skip"]
+
+
 @dataclass(frozen=True)
 class _Dispute:
     """Why a plan cannot be, and the sources that may be results of earlier runs, so that it can."""
@@ -201,20 +205,20 @@ def plan(
     suffix: str | None = None,
     copies: Mapping[str, str],
     model: str = "default",
-    overwrite: bool = False,
-    skip_existing: bool = False,
+    existing: Existing = "refuse",
     is_result: Callable[[str], bool] = lambda path: False,
 ) -> list[Job]:
-    """Where each result goes, in the order of ``sources``; existing ones marked as skipped.
+    """Where each result goes, in the order of ``sources``.
 
     ``output`` None puts ``NAME-color.EXT`` beside the source (stdin's on stdout), ``-`` is
     stdout, a name with ``{stem} {ext} {dir} {model} {index}`` is filled in for each photograph. A
     folder is what is one, ends in a slash or has no suffix; else it is a single file, whose
     suffix must be among ``copies`` unless ``suffix`` is given. ``copies`` gives the suffix of a
     result by that of its source (lower case, with dot), ``suffix`` replaces it for all.
-    ``{ext}`` is the source's suffix, and at the end of a template the result's.
+    ``{ext}`` is the source's suffix, and at the end of a template the result's. ``existing`` says
+    what becomes of results that are there: refused, replaced, or marked as skipped.
 
-    Raises ``UsageError`` before any work when two results would share a name, a result exists, or
+    Raises ``UsageError`` before any work when two results would share a name, a result exists (and is refused), or
     a result is one of the sources, be it through links; unless ``is_result`` says of a path that
     is in the way that it is an earlier run's result, which then is left out. Nothing else is
     asked of it, so that a hundred thousand photographs need not be opened to be named.
@@ -225,7 +229,7 @@ def plan(
     while True:
         draft = _Draft(sources, {path for path, made in known.items() if made})
         found = False
-        for dispute in draft.disputes(way, output, overwrite, skip_existing):
+        for dispute in draft.disputes(way, output, existing):
             new = [path for path in dispute.suspects if path not in known]
             known |= {path: path != STREAM and is_result(path) for path in new}
             found = found or any(known[path] for path in dispute.suspects)
@@ -252,8 +256,7 @@ class _Draft:
         self,
         way: Callable[[Source, int], str] | None,
         output: str | None,
-        overwrite: bool,
-        skip_existing: bool,
+        existing: Existing,
     ) -> Iterator[_Dispute]:
         """What is wrong with it, as it is drawn up."""
         count, index = len(self._photographs), 0
@@ -277,9 +280,9 @@ class _Draft:
                 self.jobs.append(Job(replace(source, error=error), ""))
                 continue
             status = _status(target)
-            if dispute := self._dispute(source, target, status, overwrite or skip_existing):
+            if dispute := self._dispute(source, target, status, existing != "refuse"):
                 yield dispute
-            self.jobs.append(Job(source, target, skip=bool(status) and skip_existing))
+            self.jobs.append(Job(source, target, skip=bool(status) and existing == "skip"))
         yield from _by_case(self._targets)
 
     def _dispute(

@@ -15,8 +15,8 @@ from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
+from colorcli.imaging import png
 from colorcli.imaging.refusals import Damaged, Wanting
-from colorcli.imaging.tags import metadata
 
 Image.MAX_IMAGE_PIXELS = None  # decode() has its own limit, read from the header
 # Whatever Pillow has to say of a damaged file, decode() says in one line. Once for all: filters
@@ -127,7 +127,8 @@ def outline(file: BinaryIO, name: str) -> Image.Image:
     """
     if name != "PNG":
         return lazily(file, name)
-    signature, chunks = file.read(8), []
+    file.seek(8, io.SEEK_CUR)
+    chunks = []
     while len(start := file.read(8)) == 8:
         length, mark = struct.unpack(">I4s", start)
         if mark in _ABOUT:
@@ -136,6 +137,5 @@ def outline(file: BinaryIO, name: str) -> Image.Image:
         else:
             file.seek(length + 4, io.SEEK_CUR)
     pixel = (b"IDAT", zlib.compress(b"\0\0"))
-    header = (b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))
-    parts = [metadata.chunk(*c) for c in (header, *chunks, pixel, (b"IEND", b""))]
-    return lazily(io.BytesIO(signature + b"".join(parts)), name)
+    parts = [png.chunk(*c) for c in (*chunks, pixel, (b"IEND", b""))]
+    return lazily(io.BytesIO(png.head(1, 1, channels=1, bits=8) + b"".join(parts)), name)

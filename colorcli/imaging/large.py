@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import struct
 import tempfile
 import threading
 import zlib
@@ -20,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from colorcli.errors import ImageError, reason
-from colorcli.imaging import kinds, planes, reading, sixteen_bit, truncation, writing
+from colorcli.imaging import kinds, planes, png, reading, sixteen_bit, truncation, writing
 from colorcli.imaging.formats import tiff_writing, vips
 from colorcli.imaging.formats.pillow import orientation
 from colorcli.imaging.refusals import failures
@@ -316,17 +315,15 @@ class _Feed:
     @staticmethod
     def _png(page: tiff_writing.Strips) -> Iterator[bytes]:
         height, width, channels = page.shape
-        bits, colour = 8 * page.dtype.itemsize, {3: 2, 4: 6}[channels]
-        header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
-        yield b"\x89PNG\r\n\x1a\n" + metadata.chunk(b"IHDR", header)
+        yield png.head(width, height, channels=channels, bits=8 * page.dtype.itemsize)
         packed = zlib.compressobj(0)
         for rows in page.rows:
             big = rows.astype(page.dtype.newbyteorder(">"), copy=False)
             lines = np.zeros((rows.shape[0], 1 + rows[0].nbytes), np.uint8)  # 0: no filter
             lines[:, 1:] = big.reshape(rows.shape[0], -1).view(np.uint8)
             del rows, big
-            yield metadata.chunk(b"IDAT", packed.compress(lines.data))
-        yield metadata.chunk(b"IDAT", packed.flush()) + metadata.chunk(b"IEND", b"")
+            yield png.chunk(b"IDAT", packed.compress(lines.data))
+        yield png.chunk(b"IDAT", packed.flush()) + png.chunk(b"IEND", b"")
 
     def read(self, count: int) -> bytes | memoryview | None:
         """At most ``count`` bytes; None at the end, and early where ``error`` says why."""

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-import cv2
 import numpy as np
 from PIL import Image, ImageCms
 
 from colorcli.color.lab import is_neutral, lab_to_rgb, neutral, srgb_encoded, strips
+from colorcli.color.levels import STEP, to_depth
 from colorcli.imaging import sixteen_bit
 from colorcli.imaging.formats import vips
 from colorcli.imaging.tags.icc import Conversion, conversion, system_press_profile
@@ -33,15 +33,6 @@ class Picture:
     depth: int = 8
     duration: float | None = None
     notes: tuple[str, ...] = ()
-
-
-def to_depth(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """uint8 or uint16 samples as the other, rounded."""
-    if values.dtype == dtype:
-        return values
-    if dtype == np.uint16:
-        return values * np.uint16(257)
-    return cv2.convertScaleAbs(values, alpha=1 / 257)
 
 
 # EXIF orientation to what turns rows and columns upright.
@@ -125,7 +116,7 @@ def _from_cmyk(cmyk: np.ndarray, convert: Conversion) -> np.ndarray:
     if convert.space == "CMYK":
         high = np.ascontiguousarray(cmyk >> 8).astype(np.uint8)
         rgb = np.asarray(convert.flat(Image.frombytes("CMYK", high.shape[1::-1], high.tobytes())))
-        return _neutral_or(rgb.astype(np.uint16) * 257)
+        return _neutral_or(to_depth(rgb, np.uint16))
     light = (65535 - cmyk).astype(np.float32)
     return _neutral_or(np.rint(light[..., :3] * light[..., 3:] / 65535).astype(np.uint16))
 
@@ -193,9 +184,9 @@ def by_strips(
         plane = neutral(strip) if strip.ndim == 3 else strip
         if plane.dtype == np.uint16 and gray.dtype == np.uint8:
             wide = np.empty(shape, np.uint16)
-            np.multiply(gray[: rows.start], 257, out=wide[: rows.start], dtype=np.uint16)
+            np.multiply(gray[: rows.start], STEP, out=wide[: rows.start], dtype=np.uint16)
             gray = wide
-        gray[rows] = plane if plane.dtype == gray.dtype else plane * np.uint16(257)
+        gray[rows] = to_depth(plane, gray.dtype)
         if rgb is not None:
             rgb[rows] = strip if strip.ndim == 3 else to_depth(plane, dtype)[..., None]
     return gray, rgb if coloured else None

@@ -18,14 +18,14 @@ from colorcli.imaging import truncation
 from colorcli.imaging.formats import bitmap, jp2, jpeg, netpbm, pillow, psd, raw, tiff, vips
 from colorcli.imaging.formats.pillow import Pages, Request
 from colorcli.imaging.kinds import KINDS, kind_of, lazily, outline
-from colorcli.imaging.planes import Picture, from_samples, to_depth
+from colorcli.imaging.planes import Picture, from_samples
 from colorcli.imaging.refusals import Declined, Final, Refused, best, check_size, failures
 from colorcli.imaging.sixteen_bit import Samples
 from colorcli.imaging.tags import provenance
 
 __all__ = [
     "MAX_PIXELS", "READERS", "Document", "Header", "Picture", "Reader", "check_size", "decode",
-    "failures", "peek", "read", "to_depth",
+    "failures", "peek", "read",
 ]  # fmt: skip
 
 MAX_PIXELS = 512_000_000

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from colorcli.errors import ImageError
+from colorcli.imaging import png
 from colorcli.imaging.refusals import Refused
 
 
@@ -130,9 +131,8 @@ def _bgr(rgb: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
 
 def write_png(rgb: np.ndarray, alpha: np.ndarray | None, chunks: bytes) -> bytes:
     """(H, W, 3) uint16, alpha (H, W) uint16 or None, as a PNG with ``chunks`` after ``IHDR``."""
-    _, buffer = cv2.imencode(".png", _bgr(rgb, alpha), [cv2.IMWRITE_PNG_COMPRESSION, 1])
-    data = buffer.data.cast("B")
-    return b"".join([data[:33], chunks, data[33:]])
+    options = (cv2.IMWRITE_PNG_COMPRESSION, 1)
+    return png.encoded(_bgr(rgb, alpha), options, chunks)
 
 
 def write_jp2(rgb: np.ndarray, alpha: np.ndarray | None) -> bytes:

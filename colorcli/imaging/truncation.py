@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from colorcli.errors import ImageError
-from colorcli.imaging.tags import metadata
+from colorcli.imaging import png
 
 MAX_FRAMES = 10_000
 
@@ -136,4 +136,4 @@ def bare_png(data: bytes) -> tuple[bytes, bool]:
             return b"".join(parts), moves
     if moves or not body:
         raise truncated()
-    return b"".join([*parts, metadata.chunk(b"IEND", b"")]), False
+    return b"".join([*parts, png.chunk(b"IEND", b"")]), False

@@ -15,10 +15,11 @@ import numpy as np
 from PIL import Image
 
 from colorcli.color.lab import strips
+from colorcli.color.levels import to_depth
 from colorcli.errors import ColorizeError, ImageError, UsageError, reason
 from colorcli.imaging import kinds, sixteen_bit
 from colorcli.imaging.formats import netpbm, tiff_writing
-from colorcli.imaging.planes import Picture, to_depth
+from colorcli.imaging.planes import Picture
 from colorcli.imaging.reading import Document
 from colorcli.imaging.tags import metadata, provenance
 from colorcli.imaging.tags.icc import srgb_profile

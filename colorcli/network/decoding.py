@@ -17,7 +17,7 @@ from colorcli.errors import UsageError
 LOGITS, AB = "logits", "ab"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Knob:
     """A number that steers decoding. ``neutral`` does nothing; ``default`` is what eyes like.
 
@@ -41,18 +41,21 @@ KNOBS: dict[str, Knob] = {
     knob.name: knob
     for knob in (
         Knob(
-            "vividness", 0.0, 0.3, "Prior correction: 0 off, 0.45 vivid.", LOGITS,
+            name="vividness", neutral=0.0, default=0.3, stage=LOGITS,
+            help="Prior correction: 0 off, 0.45 vivid.",
             # logits − λ·log prior: common grayish colours weigh less.
-            lambda logits, value, log_prior: logits - value * log_prior,
+            apply=lambda logits, value, log_prior: logits - value * log_prior,
         ),
         Knob(
-            "temperature", 1.0, 0.8, "Annealed mean: 1 mean, lower more decided.", LOGITS,
+            name="temperature", neutral=1.0, default=0.8, stage=LOGITS, least=1e-3,
+            help="Annealed mean: 1 mean, lower more decided.",
             # Towards 0 the mode, 1 the plain mean (Zhang et al. 2016, eq. 5).
-            lambda logits, value, log_prior: logits / value, least=1e-3,
+            apply=lambda logits, value, log_prior: logits / value,
         ),
         Knob(
-            "saturation", 1.0, 1.0, "Factor on the predicted chroma.", AB,
-            lambda ab, value, log_prior: ab * value,
+            name="saturation", neutral=1.0, default=1.0, stage=AB,
+            help="Factor on the predicted chroma.",
+            apply=lambda ab, value, log_prior: ab * value,
         ),
     )
 }  # fmt: skip

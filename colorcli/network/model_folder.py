@@ -7,7 +7,6 @@ says where it comes from and carries the files' sha256. Nothing in it is executa
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import tempfile
@@ -24,8 +23,8 @@ from colorcli.color import bins
 from colorcli.config import MODEL_SCHEMA, MOST_STAGES, ModelConfig
 from colorcli.errors import ModelError, UsageError, reason
 from colorcli.files.inputs import is_below
-from colorcli.system import native, settings
-from colorcli.system.atomic import PART
+from colorcli.system import disk, native, settings
+from colorcli.system.atomic import atomic_folder
 
 if TYPE_CHECKING:
     import keras
@@ -78,10 +77,6 @@ def find(name: str | Path) -> Path:
     known = ", ".join(bundled()) or "none bundled"
     cause = "holds no config.json" if folder.is_dir() else "no such model or folder"
     raise ModelError(f"{name}: {cause}; known models: {known}")
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def load(name: str | Path, *, needs: Sequence[str] = (LITERT,)) -> ModelFolder:
@@ -141,7 +136,7 @@ def architecture(init: str) -> ModelConfig | None:
 
 def _check(path: Path, digest: str | None) -> None:
     try:
-        actual = _digest(path)
+        actual = disk.digest(path)
     except OSError as error:
         raise ModelError(f"{path}: {reason(error)}; the model folder is incomplete") from None
     if actual != digest:
@@ -268,25 +263,14 @@ def save(
         "prior": [float(f"{p:.6g}") for p in prior],
     }
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=PART, dir=folder.parent))
-        part.chmod(0o755)
-        try:
+        with atomic_folder(folder) as part:
             (part / CONFIG).write_text(json.dumps(values, indent=1), "utf-8")
             np.savez_compressed(part / WEIGHTS, **packed)
             (part / LITERT).write_bytes(litert)
             (part / HISTORY).write_text(history, "utf-8")
-            files = {name: _digest(part / name) for name in (CONFIG, WEIGHTS, LITERT, HISTORY)}
+            files = {name: disk.digest(part / name) for name in (CONFIG, WEIGHTS, LITERT, HISTORY)}
             record = {"colorcli": __version__, **(metadata or {}), "files": files}
             (part / METADATA).write_text(json.dumps(record, indent=1), "utf-8")
-            old = folder.with_name(f"{PART}old-{folder.name}")
-            shutil.rmtree(old, ignore_errors=True)
-            if folder.exists():
-                folder.rename(old)
-            part.rename(folder)
-            shutil.rmtree(old, ignore_errors=True)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
     except OSError as error:
         raise ModelError(f"{folder}: the model cannot be written: {reason(error)}") from None
     return folder
@@ -297,17 +281,9 @@ def copy(source: Path, folder: Path) -> Path:
 
     Raises ``ModelError`` when the place cannot be written.
     """
-    part, old = (folder.with_name(f"{PART}{word}-{folder.name}") for word in ("copy", "old"))
     try:
-        for path in (part, old):
-            shutil.rmtree(path, ignore_errors=True)
-        shutil.copytree(source, part)
-        if folder.exists():
-            folder.rename(old)
-        part.rename(folder)
+        with atomic_folder(folder) as part:
+            shutil.copytree(source, part, dirs_exist_ok=True)
     except OSError as error:
         raise ModelError(f"{folder}: the model cannot be written: {reason(error)}") from None
-    finally:
-        for path in (part, old):
-            shutil.rmtree(path, ignore_errors=True)
     return folder

@@ -1,8 +1,9 @@
-"""Files written whole or not at all: a temporary name, then a rename; leftovers swept."""
+"""Files and folders written whole or not at all: a temporary name, then a rename; leftovers swept."""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import shutil
@@ -12,12 +13,13 @@ import tempfile
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 from colorcli.errors import DataError, reason
+from colorcli.system import disk
 
 PART = ".colorize-"  # prefix of temporary names, so that a killed run's leftovers are known
-_parts: set[str] = set()  # temporary files of this process that still exist
+_parts: set[str] = set()  # temporary files and folders of this process that still exist
 TOKEN = os.urandom(4).hex()  # tells this process from a dead one that had its number
 
 
@@ -41,6 +43,10 @@ def _part_prefix() -> str:
     return f"{PART}{host()}-{os.getpid()}-{TOKEN}-"
 
 
+def _part_name() -> str:
+    return _part_prefix() + os.urandom(6).hex()
+
+
 def is_alive(pid: int) -> bool:
     """Whether this machine runs process ``pid``; true where that cannot be told."""
     if sys.platform == "win32":  # os.kill would end the process there
@@ -55,7 +61,7 @@ def is_alive(pid: int) -> bool:
 
 
 def sweep(folder: str) -> list[str]:
-    """Remove temporary files that dead processes of this machine left in ``folder``.
+    """Remove temporary files and folders that dead processes of this machine left in ``folder``.
 
     Returns their names; those of running processes and of other machines stay.
     """
@@ -68,17 +74,76 @@ def sweep(folder: str) -> list[str]:
             pid, token = int(match[1]), match[2]
             dead = token != TOKEN if pid == os.getpid() else not is_alive(pid)
             if dead:
-                with contextlib.suppress(OSError):
-                    os.unlink(entry.path)
-                    removed.append(entry.path)
+                _remove(entry.path)
+                removed.append(entry.path)
     return removed
 
 
 def discard_parts() -> None:
     """Remove this process's temporary files: for leaving without finishing them."""
     for part in list(_parts):
+        _remove(part)
+
+
+def _remove(part: str) -> None:
+    """A temporary file or folder."""
+    if os.path.isdir(part):
+        shutil.rmtree(part, ignore_errors=True)
+    else:
         with contextlib.suppress(OSError):
             os.unlink(part)
+
+
+class Part:
+    """A file under a temporary name beside ``path``, which ``keep`` gives it, whole.
+
+    As a context manager it discards what was not kept. Makes missing parent folders and writes
+    through a symbolic link. ``sync``: on the disk before it gets its name. Raises ``OSError``, and
+    ``ValueError`` for a path that cannot be one.
+    """
+
+    def __init__(self, path: Path | str, *, sync: bool = True) -> None:
+        path = os.fspath(path)
+        self.target = os.path.realpath(path) if os.path.islink(path) else path
+        self._sync = sync
+        folder = os.path.dirname(self.target)
+        if folder:
+            os.makedirs(folder, exist_ok=True)
+        self.path = os.path.join(folder, _part_name())
+        _parts.add(self.path)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        try:
+            self.file: BinaryIO = os.fdopen(os.open(self.path, flags, 0o666), "w+b")
+        except BaseException:
+            _parts.discard(self.path)
+            raise
+
+    def keep(self) -> None:
+        """Give it its name; what was there is replaced."""
+        self.file.flush()
+        if self._sync:
+            os.fsync(self.file.fileno())
+        self.file.close()
+        os.replace(self.path, self.target)
+        _parts.discard(self.path)
+
+    def discard(self) -> None:
+        """Remove it, unless it was kept."""
+        with contextlib.suppress(OSError):
+            self.file.close()
+        if self.path in _parts:
+            _remove(self.path)
+            _parts.discard(self.path)
+
+    def __enter__(self) -> Part:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.discard()
+
+
+def _unwritable(path: Path | str, error: Exception) -> DataError:
+    return DataError(f"{path}: cannot be written: {reason(error)}; {disk.remedy(error)}")
 
 
 @contextlib.contextmanager
@@ -89,8 +154,7 @@ def atomic(path: Path | str) -> Iterator[BinaryIO]:
     behind. Makes missing parent folders; writes through a symbolic link; a pipe or a device gets
     its bytes at the end. Raises ``DataError``.
     """
-    path = os.fspath(path)
-    part, begun = None, False
+    path, begun = os.fspath(path), False
     try:
         if is_special(path):
             with tempfile.TemporaryFile() as file:
@@ -100,35 +164,60 @@ def atomic(path: Path | str) -> Iterator[BinaryIO]:
                 with open(path, "wb") as special:
                     shutil.copyfileobj(file, special, 1 << 20)
             return
-        real = os.path.realpath(path) if os.path.islink(path) else path
-        folder = os.path.dirname(real)
-        if folder:
-            os.makedirs(folder, exist_ok=True)
-        part = os.path.join(folder, _part_prefix() + os.urandom(6).hex())
-        _parts.add(part)
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        with os.fdopen(os.open(part, flags, 0o666), "w+b") as file:
+        with Part(path) as part:
             begun = True
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, real)
-        _parts.discard(part)
-        part = None
+            yield part.file
+            part.keep()
     except (OSError, ValueError) as error:
         if begun and isinstance(error, ValueError):  # not of the path, then
             raise
-        raise DataError(
-            f"{path}: cannot be written: {reason(error)}; choose another place"
-        ) from None
-    finally:
-        if part is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(part)
-            _parts.discard(part)
+        raise _unwritable(path, error) from None
+
+
+@contextlib.contextmanager
+def atomic_text(path: Path | str) -> Iterator[TextIO]:
+    """``atomic`` for UTF-8 text with its line ends as they are; names of odd bytes are escaped."""
+    with atomic(path) as file:
+        text = io.TextIOWrapper(file, "utf-8", errors="backslashreplace", newline="")
+        yield text
+        text.detach()  # writes what it holds, and leaves the file open
 
 
 def write_atomic(path: Path | str, data: bytes) -> None:
     """Write ``data`` to ``path`` whole or not at all; see ``atomic``."""
     with atomic(path) as file:
         file.write(data)
+
+
+@contextlib.contextmanager
+def scratch(folder: Path) -> Iterator[Path]:
+    """A temporary folder inside ``folder``, on the same disk; gone at the end. Raises ``OSError``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    place = folder / _part_name()
+    place.mkdir()
+    _parts.add(str(place))
+    try:
+        yield place
+    finally:
+        _remove(str(place))
+        _parts.discard(str(place))
+
+
+def put(part: Path, target: Path) -> None:
+    """Rename ``part``, which lies in a ``scratch`` folder, over a file or folder ``target``."""
+    if target.is_dir() and not target.is_symlink():
+        target.rename(part.with_name("old"))
+    part.replace(target)
+
+
+@contextlib.contextmanager
+def atomic_folder(folder: Path) -> Iterator[Path]:
+    """A new folder that becomes ``folder`` at the end of the block, in place of an older one.
+
+    An exception in the block leaves nothing behind. Raises ``OSError``.
+    """
+    with scratch(folder.parent) as place:
+        part = place / "new"
+        part.mkdir()
+        yield part
+        put(part, folder)

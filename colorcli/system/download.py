@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import http.client
 import json
 import os
-import shutil
 import ssl
 import time
 import urllib.error
@@ -23,6 +21,7 @@ from typing import Any
 
 from colorcli import __version__
 from colorcli.errors import DataError, reason
+from colorcli.system import disk
 from colorcli.system.lock import alone
 
 Progress = Callable[..., None]
@@ -40,15 +39,6 @@ class _Broken(Exception):
 
 class _Changed(Exception):
     """The bytes at hand belong to another version of the file; start over."""
-
-
-def digest(path: Path | str, algorithm: str) -> str:
-    """Hexadecimal checksum of a file by a ``hashlib`` algorithm, in constant memory."""
-    state = hashlib.new(algorithm, usedforsecurity=False)
-    with open(path, "rb") as file:
-        while block := file.read(BLOCK):
-            state.update(block)
-    return state.hexdigest()
 
 
 def fetch(
@@ -82,7 +72,7 @@ def fetch(
         with alone(key, target, "download", "wait for it, and repeat the command"):
             _obtain(job, progress, wait)
     except OSError as error:
-        remedy = "free some space" if error.errno == errno.ENOSPC else "choose another place"
+        remedy = disk.remedy(error)
         raise DataError(f"{target}: cannot be written: {reason(error)}; {remedy}") from None
     return target
 
@@ -121,7 +111,7 @@ class _Job:
         if self.size is not None and got != self.size:
             return f"has {got} bytes, not {self.size}"
         for algorithm, value in self.sums.items():
-            if digest(path, algorithm) != value:
+            if disk.digest(path, algorithm) != value:
                 return f"has another {algorithm} checksum than {value}"
         return ""
 
@@ -237,7 +227,10 @@ def _transfer(job: _Job, start: int, validator: str, progress: Progress | None) 
                 f"or {job.by_hand()}"
             )
         total = job.size if total is None else total
-        _check_space(job, (total or 0) - start)
+        disk.require_room(
+            job.target.parent, (total or 0) - start, job.target.name,
+            "free some space or choose another place",
+        )  # fmt: skip
         etag = response.headers.get("ETag", "")
         strong = etag if etag and not etag.startswith("W/") else ""
         job.remember(strong or response.headers.get("Last-Modified", ""))
@@ -268,12 +261,3 @@ def _read(response: Any) -> bytes:
         raise _Broken("broke off") from error
     except (TimeoutError, ConnectionError) as error:
         raise _Broken(f"broke off ({reason(error)})") from error
-
-
-def _check_space(job: _Job, needed: int) -> None:
-    free = shutil.disk_usage(job.target.parent).free
-    if needed > free:
-        raise DataError(
-            f"{job.target}: needs {needed / 1e9:.2f} GB more and the disk has {free / 1e9:.2f} GB "
-            "free; free some space or choose another place"
-        )

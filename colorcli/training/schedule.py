@@ -7,7 +7,7 @@ import math
 from colorcli.config import TrainConfig
 from colorcli.errors import UsageError
 
-THAW = 0.05  # share of the second stage over which a released backbone's rate rises
+RISE = 0.05  # share of the second stage over which a released backbone's rate rises
 
 
 def check(config: TrainConfig) -> None:
@@ -44,6 +44,6 @@ def rates(config: TrainConfig, step: int, fraction: float) -> tuple[float, float
         return 0.0, 0.0
     part = min(1.0, (fraction - config.frozen) / (1 - config.frozen))
     cosine = 0.5 * (1 + math.cos(math.pi * part))
-    # From the start there is no thaw: warm-up does that.
-    thaw = min(1.0, part / THAW) if config.frozen > 0 else 1.0
-    return warm * config.released_rate * cosine, warm * thaw * config.backbone_rate * cosine
+    # Where it is released from the start, warm-up does that.
+    risen = min(1.0, part / RISE) if config.frozen > 0 else 1.0
+    return warm * config.released_rate * cosine, warm * risen * config.backbone_rate * cosine

@@ -25,7 +25,7 @@ OPTIMIZERS: dict[str, Callable[[TrainConfig], keras.optimizers.Optimizer]] = {
 LARGEST_SCALE = 2.0**15  # of float16 losses
 
 
-@dataclass
+@dataclass(kw_only=True)
 class State:
     """Everything that training changes, and what it needs to do so.
 
@@ -74,9 +74,10 @@ def new_state(
     start = LARGEST_SCALE if precision == "mixed_float16" else 1.0
     # The counters are this process's own.
     return State(
-        config, prior, network, average, optimizers, partner,
-        tf.Variable(0, dtype=tf.int64), tf.Variable(0.0, dtype=tf.float64),
-        tf.Variable(-1e9, dtype=tf.float64), tf.Variable(0, dtype=tf.int64), tf.Variable(start),
+        config=config, prior=prior, network=network, average=average, optimizers=optimizers,
+        partner=partner, step=tf.Variable(0, dtype=tf.int64),
+        seconds=tf.Variable(0.0, dtype=tf.float64), best=tf.Variable(-1e9, dtype=tf.float64),
+        stale=tf.Variable(0, dtype=tf.int64), scale=tf.Variable(start),
     )  # fmt: skip
 
 
@@ -91,69 +92,93 @@ def _groups(network: keras.Model, config: TrainConfig) -> tuple[list[Any], list[
 def compiled(
     state: State, strategy: tf.distribute.Strategy, released: bool
 ) -> Callable[[Any, Any, Any, Any], dict[str, Any]]:
-    """``step(L, ab, keep, shared)`` on distributed batches; backbone ``released`` or frozen.
+    """``step(L, ab, keep, told)`` on distributed batches; backbone ``released`` or frozen.
 
-    ``keep`` is the decay of the average. ``shared`` (n,) are numbers of this worker; the result
-    holds their mean over workers as ``shared``, so that all decide alike, beside the means of
-    ``loss`` (of the global batch), ``norm`` (of its gradient; not finite: nothing was learnt) and
-    what the partner logs.
+    ``keep`` is the decay of the average. ``told`` (n,) are numbers of this worker, which the result
+    holds summed over all devices, beside the means of ``loss`` (of the global batch), ``norm`` (of
+    its gradient; not finite: nothing was learnt) and what the partner logs.
     """
-    config, loss = state.config, LOSSES[state.config.model.loss]
-    if config.norms == "frozen":
+    if state.config.norms == "frozen":
         freeze_norms(state.network)
-    fixed = backbone_weights(state.network)
-    both = zip(_groups(state.network, config), state.optimizers, strict=True)
-    pairs = [(group, optimizer) for group, optimizer in both if group][: 2 if released else 1]
-    groups = [group for group, _ in pairs]
-    trained = [v.value for group in groups for v in group]
-    moving = [
-        (slow.value, fast.value)
-        for slow, fast in zip(state.average.weights, state.network.weights, strict=True)
-        if not any(fast is v for v in fixed) or any(fast is v for g in groups for v in g)
-    ]
-    replicas = strategy.num_replicas_in_sync
-    log_prior = np.log(state.prior)
-
-    def replica(lightness: Any, ab: Any, keep: Any, shared: Any) -> dict[str, Any]:
-        partner = state.partner
-        # While this is traced: each of the two steps has its own.
-        random_depth(state.network, config.stochastic_depth if released else 0.0, state.step)
-        logs: dict[str, Any] = {}
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(trained)
-            output = state.network(lightness, training=True)
-            value = loss.loss(loss.encode(ab), output, config.weights, state.prior)
-            if partner is not None:
-                predicted = loss.decode(output, NEUTRAL, log_prior)
-                extra, logs = partner.judge(lightness, ab, predicted)
-                value += extra
-            scaled = value * (state.scale / replicas)
-        gradients = tape.gradient(scaled, trained)
-        if partner is not None:
-            logs = {**logs, **partner.learn(lightness, ab, tf.stop_gradient(predicted), replicas)}
-        if replicas > 1:
-            context = tf.distribute.get_replica_context()
-            gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
-        norm = tf.linalg.global_norm(gradients) / state.scale
-        factor = tf.minimum(1.0, config.clip / (norm + 1e-6)) if config.clip else 1.0
-        # Keras sums over replicas once more. A gradient that is not finite changes nothing.
-        factor = tf.where(tf.math.is_finite(norm), factor / (state.scale * replicas), 0.0)
-        gradients = [tf.math.multiply_no_nan(g, factor) for g in gradients]
-        for group, optimizer in pairs:
-            optimizer.apply_gradients(zip(gradients[: len(group)], group, strict=True))
-            gradients = gradients[len(group) :]
-        for slow, fast in moving:
-            slow.assign(keep * slow + (1.0 - keep) * fast)
-        return {"loss": value, "norm": norm, **logs, "shared": shared}
+    learning = _Learning(state, strategy.num_replicas_in_sync, released)
 
     @tf.function
-    def step(lightness: Any, ab: Any, keep: Any, shared: Any) -> dict[str, Any]:
-        values = strategy.run(replica, args=(lightness, ab, keep, shared))
-        if replicas == 1:
+    def step(lightness: Any, ab: Any, keep: Any, told: Any) -> dict[str, Any]:
+        values = strategy.run(learning.replica, args=(lightness, ab, keep, told))
+        if learning.replicas == 1:
             return values
+        operations = tf.distribute.ReduceOp
         return {
-            name: strategy.reduce(tf.distribute.ReduceOp.MEAN, value, axis=None)
+            name: strategy.reduce(
+                operations.SUM if name == "told" else operations.MEAN, value, axis=None
+            )
             for name, value in values.items()
         }
 
     return step
+
+
+class _Learning:
+    """What one device, of ``replicas``, does in a step."""
+
+    def __init__(self, state: State, replicas: int, released: bool) -> None:
+        self.state, self.replicas, self.released = state, replicas, released
+        both = zip(_groups(state.network, state.config), state.optimizers, strict=True)
+        self.pairs = [(group, optimizer) for group, optimizer in both if group]
+        self.pairs = self.pairs[: 2 if released else 1]
+        self.trained = [v.value for group, _ in self.pairs for v in group]
+        fixed = backbone_weights(state.network)
+        learning = [v for group, _ in self.pairs for v in group]
+        self.moving = [
+            (slow.value, fast.value)
+            for slow, fast in zip(state.average.weights, state.network.weights, strict=True)
+            if not any(fast is v for v in fixed) or any(fast is v for v in learning)
+        ]
+        self.log_prior = np.log(state.prior)
+
+    def replica(self, lightness: Any, ab: Any, keep: Any, told: Any) -> dict[str, Any]:
+        """One step on this device's part of the batch."""
+        state, config = self.state, self.state.config
+        # While this is traced: each of the two steps has its own.
+        random_depth(state.network, config.stochastic_depth if self.released else 0.0, state.step)
+        gradients, logs = self._gradients(lightness, ab)
+        norm = self._apply(gradients)
+        for slow, fast in self.moving:
+            slow.assign(keep * slow + (1.0 - keep) * fast)
+        return {**logs, "norm": norm, "told": told}
+
+    def _gradients(self, lightness: Any, ab: Any) -> tuple[list[Any], dict[str, Any]]:
+        """Of the scaled loss; and what to log."""
+        state, config, partner = self.state, self.state.config, self.state.partner
+        loss = LOSSES[config.model.loss]
+        logs: dict[str, Any] = {}
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(self.trained)
+            output = state.network(lightness, training=True)
+            value = loss.loss(loss.encode(ab), output, config.weights, state.prior)
+            if partner is not None:
+                predicted = loss.decode(output, NEUTRAL, self.log_prior)
+                extra, logs = partner.judge(lightness, ab, predicted)
+                value += extra
+            scaled = value * (state.scale / self.replicas)
+        gradients = tape.gradient(scaled, self.trained)
+        if partner is not None:
+            shown = tf.stop_gradient(predicted)
+            logs = {**logs, **partner.learn(lightness, ab, shown, self.replicas)}
+        return gradients, {"loss": value, **logs}
+
+    def _apply(self, gradients: list[Any]) -> Any:
+        """Learn from all devices' gradients; their norm."""
+        config, scale, replicas = self.state.config, self.state.scale, self.replicas
+        if replicas > 1:
+            context = tf.distribute.get_replica_context()
+            gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+        norm = tf.linalg.global_norm(gradients) / scale
+        factor = tf.minimum(1.0, config.clip / (norm + 1e-6)) if config.clip else 1.0
+        # Keras sums over replicas once more. A gradient that is not finite changes nothing.
+        factor = tf.where(tf.math.is_finite(norm), factor / (scale * replicas), 0.0)
+        gradients = [tf.math.multiply_no_nan(g, factor) for g in gradients]
+        for group, optimizer in self.pairs:
+            optimizer.apply_gradients(zip(gradients[: len(group)], group, strict=True))
+            gradients = gradients[len(group) :]
+        return norm

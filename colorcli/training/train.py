@@ -16,30 +16,27 @@ import tensorflow as tf
 from colorcli.config import TrainConfig
 from colorcli.data.dataset import Dataset
 from colorcli.errors import DataError, UsageError
-from colorcli.network import initial_weights, model_folder
 from colorcli.network.backbones import BACKBONES
-from colorcli.network.model import build_model, check, output_stride, sharpened
-from colorcli.system.atomic import write_atomic
+from colorcli.network.model import check, output_stride
 from colorcli.system.lock import alone
 from colorcli.training import devices, schedule
+from colorcli.training.agreement import Told
 from colorcli.training.feed import batches, enlargement
-from colorcli.training.run_folder import resume
-from colorcli.training.run_folder.checkpoints import Checkpoints
-from colorcli.training.run_folder.run_log import Journal, Silence
+from colorcli.training.run import BEST, BEST_WEIGHTS, Progress, Run, Task
 from colorcli.training.spent import Spent
-from colorcli.training.step import compiled, new_state
-from colorcli.training.tail import Tail
-from colorcli.training.validation import Judged, Validation
+from colorcli.training.step import compiled
 
-Progress = Callable[..., None]
-BEST, LAST, LOCK = "model-best", "model-last", ".lock"
-BEST_WEIGHTS = "best.npz"  # of the run so far, before a model folder is made of them
+LOCK = ".lock"
 SHORT = 6  # times its start that a run must last to try out how long saving takes
 LOG_EVERY = 20  # steps between two log lines
-PATIENT = 20  # times longer than it takes to write model-last, until it is written again
+# What a damaged shard brings about in a batch.
+UNREADABLE = (
+    tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.NotFoundError,
+    tf.errors.OutOfRangeError,
+)  # fmt: skip
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Trained:
     """What a run came to. ``gain`` is validation PSNR minus that of gray, in dB; ``gains`` those of
     the folders that judge, and of the sets in them.
@@ -60,6 +57,21 @@ class Trained:
     gains: dict[str, float]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Watch:
+    """How a caller follows a run.
+
+    ``stop`` is asked after each step: true saves a checkpoint and ends it. ``progress`` is called
+    with steps done and in all, and the newest figures by name. ``began``: a time of
+    ``time.monotonic()`` from which ``config.minutes`` are counted (None: now); they hold the last
+    judgement and saving too.
+    """
+
+    stop: Callable[[], bool] = lambda: False
+    progress: Progress | None = None
+    began: float | None = None
+
+
 def train(
     data: Dataset,
     folder: Path | str,
@@ -67,25 +79,30 @@ def train(
     *,
     validation: Dataset | None = None,
     strategy: tf.distribute.Strategy | None = None,
-    stop: Callable[[], bool] = lambda: False,
-    progress: Progress | None = None,
-    began: float | None = None,
+    watch: Watch = Watch(),
 ) -> Trained:
     """Train a network on ``data`` in the run folder ``folder``; resume what is there.
 
-    Writes ``run.json`` (the config), ``log.jsonl``, ``tensorboard/``, ``panels/``,
+    Writes ``run.json`` (the config), ``state.json``, ``log.jsonl``, ``tensorboard/``, ``panels/``,
     ``checkpoints/``, and the model folders ``model-best`` and ``model-last``, the latter also
     meanwhile. ``validation`` may join several folders, whose weights count; None is ``data``'s
-    first. ``stop`` is asked after each step: true saves a checkpoint and returns.
-    ``config.minutes`` are counted from ``began``, a time of ``time.monotonic()`` (None: now), and
-    hold the last judgement and saving too. Raises
-    ``DataError`` for data that is damaged or too small, a folder that cannot be written or that
-    another process trains in, or a loss that is not finite, ``UsageError`` when ``folder`` holds
-    another run, and ``ModelError``.
+    first. Raises ``DataError`` for data that is damaged or too small, a folder that cannot be
+    written or that another process trains in, or a loss that is not finite, ``UsageError`` when
+    ``folder`` holds another run, and ``ModelError``.
     """
-    spent = Spent(time.monotonic() if began is None else began)
+    spent = Spent(time.monotonic() if watch.began is None else watch.began)
     folder = Path(folder)
     strategy = strategy or devices.strategy()
+    _check(data, config, strategy.num_replicas_in_sync)
+    judges = data.named[0] if validation is None or validation is data else validation
+    chief = devices.place(strategy)[0] == 0  # the one that writes
+    with _alone(folder) if chief else contextlib.nullcontext():
+        task = Task(data=data, judges=judges, folder=folder, config=config)
+        return _Loop(Run(task, strategy, spent, watch.progress), watch.stop).go()
+
+
+def _check(data: Dataset, config: TrainConfig, replicas: int) -> None:
+    """Raise what ``train`` does for settings that fit no run."""
     schedule.check(config)
     check(config.model)
     if config.stochastic_depth and not BACKBONES[config.model.backbone].residual:
@@ -93,7 +110,6 @@ def train(
             f"backbone {config.model.backbone} has no residual blocks to leave out; "
             "drop --stochastic-depth"
         )
-    replicas = strategy.num_replicas_in_sync
     if config.batch % replicas:
         raise UsageError(
             f"batch {config.batch} cannot be shared evenly by {replicas} devices; "
@@ -104,240 +120,132 @@ def train(
             f"{data}: {data.epoch} training photographs are fewer than one batch "
             f"of {config.batch}; add photographs or lower --batch"
         )
-    chief = devices.place(strategy)[0] == 0  # the one that writes
-    with _alone(folder) if chief else contextlib.nullcontext():
-        run = _Run(data, folder, config, validation or data, strategy, spent)
-        return run.go(stop, progress)
 
 
 def _alone(folder: Path) -> contextlib.AbstractContextManager[None]:
     return alone(folder / LOCK, folder, "train", "wait for it, or choose another -o")
 
 
-class _Run:
-    """One process's part of a run: its state, its records, its clocks."""
+class _Loop:
+    """The steps of a run, from where it is to its end."""
 
-    def __init__(self, data: Dataset, folder: Path, config: TrainConfig, validation: Dataset,
-                 strategy: tf.distribute.Strategy, spent: Spent) -> None:  # fmt: skip
-        self.spent = spent
-        self.data, self.folder, self.config, self.strategy = data, folder, config, strategy
-        self.worker, self.workers = devices.place(strategy)
-        self.chief = self.worker == 0
-        self.per_epoch = data.epoch // config.batch
-        self.total = config.steps or config.epochs * self.per_epoch
-        precision = devices.precision(config.precision)
-        self.state = new_state(config, data.prior, precision, strategy)
-        self.tail = Tail(config)
-        self.checkpoints = Checkpoints(folder, {**self.state.parts(), **self.tail.parts()})
-        judges = data.named[0] if validation is data else validation
-        identity = resume.identity(config, data, judges)
-        if self.checkpoints.present:
-            resume.check(folder, identity, data)
-        if self.checkpoints.restore():
-            self.started = f"resumed at step {int(self.state.step)}"
-        else:
-            with strategy.scope():
-                initial_weights.start_from_prior(self.state.network, config, data.prior)
-                self.started = initial_weights.initialise(self.state.network, config)
-                self.state.average.set_weights(self.state.network.get_weights())
-        if not self._agreed(int(self.state.step)):
-            raise DataError(
-                f"{folder}: the workers are at different steps; -o must be one folder that all "
-                "machines see"
-            )
-        self.journal: Journal = Silence()
-        if self.chief:
-            write_atomic(folder / resume.RUN, resume.record(identity))
-            self.checkpoints.sweep()
-            self.checkpoints.require_room()
-            self.judge = Validation(judges, config, data.prior)
-            self.predict = self.judge.predictor(self.state.average)
-            self.journal = Journal(folder, int(self.state.step))
-        before = self.journal.last("overhead", 0.0), self.journal.last("reserve", 0.0)
-        self.spent.resume(float(self.state.seconds), *before)
-        # Seconds of the budget that are not for training; the chief knows, and all must agree.
-        self.withheld = self._mean(sum(before)) * self.workers
-        # What the logits are multiplied by in the models that are saved: as last judged.
-        self.scale = float(self.journal.last("scale", 1.0))
-        self.gains = self.journal.best_gains()
-        self.values: dict[str, float] = {}
+    def __init__(self, run: Run, stop: Callable[[], bool]) -> None:
+        self.run, self.stop, self.config = run, stop, run.config
+        # Whether to end for lack of patience, and the step of the last judgement.
+        self.halt, self.judged = run.out_of_patience, run.step
+        self.clock = self.saved = time.monotonic()
         self.recent: list[dict[str, float]] = []
         self.paced, self.pace_seconds, self.pace_clock = 0, 0.0, math.nan
-        self.model_seconds, self.model_written, self.model_step = 0.0, 0.0, -1
-        self.best_step = -1  # as far as this process knows
 
-    def _mean(self, number: float) -> float:
-        """The mean of what all workers, who must ask together, say."""
-        if self.workers == 1:
-            return number
-        mine = tf.constant(float(number), tf.float64)
-        reduce = tf.function(
-            lambda x: self.strategy.reduce(
-                tf.distribute.ReduceOp.MEAN, self.strategy.run(lambda y: y, args=(x,)), axis=None
-            )
-        )
-        return float(reduce(mine))
-
-    def _agreed(self, number: int) -> bool:
-        """Whether all workers, who must ask together, say the same."""
-        return abs(self._mean(number) - number) < 1e-6
-
-    @property
-    def fraction(self) -> float:
-        """How much of the run is done, from 0; all of it at 1 and above."""
-        if not self.config.minutes:
-            return int(self.state.step) / self.total
-        budget = max(self.config.minutes * 60 - self.withheld, 1e-3)
-        return float(self.state.seconds) / budget
-
-    @property
-    def _finished(self) -> bool:
-        """Whether the models of this very step were written."""
-        whole = (self.folder / BEST / model_folder.CONFIG).is_file()
-        return whole and self.journal.last("finished", -1) == int(self.state.step)
-
-    def go(self, stop: Callable[[], bool], progress: Progress | None) -> Trained:
+    def go(self) -> Trained:
         """Train until done, out of patience, or told to stop."""
-        state, config = self.state, self.config
-        self.journal.note(event=self.started, step=int(state.step), total=self.total)
-        steps = {r: compiled(state, self.strategy, r) for r in (False, True)}
-        judged, halt = int(state.step), self._out_of_patience()
-        if (self.fraction >= 1 or halt) and self._finished:
-            return self._result("patience" if halt else "done")  # nothing is left to do
-        if self.fraction >= 1:
-            judged = -1  # the last checkpoint may have come before the last judgement
-        if self.chief and self.journal.last("judges", None) != self.judge.told():
-            self.journal.note(event="judged by", step=int(state.step), judges=self.judge.told())
-        if int(state.step) == 0 and (config.init != "none" or config.minutes):
-            # What one starts from may be better than anything that follows.
-            self._assess(progress)
-        if 0 < config.minutes <= 2 * config.checkpoint_minutes and not self.spent.reserve:
-            # Too short a run to find out under way how long saving takes: done now, or, where
-            # there is not even time for that, taken for as long as the start was.
-            if config.minutes * 60 >= SHORT * self.spent.here:
-                self._refresh()
-            else:
-                self.spent.suppose(self.spent.here)
-        clock = saved = time.monotonic()
-        reason = "patience" if halt else "done"
+        run = self.run
         try:
-            for lightness, ab in self._batches() if not halt else ():
-                at, done = int(state.step), self.fraction
-                head_rate, backbone_rate = schedule.rates(config, at, done)
-                state.optimizers[0].learning_rate.assign(head_rate)
-                state.optimizers[1].learning_rate.assign(backbone_rate)
-                keep = tf.constant(min(config.ema, (1 + at) / (10 + at)), tf.float32)
-                now = time.monotonic()
-                # Every worker passes on how long it took and whether it was told to stop.
-                told = 2.0 if stop() else 1.0 if halt else 0.0
-                withheld = self.spent.withheld(float(state.seconds)) if self.chief else 0.0
-                shared = tf.constant([now - clock, told, withheld], tf.float32)
-                logs = steps[backbone_rate > 0](lightness, ab, keep, shared)
-                seconds, told, withheld = (float(x) for x in logs.pop("shared"))
-                self.withheld = withheld * self.workers
-                logs = {name: float(value) for name, value in logs.items()}
-                state.step.assign_add(1)
-                state.seconds.assign_add(seconds)
-                clock = now
-                self._learnt(at, logs, head_rate, backbone_rate)
-                self.tail.follow(state.average, at + 1, self.fraction)
-                if progress:
-                    budget = config.minutes > 0
-                    shown = min(self.total, round(self.fraction * self.total))
-                    progress(
-                        shown if budget else at + 1, self.total, step=at + 1,
-                        images_per_second=self.images_per_second, **self.values,
-                    )  # fmt: skip
-                judge = (at + 1) % (config.val_steps or self.per_epoch) == 0
-                if judge or time.monotonic() - saved > config.checkpoint_minutes * 60:
-                    if judge and self._time_for("judgement"):
-                        self._assess(progress)
-                        judged, halt = at + 1, self._out_of_patience()
-                    self._checkpoint()
-                    if self._time_for("model"):
-                        self._refresh()
-                    clock = saved = time.monotonic()
-                    self.pace_clock = math.nan
-                if told > 0 or (halt and self.workers == 1):
-                    reason = "interrupted" if told * self.workers >= 2 else "patience"
-                    break
-            if reason != "interrupted" and (
-                int(state.step) > judged or not (self.folder / BEST_WEIGHTS).is_file()
-            ):
-                self._assess(progress)
-            if reason != "interrupted":
-                self._assess_tail()
-            self._checkpoint()
-            if reason != "interrupted":
-                self._finish()
-            if config.minutes:
-                self.journal.note(event=reason, step=int(state.step), **self._clocks())
-            self._agreed(0)  # the others wait for the chief, without whom they are cut off
+            if (run.fraction >= 1 or self.halt) and run.finished:  # nothing is left to do
+                return self._result("patience" if self.halt else "done")
+            self._start()
+            reason = "patience" if self.halt else self._steps()
+            self._end(reason)
+            run.workers.agree(0)  # the others wait for the chief, without whom they are cut off
         except tf.errors.OpError as error:
-            if self.workers == 1:
+            if run.workers.count == 1:
                 raise
-            line = error.message.splitlines()[0][:160] if error.message else ""
             raise DataError(
-                f"worker {self.worker}: lost the others ({line}); the last checkpoint is intact: "
-                "start all of them again"
+                f"worker {run.workers.index}: lost the others ({_line(error)}); the last "
+                "checkpoint is intact: start all of them again"
             ) from None
         finally:
-            self.journal.close()
+            run.journal.close()
         return self._result(reason)
 
-    def _batches(self) -> Iterator[tuple[Any, Any]]:
-        """Batches from where the run is to its end, at the size of each stage."""
-        config, per_replica = self.config, self.config.batch // self.strategy.num_replicas_in_sync
-        while self.fraction < 1:
-            size = schedule.size_at(config, self.fraction)
-            seen = enlargement.at_size(self.data, size, config.crop, config.enlarge)
-            self.journal.note(event="size", step=int(self.state.step), **asdict(seen))
+    def _start(self) -> None:
+        """What comes before the first step of this process."""
+        run, config = self.run, self.config
+        run.journal.note(event=run.started, step=run.step, total=run.total)
+        self.compiled = {r: compiled(run.state, run.strategy, r) for r in (False, True)}
+        if run.fraction >= 1:
+            self.judged = -1  # the last checkpoint may have come before the last judgement
+        run.name_judges()
+        if run.step == 0 and (config.init != "none" or config.minutes):
+            # What one starts from may be better than anything that follows.
+            self._assess()
+        if 0 < config.minutes <= 2 * config.checkpoint_minutes and not run.spent.reserve:
+            # Too short a run to find out under way how long saving takes: done now, or, where
+            # there is not even time for that, taken for as long as the start was.
+            if config.minutes * 60 >= SHORT * run.spent.here:
+                run.refresh()
+            else:
+                run.spent.suppose(run.spent.here)
 
-            def stream(context: tf.distribute.InputContext, size: int = size) -> tf.data.Dataset:
-                return batches.batches(
-                    self.data, size=size, stride=output_stride(config.model), batch=config.batch,
-                    seed=config.seed, start=int(self.state.step), crop=config.crop,
-                    augment=config.augment, enlarge=config.enlarge, part=(self.worker, self.workers), share=per_replica,
-                )  # fmt: skip
+    def _steps(self) -> str:
+        """Step after step; why they ended."""
+        self.clock = self.saved = time.monotonic()
+        for lightness, ab in self._batches():
+            told = self._step(lightness, ab)
+            self._between()
+            if told.stop:
+                return "interrupted"
+            # With others, patience ends when all have been told.
+            if told.halt or (self.halt and self.run.workers.count == 1):
+                return "patience"
+        return "patience" if self.halt else "done"
 
-            coming = iter(self.strategy.distribute_datasets_from_function(stream))
-            while self.fraction < 1 and schedule.size_at(config, self.fraction) == size:
-                try:
-                    batch = next(coming)
-                except (tf.errors.DataLossError, tf.errors.InvalidArgumentError,
-                        tf.errors.NotFoundError, tf.errors.OutOfRangeError) as error:  # fmt: skip
-                    raise self._blamed(error) from None
-                yield batch
+    def _step(self, lightness: Any, ab: Any) -> Told:
+        """Learn from a batch, and hear what the others say."""
+        run, state = self.run, self.run.state
+        at = run.step
+        rates = schedule.rates(self.config, at, run.fraction)
+        for optimizer, rate in zip(state.optimizers, rates, strict=True):
+            optimizer.learning_rate.assign(rate)
+        keep = tf.constant(min(self.config.ema, (1 + at) / (10 + at)), tf.float32)
+        now = time.monotonic()
+        mine = Told(
+            seconds=now - self.clock, withheld=run.spent.withheld(float(state.seconds)),
+            stop=self.stop(), halt=self.halt,
+        )  # fmt: skip
+        step = self.compiled[rates[1] > 0]
+        logs = step(lightness, ab, keep, run.workers.tell(mine))
+        told = run.workers.heard(logs.pop("told"))
+        run.withheld = told.withheld
+        state.step.assign_add(1)
+        state.seconds.assign_add(told.seconds)
+        self.clock = now
+        self._learnt(at, {name: float(value) for name, value in logs.items()})
+        if run.step % LOG_EVERY == 0:
+            self._note_recent(rate=rates[0], backbone_rate=rates[1])
+        self._pace()
+        run.tail.follow(state.average, run.step, run.fraction)
+        return told
 
-    def _blamed(self, error: tf.errors.OpError) -> DataError:
-        """The shard that is to blame for a batch that could not be read."""
-        try:
-            self.data.reread()
-        except DataError as named:
-            return named
-        line = error.message.splitlines()[0][:160] if error.message else type(error).__name__
-        return DataError(f"{self.data}: a batch cannot be read ({line}); prepare again")
-
-    def _learnt(
-        self, at: int, logs: dict[str, float], head_rate: float, backbone_rate: float
-    ) -> None:
+    def _learnt(self, at: int, logs: dict[str, float]) -> None:
         """Look at what a step gave; raises ``DataError`` where that is not finite."""
-        state, scale = self.state, float(self.state.scale)
+        scale = self.run.state.scale
         finite = math.isfinite(logs["loss"]) and math.isfinite(logs["norm"])
-        if scale > 1 and not finite:
-            state.scale.assign(scale / 2)  # float16 ran over; the step changed nothing
-        elif scale > 1 and (at + 1) % 1000 == 0:
-            state.scale.assign(min(2 * scale, 2.0**15))
+        if float(scale) > 1 and not finite:
+            scale.assign(scale / 2)  # float16 ran over; the step changed nothing
+        elif float(scale) > 1 and (at + 1) % 1000 == 0:
+            scale.assign(min(2 * float(scale), 2.0**15))
         elif not finite:
-            self.journal.note(event="not finite", step=at, loss=str(logs["loss"]))
+            self.run.journal.note(event="not finite", step=at, loss=str(logs["loss"]))
             raise DataError(
-                f"{self.folder}: loss or gradient are no longer finite at step {at}; the last "
+                f"{self.run.folder}: loss or gradient are no longer finite at step {at}; the last "
                 "checkpoint is intact: start another run from its model with a lower --rate"
             )
         self.recent.append(logs)
-        done = at + 1
-        if done % LOG_EVERY == 0:
-            self._note_recent(done, rate=head_rate, backbone_rate=backbone_rate)
+
+    def _note_recent(self, **rates: float) -> None:
+        """The means since the last time, into the log."""
+        run = self.run
+        means = {
+            name: float(np.mean([logs[name] for logs in self.recent])) for name in self.recent[0]
+        }
+        self.recent.clear()
+        run.values["loss"] = means["loss"]
+        rounded = {name: float(f"{value:.6g}") for name, value in means.items()}
+        run.journal.note(step=run.step, **rounded, **rates, **run.clocks())
+        run.journal.scalars(run.step, **means, **rates)
+
+    def _pace(self) -> None:
         now = time.monotonic()
         if not math.isnan(self.pace_clock):
             self.paced += 1
@@ -345,171 +253,106 @@ class _Run:
         self.pace_clock = now
 
     @property
-    def images_per_second(self) -> float:
+    def _images_per_second(self) -> float:
         """Of training alone: without judging, saving, and the first step's compilation."""
         return self.paced * self.config.batch / self.pace_seconds if self.paced else math.nan
 
-    def _note_recent(self, step: int, **rates: float) -> None:
-        means = {
-            name: float(np.mean([logs[name] for logs in self.recent])) for name in self.recent[0]
-        }
-        self.recent.clear()
-        self.values["loss"] = means["loss"]
-        rounded = {name: float(f"{value:.6g}") for name, value in means.items()}
-        self.journal.note(step=step, **rounded, **rates, **self._clocks())
-        self.journal.scalars(step, **means, **rates)
+    def _between(self) -> None:
+        """What comes between two steps: progress, and by times judging and saving."""
+        run, config, done = self.run, self.config, self.run.step
+        if run.progress:
+            shown = min(run.total, round(run.fraction * run.total)) if config.minutes else done
+            speed = self._images_per_second
+            run.progress(shown, run.total, step=done, images_per_second=speed, **run.values)
+        judge = done % (config.val_steps or run.per_epoch) == 0
+        if not judge and time.monotonic() - self.saved <= config.checkpoint_minutes * 60:
+            return
+        if judge and run.time_for("judgement"):
+            self._assess()
+            self.judged, self.halt = done, run.out_of_patience
+        run.checkpoint()
+        if run.time_for("model"):
+            run.refresh()
+        self.clock = self.saved = time.monotonic()
+        self.pace_clock = math.nan
 
-    def _time_for(self, what: str) -> bool:
-        """Whether the budget allows it once more, beside the last time."""
-        return not self.config.minutes or self.spent.allows(what, self.config.minutes * 60)
+    def _assess(self) -> None:
+        if self.run.chief and self.recent:
+            self._note_recent()
+        self.run.assess()
 
-    def _clocks(self) -> dict[str, float]:
-        """Minutes of training, for the log; where they are limited, what else took its seconds."""
-        seconds = float(self.state.seconds)
-        clocks = {"minutes": round(seconds / 60, 3)}
+    def _end(self, reason: str) -> None:
+        """What comes after the last step, which ended for ``reason``."""
+        run, ended = self.run, reason != "interrupted"
+        if ended:
+            if run.step > self.judged or not (run.folder / BEST_WEIGHTS).is_file():
+                self._assess()
+            run.assess_tail()
+        run.checkpoint()
+        if ended:
+            run.finish()
         if self.config.minutes:
-            overhead = self.spent.overhead(seconds)
-            clocks |= {"overhead": round(overhead, 1), "reserve": round(self.spent.reserve, 1)}
-        return clocks
+            run.journal.note(event=reason, step=run.step, **run.clocks())
 
-    def _out_of_patience(self) -> bool:
-        return 0 < self.config.patience <= int(self.state.stale)
+    def _batches(self) -> Iterator[tuple[Any, Any]]:
+        """Batches from where the run is to its end, at the size of each stage."""
+        run, config = self.run, self.config
+        while run.fraction < 1:
+            size = schedule.size_at(config, run.fraction)
+            seen = enlargement.at_size(run.data, size, config.crop, config.enlarge)
+            run.journal.note(event="size", step=run.step, **asdict(seen))
+            coming = iter(run.strategy.distribute_datasets_from_function(self._stream(size)))
+            while run.fraction < 1 and schedule.size_at(config, run.fraction) == size:
+                try:
+                    batch = next(coming)
+                except UNREADABLE as error:
+                    raise self._blamed(error) from None
+                yield batch
 
-    def _assess(self, progress: Progress | None) -> None:
-        """Judge the averaged weights; keep them where they are the best so far."""
-        if not self.chief:
-            return
-        step = int(self.state.step)
-        if self.recent:
-            self._note_recent(step)
-        with self.spent.on("judgement"):
-            self._judge(step, progress)
-
-    def _judge(self, step: int, progress: Progress | None) -> None:
-        state = self.state
-        found, gray = self.judge.score(self.predict), self.judge.gray_psnr
-        score, self.scale = found.psnr, found.scale
-        self.values |= {"val_psnr": score, "gain": score - gray}
-        if len(self.judge.weights) > 1:
-            self.values |= {f"gain {label}": found.gains[label] for label in self.judge.weights}
-        if score > float(state.best) or math.isnan(score):
-            state.best.assign(score)
-            state.stale.assign(0)
-            self._keep_best(self._sharpened(), found.gains)
-            self.best_step = step
-        else:
-            state.stale.assign_add(1)
-        self.journal.note(
-            step=step, epoch=round(step / self.per_epoch, 3), **self._told(found),
-            scale=self.scale, **self._clocks(),
+    def _stream(self, size: int) -> Callable[[tf.distribute.InputContext], tf.data.Dataset]:
+        """This worker's batches of crops of ``size`` pixels from the present step on."""
+        run, config = self.run, self.config
+        view = batches.View(
+            size=size, stride=output_stride(config.model), crop=config.crop,
+            augment=config.augment, enlarge=config.enlarge,
         )  # fmt: skip
-        if not math.isnan(score):
-            by_group = {f"gain/{label}": gain for label, gain in found.gains.items()}
-            shown = {"val_psnr": score, "gray_psnr": gray, "gain": score - gray}
-            self.journal.scalars(step, **shown, scale=self.scale, **by_group)
-        panel = self.judge.panel(self.predict, self.config.panel, self.scale)
-        if panel is not None:
-            self.journal.panel(step, panel)
-        if progress:
-            progress(min(step, self.total), self.total, step=step, judged=True, **self.values)
-
-    def _told(self, found: Judged) -> dict[str, Any]:
-        """A judgement as the log has it, in dB."""
-        gray = self.judge.gray_psnr
-        shown = {"val_psnr": found.psnr, "gray_psnr": gray, "gain": found.psnr - gray}
-        told = {k: None if math.isnan(v) else round(v, 4) for k, v in shown.items()}
-        by_group = {label: round(gain, 4) for label, gain in found.gains.items()}
-        return {**told, "gains": by_group} if by_group else told
-
-    def _assess_tail(self) -> None:
-        """Judge the mean over the run's end; keep it where it is the best."""
-        if not self.chief or self.tail.network is None or not int(self.tail.count):
-            return
-        found = self.judge.score(self.judge.predictor(self.tail.network))
-        self.journal.note(
-            event="tail average", step=int(self.state.step), averaged=int(self.tail.count),
-            **self._told(found), tail_scale=found.scale,
+        part = batches.Part(
+            worker=run.workers.index, workers=run.workers.count,
+            share=config.batch // run.strategy.num_replicas_in_sync,
         )  # fmt: skip
-        if found.psnr > float(self.state.best):
-            self.state.best.assign(found.psnr)
-            arrays = model_folder.arrays_of(self.tail.network)
-            self._keep_best(sharpened(arrays, found.scale), found.gains)
-            self.best_step = -1  # other weights than any step's
+        start = run.step
+        return lambda context: batches.batches(
+            run.data, view, batch=config.batch, seed=config.seed, start=start, part=part
+        )
 
-    def _checkpoint(self) -> None:
-        if self.chief:
-            with self.spent.on("checkpoint"):
-                self.checkpoints.save()
-
-    def _keep_best(self, arrays: dict[str, Any], gains: dict[str, float]) -> None:
-        import io
-
-        self.gains, buffer = gains, io.BytesIO()
-        np.savez(buffer, **arrays)
-        write_atomic(self.folder / BEST_WEIGHTS, buffer.getvalue())
-
-    def _sharpened(self) -> dict[str, np.ndarray]:
-        """The averaged weights, with the logits' factor that judged best in the head."""
-        return sharpened(model_folder.arrays_of(self.state.average), self.scale)
-
-    def _save_model(self, name: str, arrays: dict[str, np.ndarray] | None = None) -> None:
-        config, state = self.config, self.state
-        metadata = {
-            "trained": {
-                "photographs": self.data.distinct,
-                "sets": self.data.sets["train"],
-                "steps": int(state.step),
-                "minutes": round(float(state.seconds) / 60, 1),
-                # Names alone: where files lay on this machine is nobody's business.
-                "config": {
-                    **asdict(config),
-                    "init": initial_weights.display_name(config.init),
-                    "weights": {
-                        **asdict(config.weights),
-                        "features": initial_weights.display_name(config.weights.features),
-                        "teachers": ",".join(
-                            map(initial_weights.display_name, config.weights.teacher_names)
-                        ),
-                    },
-                },
-            },
-        }
-        with self.spent.on("model"), devices.policy("float32"):
-            network = build_model(config.model)
-            model_folder.set_weights(network, arrays or self._sharpened())
-            model_folder.save(
-                network, config.model, state.prior, self.folder / name, metadata,
-                self.journal.history(),
-            )  # fmt: skip
-
-    def _refresh(self) -> None:
-        """Bring model-last up to date, so that one can predict meanwhile; seldom, if it is slow."""
-        start = time.monotonic()
-        if self.chief and start - self.model_written >= PATIENT * self.model_seconds:
-            self._save_model(LAST)
-            self.model_step, self.model_written = int(self.state.step), time.monotonic()
-            self.model_seconds = self.model_written - start
-
-    def _finish(self) -> None:
-        if not self.chief:
-            return
-        if self.model_step != int(self.state.step):
-            self._save_model(LAST)
-        step = int(self.state.step)
-        if self.best_step == step:  # the same weights
-            model_folder.copy(self.folder / LAST, self.folder / BEST)
-        else:
-            self._save_model(BEST, model_folder.read_arrays(self.folder / BEST_WEIGHTS))
-        self.journal.note(event="finished", step=step, finished=step)
+    def _blamed(self, error: tf.errors.OpError) -> DataError:
+        """The shard that is to blame for a batch that could not be read."""
+        try:
+            self.run.data.reread()
+        except DataError as named:
+            return named
+        line = _line(error) or type(error).__name__
+        return DataError(f"{self.run.data}: a batch cannot be read ({line}); prepare again")
 
     def _result(self, stopped: str) -> Trained:
-        score = float(self.state.best)
-        gray = self.judge.gray_psnr if self.chief else math.nan
+        run = self.run
+        score = float(run.state.best)
+        gray = run.judge.gray_psnr if run.chief else math.nan
         score = score if score > -1e8 else math.nan
         return Trained(
-            str(self.folder if stopped == "interrupted" else self.folder / BEST),
-            int(self.state.step), round(self.values.get("loss", math.nan), 5), round(score, 4),
-            round(gray, 4), round(score - gray, 4), round(self.spent.total / 60, 2),
-            round(self.images_per_second, 1), stopped,
-            {label: round(gain, 4) for label, gain in self.gains.items()},
-        )  # fmt: skip
+            folder=str(run.folder if stopped == "interrupted" else run.folder / BEST),
+            steps=run.step,
+            loss=round(run.values.get("loss", math.nan), 5),
+            val_psnr=round(score, 4),
+            gray_psnr=round(gray, 4),
+            gain=round(score - gray, 4),
+            minutes=round(run.spent.total / 60, 2),
+            images_per_second=round(self._images_per_second, 1),
+            stopped=stopped,
+            gains={label: round(gain, 4) for label, gain in run.record.gains.items()},
+        )
+
+
+def _line(error: tf.errors.OpError) -> str:
+    """What TensorFlow says, short."""
+    return error.message.splitlines()[0][:160] if error.message else ""

@@ -29,7 +29,7 @@ SCALES = (0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.35, 1.5, 1.7, 2.0)
 LINE = 4  # white pixels between the pictures of a panel
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Judged:
     """How a network did: mean PSNR in dB, the scale that gave it, and dB over gray by group."""
 
@@ -122,7 +122,7 @@ class Validation:
     def score(self, predict: Callable[[Any], Any]) -> Judged:
         """Judge at the best of the scales; NaN and no groups where there are no pictures."""
         if not self.truth:
-            return Judged(float("nan"), 1.0, {})
+            return Judged(psnr=float("nan"), scale=1.0, gains={})
         scores = np.array(
             [
                 [self._score(index, ab) for ab in scaled]
@@ -133,7 +133,7 @@ class Validation:
         best = int(np.argmax(means))
         over = scores[best] - self._gray_scores
         gains = {label: float(over[group].mean()) for label, group in self.groups.items()}
-        return Judged(means[best], self._scales[best], gains)
+        return Judged(psnr=means[best], scale=self._scales[best], gains=gains)
 
     def panel(
         self, predict: Callable[[Any], Any], count: int, scale: float = 1.0

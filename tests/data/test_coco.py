@@ -17,7 +17,7 @@ from colorcli.cli import app
 from colorcli.data import coco
 from colorcli.data.coco import Archive, Filter, obtain, select, unpack
 from colorcli.errors import DataError, UsageError
-from colorcli.system import download
+from colorcli.system import disk, download
 
 PERSON, BICYCLE, DOG = 1, 2, 18
 OBJECTS = [  # image, category, iscrowd
@@ -342,8 +342,8 @@ def test_archives_go_when_asked_and_wrong_ones_are_refused(server, tmp_path):
 
 def test_no_room_for_coco_is_told_before_the_download(server, tmp_path, monkeypatch):
     usage = type("Usage", (), {"free": 100})
-    monkeypatch.setattr(coco.shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(DataError, match=r"archive and photographs need about .* GB"):
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(DataError, match=r"archive and photographs would take .*--root"):
         obtain(tmp_path, "val2017", base_url=server.url)
     assert server.seen == []
 

@@ -20,6 +20,7 @@ from colorcli.config import PrepareConfig
 from colorcli.data import blocks, dataset, samples, tfrecord, workers
 from colorcli.data.prepare import prepare
 from colorcli.errors import DataError
+from colorcli.system import disk
 
 CONFIG = PrepareConfig(val_fraction=0.15, shard_images=20, workers=1)
 
@@ -376,9 +377,9 @@ def test_a_folder_made_otherwise_names_the_options_and_both_values(
 
 
 def test_a_small_disk_is_told_at_once(paths, tmp_path, monkeypatch):
-    monkeypatch.setattr(blocks.shutil, "disk_usage", lambda _: SimpleNamespace(free=20_000))
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: SimpleNamespace(free=20_000))
     seen = []
-    with pytest.raises(DataError, match=r"34 photographs still to come need about .*--limit"):
+    with pytest.raises(DataError, match=r"34 photographs still to come would take .*--limit"):
         prepare(
             paths, tmp_path / "set", CONFIG,
             progress=lambda done, total, **_: seen.append(done),

@@ -20,8 +20,8 @@ from colorcli.exporting import export as exporting
 from colorcli.exporting import formats, photographs, signatures
 from colorcli.exporting.export import companions, excess, export
 from colorcli.exporting.formats import FORMATS, Check, Tolerance
-from colorcli.network import model_folder
 from colorcli.network.decoding import NEUTRAL, Knobs
+from colorcli.system import disk
 
 CASES = [
     ("keras", "float32", "ab", None), ("keras", "float32", "image", 64),
@@ -142,7 +142,7 @@ def test_cards_and_metadata_say_what_is_there(exported, name, precision, signatu
     )
     assert str(target.parent) not in card + json.dumps(metadata) + beside["example"].read_text()
     if target.is_file():
-        assert metadata["sha256"] == model_folder._digest(target)
+        assert metadata["sha256"] == disk.digest(target)
 
 
 @pytest.mark.slow

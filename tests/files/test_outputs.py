@@ -136,7 +136,9 @@ def test_only_what_is_in_the_way_is_asked_whether_it_is_a_result(tmp_path):
         return "old" in path or "out" in path
 
     flat = [Source(s.path, os.path.basename(s.path)) for s in found]
-    jobs = plan(flat, str(tmp_path / "out"), copies=SUFFIXES, is_result=is_result, overwrite=True)
+    jobs = plan(
+        flat, str(tmp_path / "out"), copies=SUFFIXES, is_result=is_result, existing="replace"
+    )
     assert {os.path.relpath(j.source.path, tmp_path) for j in jobs if j.todo} == {
         "a.jpg", "b.jpg", "c.jpg",
     }  # fmt: skip
@@ -159,7 +161,7 @@ def test_plan_refuses_before_work(tree, tmp_path):
     with pytest.raises(UsageError, match="both"):
         plan(both, str(tmp_path / "out"), copies=SUFFIXES)
     with pytest.raises(UsageError, match="replace a source"):
-        plan(both[:1], str(tree), copies=SUFFIXES, overwrite=True)
+        plan(both[:1], str(tree), copies=SUFFIXES, existing="replace")
     with pytest.raises(UsageError, match="one file cannot hold 2"):
         plan(both, str(tmp_path / "o.jpg"), copies=SUFFIXES)
     with pytest.raises(UsageError, match="one file cannot hold 2"):
@@ -167,8 +169,8 @@ def test_plan_refuses_before_work(tree, tmp_path):
     write_atomic(tmp_path / "out" / "a.jpg", b"old")
     with pytest.raises(UsageError, match="exists already"):
         plan(both[:1], str(tmp_path / "out"), copies=SUFFIXES)
-    assert plan(both[:1], str(tmp_path / "out"), copies=SUFFIXES, skip_existing=True)[0].skip
-    assert plan(both[:1], str(tmp_path / "out"), copies=SUFFIXES, overwrite=True)[0].todo
+    assert plan(both[:1], str(tmp_path / "out"), copies=SUFFIXES, existing="skip")[0].skip
+    assert plan(both[:1], str(tmp_path / "out"), copies=SUFFIXES, existing="replace")[0].todo
 
 
 @pytest.mark.parametrize("link", [os.symlink, os.link])
@@ -176,14 +178,14 @@ def test_a_source_is_safe_behind_links_too(tree, tmp_path, link):
     (tmp_path / "out").mkdir()
     link(tree / "a.jpg", tmp_path / "out" / "a.jpg")
     with pytest.raises(UsageError, match="replace a source"):
-        plan(find([str(tree)], SUFFIXES).entries, str(tmp_path / "out"), overwrite=True,
+        plan(find([str(tree)], SUFFIXES).entries, str(tmp_path / "out"), existing="replace",
              copies=SUFFIXES)  # fmt: skip
 
 
 def test_a_linked_output_folder_is_seen_through(tree, tmp_path):
     os.symlink(tree, tmp_path / "alias")
     with pytest.raises(UsageError, match="replace a source"):
-        plan(find([str(tree)], SUFFIXES).entries, str(tmp_path / "alias"), overwrite=True,
+        plan(find([str(tree)], SUFFIXES).entries, str(tmp_path / "alias"), existing="replace",
              copies=SUFFIXES)  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from conftest import saved, scene, tiff
 from PIL import Image, ImageCms
 
 from colorcli.color.lab import Join, join, plane, rgb_to_lab
+from colorcli.color.levels import to_depth
 from colorcli.colorizing import predict
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.colorizing.framing import halved, halvings
@@ -23,7 +24,7 @@ from colorcli.config import PredictConfig
 from colorcli.errors import DataError, ImageError
 from colorcli.files.inputs import Source
 from colorcli.files.outputs import Job
-from colorcli.imaging import large, reading, sixteen_bit
+from colorcli.imaging import large, png, reading, sixteen_bit
 from colorcli.imaging.formats import tiff_writing, vips
 from colorcli.imaging.tags import metadata
 from colorcli.network.decoding import Knobs
@@ -163,12 +164,12 @@ def test_profiles_move_what_strips_read(name):
     data = INPUTS[name]()
     parts = large.Photograph(data, large.peek(data)).pictures(keep=True)
     deep_samples = np.dtype(np.uint16)
-    ours = np.concatenate([reading.to_depth(p.gray, deep_samples) for _, p in parts])
-    theirs = reading.to_depth(reading.decode(data).frames[0].gray, deep_samples)
+    ours = np.concatenate([to_depth(p.gray, deep_samples) for _, p in parts])
+    theirs = to_depth(reading.decode(data).frames[0].gray, deep_samples)
     assert difference(ours, theirs) <= 1
     plain = large.Photograph(data, large.peek(data))
     plain._profile = None
-    bare = np.concatenate([reading.to_depth(p.gray, deep_samples) for _, p in plain.pictures()])
+    bare = np.concatenate([to_depth(p.gray, deep_samples) for _, p in plain.pictures()])
     assert difference(bare, ours) > 5  # or the profile says nothing
 
 
@@ -177,7 +178,7 @@ def test_profiles_move_what_strips_read(name):
 @pytest.mark.parametrize("strip", [False, True])
 def test_strips_make_results_that_are_known_as_such(format, strip, colorizer):
     data = INPUTS["gray.jpg"]()
-    made, _ = by_strips(data, colorizer, format, predict.Output(strip=strip))
+    made, _ = by_strips(data, colorizer, format, PredictConfig(strip=strip))
     assert [large.peek(d).result for d in (data, made)] == [False, True]
 
 
@@ -240,7 +241,7 @@ def test_metadata_is_kept_whole_and_orientation_reset(colorizer):
 @needs_vips
 def test_png_text_behind_the_pixels_is_found(colorizer):
     data = saved(Image.fromarray(gray()), "PNG")
-    chunk = metadata.chunk(b"tEXt", b"Author\0Somebody")
+    chunk = png.chunk(b"tEXt", b"Author\0Somebody")
     data = data[:-12] + chunk + data[-12:]
     ours, _ = by_strips(data, colorizer, "png")
     assert Image.open(io.BytesIO(ours)).text["Author"] == "Somebody"

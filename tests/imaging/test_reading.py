@@ -12,6 +12,7 @@ from PIL import ExifTags, Image, ImageOps
 from PIL.TiffImagePlugin import IFDRational
 
 from colorcli.color.lab import plane, rgb_to_lab
+from colorcli.color.levels import to_depth
 from colorcli.errors import ImageError, UsageError
 from colorcli.imaging import reading, writing
 from colorcli.imaging.tags import metadata
@@ -70,15 +71,13 @@ def test_sixteen_bits_stay_sixteen_where_the_format_holds_them(format):
         assert picture.depth == 16 and np.array_equal(picture.rgb, DEEP)
     else:
         assert picture.depth == 8
-        assert encoded(DEEP, format) == encoded(reading.to_depth(DEEP, np.dtype(np.uint8)), format)
+        assert encoded(DEEP, format) == encoded(to_depth(DEEP, np.dtype(np.uint8)), format)
 
 
 @pytest.mark.parametrize("depth", [8, 16])
 def test_alpha_is_kept_at_its_depth_or_laid_over_white(format, depth):
     rgb, alpha = (
-        (DEEP, VEIL)
-        if depth == 16
-        else (reading.to_depth(a, np.dtype(np.uint8)) for a in (DEEP, VEIL))
+        (DEEP, VEIL) if depth == 16 else (to_depth(a, np.dtype(np.uint8)) for a in (DEEP, VEIL))
     )
     record = writing.FORMATS[format]
     picture = colours(encoded(rgb, format, alpha))
@@ -432,7 +431,7 @@ def test_metadata_is_kept_and_made_true(format, depth):
     document = reading.decode(photograph(), keep_color=True)
     assert document.size == (80, 96)
     picture = document.frames[0]
-    rgb = reading.to_depth(picture.rgb, np.dtype(f"u{depth // 8}"))
+    rgb = to_depth(picture.rgb, np.dtype(f"u{depth // 8}"))
     kept = KEPT.get(format, set())
     data = writing.encode([(rgb, picture)], document, format)
     out = Image.open(io.BytesIO(data))
@@ -490,7 +489,7 @@ def test_png_text_is_kept():
         saved(Image.fromarray(scene(1)), "PNG", pnginfo=info), keep_color=True
     )
     for depth in ("u1", "u2"):
-        rgb = reading.to_depth(document.frames[0].rgb, np.dtype(depth))
+        rgb = to_depth(document.frames[0].rgb, np.dtype(depth))
         out = writing.encode([(rgb, document.frames[0])], document, "png")
         assert Image.open(io.BytesIO(out)).text["Title"] == "Grandmother, \u00e9t\u00e9 1931"
 
@@ -533,7 +532,7 @@ def test_every_orientation_is_applied_once(orientation, depth, container):
             + data[33:]
         )
     found = reading.decode(data, keep_color=True)
-    assert np.array_equal(reading.to_depth(found.frames[0].rgb, np.dtype(np.uint8)), upright)
+    assert np.array_equal(to_depth(found.frames[0].rgb, np.dtype(np.uint8)), upright)
     if "exif" in found.extra:
         out = Image.Exif()
         out.load(found.extra["exif"])
@@ -578,8 +577,6 @@ def test_a_missing_file_is_an_image_error(tmp_path):
 
 def test_sixteen_to_eight_bits_rounds_to_the_nearest():
     every = np.arange(65536, dtype=np.uint16)
-    eight = reading.to_depth(every, np.dtype(np.uint8)).ravel()
+    eight = to_depth(every, np.dtype(np.uint8)).ravel()
     assert np.array_equal(eight, (every.astype(int) + 128) // 257)
-    assert np.array_equal(
-        reading.to_depth(eight, np.dtype(np.uint16)).ravel(), eight * np.uint16(257)
-    )
+    assert np.array_equal(to_depth(eight, np.dtype(np.uint16)).ravel(), eight * np.uint16(257))

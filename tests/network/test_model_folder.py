@@ -14,6 +14,7 @@ from colorcli.network.decoding import NEUTRAL
 from colorcli.network.model import with_decode
 from colorcli.network.packing import pack
 from colorcli.network.runtimes import LiteRT, open_model
+from colorcli.system import disk
 
 
 @pytest.fixture
@@ -91,7 +92,7 @@ def test_schema_1_is_read(small_model, tmp_path):
 def resigned(folder):
     """Let a folder's metadata agree with its changed files."""
     metadata = json.loads((folder / model_folder.METADATA).read_text())
-    metadata["files"] = {name: model_folder._digest(folder / name) for name in metadata["files"]}
+    metadata["files"] = {name: disk.digest(folder / name) for name in metadata["files"]}
     (folder / model_folder.METADATA).write_text(json.dumps(metadata))
 
 
@@ -179,7 +180,7 @@ def test_every_value_of_the_config_is_checked(copy, what, signed):
     (copy / model_folder.CONFIG).write_text(json.dumps(values))
     if signed:
         metadata = json.loads((copy / model_folder.METADATA).read_text())
-        metadata["files"][model_folder.CONFIG] = model_folder._digest(copy / model_folder.CONFIG)
+        metadata["files"][model_folder.CONFIG] = disk.digest(copy / model_folder.CONFIG)
         (copy / model_folder.METADATA).write_text(json.dumps(metadata))
     with pytest.raises(ModelError, match="damaged") as refused:
         open_model(copy)

@@ -6,7 +6,18 @@ import pytest
 from conftest import make
 
 from colorcli.errors import DataError
-from colorcli.system.atomic import PART, _part_prefix, atomic, host, sweep, write_atomic
+from colorcli.system.atomic import (
+    PART,
+    Part,
+    _part_prefix,
+    atomic,
+    atomic_folder,
+    atomic_text,
+    host,
+    scratch,
+    sweep,
+    write_atomic,
+)
 
 
 def test_write_atomic_leaves_nothing_behind(tmp_path):
@@ -69,3 +80,52 @@ def test_sweep_takes_only_what_the_dead_left(tmp_path):
     assert {p.name for p in tmp_path.iterdir()} == {
         living, elsewhere, mine, ".colorize-notes", "a.jpg",
     }  # fmt: skip
+
+
+def test_a_part_is_kept_or_gone(tmp_path):
+    with Part(tmp_path / "in" / "kept", sync=False) as part:
+        part.file.write(b"whole")
+        assert not (tmp_path / "in" / "kept").exists()
+        part.keep()
+    with pytest.raises(KeyError), Part(tmp_path / "in" / "lost") as part:
+        part.file.write(b"half")
+        raise KeyError
+    assert [p.name for p in (tmp_path / "in").iterdir()] == ["kept"]
+    assert (tmp_path / "in" / "kept").read_bytes() == b"whole"
+
+
+def test_text_keeps_its_line_ends_and_odd_names(tmp_path):
+    with atomic_text(tmp_path / "a.jsonl") as file:
+        file.write("ä\n\udcff\r\n")
+    assert (tmp_path / "a.jsonl").read_bytes() == b"\xc3\xa4\n\\udcff\r\n"
+
+
+def test_a_folder_appears_whole_in_place_of_an_older_one(tmp_path):
+    folder = tmp_path / "in" / "model"
+    for text in ("one", "two"):
+        with atomic_folder(folder) as part:
+            (part / text).write_text(text)
+        assert [p.name for p in folder.iterdir()] == [text]
+    with pytest.raises(KeyError), atomic_folder(folder) as part:
+        (part / "three").write_text("half")
+        raise KeyError
+    assert [p.name for p in folder.iterdir()] == ["two"]
+    assert [p.name for p in folder.parent.iterdir()] == ["model"]
+
+
+def test_a_folder_whose_process_died_is_swept(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    dead = tmp_path / f"{PART}{host()}-{ended.pid}-0123abcd-00ff"
+    (dead / "inner").mkdir(parents=True)
+    with scratch(tmp_path) as living:
+        assert sweep(str(tmp_path)) == [str(dead)]
+        assert living.is_dir()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("error", "wanted"), [(28, "free some space"), (13, "choose another")])
+def test_a_full_disk_has_a_remedy_of_its_own(tmp_path, error, wanted):
+    with pytest.raises(DataError, match=wanted), atomic(tmp_path / "a"):
+        raise OSError(error, "said so")
+    assert list(tmp_path.iterdir()) == []

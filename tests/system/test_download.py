@@ -7,7 +7,7 @@ import pytest
 from loopback import Server
 
 from colorcli.errors import DataError
-from colorcli.system import download
+from colorcli.system import disk, download
 from colorcli.system.download import fetch
 
 BODY = np.random.default_rng(0).bytes(3_000_000)
@@ -156,9 +156,9 @@ def test_places_that_cannot_be_written(server, tmp_path):
 
 
 def test_a_full_disk_is_told_before_the_first_byte(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        download.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1_000_000})
-    )
-    with pytest.raises(DataError, match=r"needs 0\.00 GB more.*free some space"):
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1_000_000}))
+    with pytest.raises(
+        DataError, match=r"would take \d+\.\d MB more.*1\.0 MB free; free some space"
+    ):
         fetch(server.file, tmp_path / "a.bin", pause=0)
     assert left_over(tmp_path) == []

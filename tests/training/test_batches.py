@@ -26,7 +26,12 @@ def data(photos, tmp_path_factory):
 
 def drawn(data, count, **options):
     options = {"size": 32, "stride": 4, "batch": 4, "seed": 3, "augment": 0.5, **options}
-    return [(a.numpy(), b.numpy()) for a, b in batches.batches(data, **options).take(count)]
+    view, part = (
+        kind(**{f.name: options.pop(f.name) for f in dataclasses.fields(kind) if f.name in options})
+        for kind in (batches.View, batches.Part)
+    )
+    stream = batches.batches(data, view, part=part, **options)
+    return [(a.numpy(), b.numpy()) for a, b in stream.take(count)]
 
 
 def test_lab_is_that_of_the_lab_module():
@@ -56,7 +61,7 @@ def test_batches_are_the_same_from_any_step_on(data):
 
 def test_workers_share_the_batches_of_one(data):
     whole = drawn(data, 5, start=9)
-    parts = [drawn(data, 5, start=9, part=(i, 2)) for i in range(2)]
+    parts = [drawn(data, 5, start=9, worker=i, workers=2) for i in range(2)]
     for step, (lightness, ab) in enumerate(whole):
         assert np.array_equal(ab, np.concatenate([p[step][1] for p in parts]))
         assert np.allclose(lightness, np.concatenate([p[step][0] for p in parts]), atol=1e-3)

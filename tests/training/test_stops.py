@@ -12,7 +12,7 @@ from colorcli.data import dataset
 from colorcli.data.prepare import prepare
 from colorcli.network import model_folder
 from colorcli.training import tail
-from colorcli.training import train as training
+from colorcli.training.run import BEST_WEIGHTS, Run
 from colorcli.training.run_folder import checkpoints, run_log
 from colorcli.training.run_folder.checkpoints import Checkpoints
 from colorcli.training.step import new_state
@@ -35,12 +35,12 @@ class Killed(BaseException):
 MOMENTS = {
     "before a checkpoint": (Checkpoints, "save", False),
     "after a checkpoint": (Checkpoints, "save", True),
-    "after the best weights, before the checkpoint": (training._Run, "_keep_best", True),
-    "before judging": (training._Run, "_assess", False),
-    "after judging": (training._Run, "_assess", True),
-    "after judging the end's average": (training._Run, "_assess_tail", True),
-    "before the last models": (training._Run, "_finish", False),
-    "between the last models": (training._Run, "_save_model", True),
+    "after the best weights, before the checkpoint": (Run, "_keep_best", True),
+    "before judging": (Run, "assess", False),
+    "after judging": (Run, "assess", True),
+    "after judging the end's average": (Run, "assess_tail", True),
+    "before the last models": (Run, "finish", False),
+    "between the last models": (Run, "_save_model", True),
     "after a line of the log": (run_log.Journal, "note", True),
 }
 
@@ -61,7 +61,7 @@ def quick(monkeypatch):
         (self.folder / name).mkdir(exist_ok=True)
         (self.folder / name / model_folder.CONFIG).write_text(str(int(self.state.step)))
 
-    monkeypatch.setattr(training._Run, "_save_model", save)
+    monkeypatch.setattr(Run, "_save_model", save)
     monkeypatch.setattr(tail, "EVERY", 1)
 
 
@@ -113,7 +113,7 @@ def same(one, other):
 def straight(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "straight"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training._Run, "_save_model", lambda *_: None)
+        patch.setattr(Run, "_save_model", lambda *_: None)
         patch.setattr(tail, "EVERY", 1)
         return train(data, folder, CONFIG), folder
 
@@ -240,5 +240,5 @@ def test_any_moment_any_number_of_times(data, straight, tmp_path, monkeypatch):
     same(ours, theirs)
     judged = {e["step"]: e["val_psnr"] for e in log(tmp_path) if "epoch" in e}
     assert judged == pytest.approx(whole, abs=0.02)
-    best = [model_folder.read_arrays(f / training.BEST_WEIGHTS) for f in (tmp_path, straight[1])]
+    best = [model_folder.read_arrays(f / BEST_WEIGHTS) for f in (tmp_path, straight[1])]
     same(*best)

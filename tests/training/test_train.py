@@ -26,13 +26,15 @@ from colorcli.errors import DataError, UsageError
 from colorcli.exporting.export import export
 from colorcli.network import model_folder
 from colorcli.network.losses import LOSSES
+from colorcli.system import disk
+from colorcli.training import run as running
 from colorcli.training import spent
 from colorcli.training import train as training
 from colorcli.training.feed import enlargement
 from colorcli.training.run_folder import resume
 from colorcli.training.run_folder.checkpoints import Checkpoints
 from colorcli.training.step import compiled, new_state
-from colorcli.training.train import train
+from colorcli.training.train import Watch, train
 
 CONFIG = dataclasses.replace(
     PRESETS["default"],
@@ -86,7 +88,7 @@ def stop_at(step):
 
 def cut(data, folder, config, step):
     stop, progress = stop_at(step - 1)
-    result = train(data, folder, config, stop=stop, progress=progress)
+    result = train(data, folder, config, watch=Watch(stop=stop, progress=progress))
     assert result.stopped == "interrupted" and result.steps == step
     return result
 
@@ -100,7 +102,7 @@ def straight(data, tmp_path_factory):
 @pytest.fixture
 def no_models(monkeypatch):
     """Runs that write no model folders, which takes longer than all else here."""
-    monkeypatch.setattr(training._Run, "_save_model", lambda *_: None)
+    monkeypatch.setattr(running.Run, "_save_model", lambda *_: None)
 
 
 def test_a_run_leaves_models_logs_and_pictures(straight):
@@ -138,6 +140,15 @@ def test_resumed_ends_like_uninterrupted(straight, data, tmp_path):
     worst = max(np.abs(a[path] - b[path]).max() for path in a)
     assert worst < 1e-4, worst
     assert resumed.val_psnr == pytest.approx(straight[0].val_psnr, abs=0.01)
+
+
+def test_a_run_of_a_version_without_a_record_goes_on(straight, data, tmp_path):
+    cut(data, tmp_path, CONFIG, 5)
+    (tmp_path / "state.json").unlink()
+    resumed = train(data, tmp_path, CONFIG)
+    assert resumed.steps == 8
+    assert resumed.val_psnr == pytest.approx(straight[0].val_psnr, abs=0.01)
+    assert [e["step"] for e in log(tmp_path) if "gain" in e] == [4, 8]
 
 
 def test_a_start_that_training_only_worsens_stays_the_best(straight, data, tmp_path):
@@ -227,12 +238,9 @@ def test_a_full_disk_leaves_the_checkpoint_before(data, tmp_path):
 
 
 def test_a_disk_too_small_is_said_at_once(data, tmp_path, monkeypatch):
-    usage = training.Checkpoints.require_room.__globals__["shutil"].disk_usage
-    monkeypatch.setattr(
-        "colorcli.training.run_folder.checkpoints.shutil.disk_usage",
-        lambda p: usage(p)._replace(free=10_000_000),
-    )
-    with pytest.raises(DataError, match="10 MB free, but checkpoints need"):
+    usage = disk.shutil.disk_usage
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda p: usage(p)._replace(free=10_000_000))
+    with pytest.raises(DataError, match=r"checkpoints would take .* the disk has 10\.0 MB free"):
         train(data, tmp_path, CONFIG)
 
 
@@ -368,16 +376,16 @@ class Clock:
 
     def __init__(self, monkeypatch):
         self.now = 1000.0
-        for module in (training, spent):
+        for module in (training, running, spent):
             monkeypatch.setattr(module, "time", self)
-        for name, cost in (("_judge", 40.0), ("_checkpoint", 2.0), ("_save_model", 25.0)):
+        for name, cost in (("_judge", 40.0), ("checkpoint", 2.0), ("_save_model", 25.0)):
             self._slow(monkeypatch, name, cost)
 
     def monotonic(self):
         return self.now
 
     def _slow(self, monkeypatch, name, cost):
-        real = getattr(training._Run, name)
+        real = getattr(running.Run, name)
 
         def slowly(run, *arguments):
             if name == "_save_model":  # what it writes is of no interest here
@@ -387,11 +395,11 @@ class Clock:
                     write.parent.mkdir(exist_ok=True)
                     write.touch()
                 return
-            with run.spent.on("checkpoint" if name == "_checkpoint" else "judgement"):
+            with run.spent.on("checkpoint" if name == "checkpoint" else "judgement"):
                 self.now += cost
                 real(run, *arguments)
 
-        monkeypatch.setattr(training._Run, name, slowly)
+        monkeypatch.setattr(running.Run, name, slowly)
 
     def step(self, done, total, judged=False, **_):
         self.now += 0.0 if judged else STEP
@@ -406,24 +414,26 @@ def test_minutes_hold_start_and_end(data, straight, tmp_path, monkeypatch, init,
     config = changed(minutes=minutes, val_steps=every, panel=0, checkpoint_minutes=3.0,
                      init=init if init == "none" else str(straight[1]))  # fmt: skip
     began = clock.now - 20.0  # start-up
-    result = train(data, tmp_path / "run", config, progress=clock.step, began=began)
+    result = train(data, tmp_path / "run", config, watch=Watch(progress=clock.step, began=began))
     took = clock.now - began
     assert result.stopped == "done" and result.minutes == pytest.approx(took / 60, abs=0.01)
     assert minutes * 60 - 90 < took <= minutes * 60 + 2 * STEP
     judged = [e["step"] for e in log(tmp_path / "run") if "gain" in e]
     assert judged[0] == 0 and judged[-1] == result.steps > 0
     steps = result.steps
-    again = train(data, tmp_path / "run", config, progress=clock.step, began=clock.now - 20.0)
+    again = train(
+        data, tmp_path / "run", config, watch=Watch(progress=clock.step, began=clock.now - 20.0)
+    )
     assert (again.stopped, again.steps) == ("done", steps)  # what is finished stays so
     more = dataclasses.replace(config, minutes=minutes + 2)
     began = clock.now - 20.0
-    later = train(data, tmp_path / "run", more, progress=clock.step, began=began)
+    later = train(data, tmp_path / "run", more, watch=Watch(progress=clock.step, began=began))
     assert later.steps > steps and clock.now - began <= 120 + 2 * STEP
 
 
 def test_fewer_minutes_than_the_ends_take_still_train_a_step(data, tmp_path, monkeypatch):
     clock = Clock(monkeypatch)
-    result = train(data, tmp_path, changed(minutes=0.1, panel=0), progress=clock.step)
+    result = train(data, tmp_path, changed(minutes=0.1, panel=0), watch=Watch(progress=clock.step))
     assert 1 <= result.steps <= 2 and result.stopped == "done"
 
 
@@ -457,9 +467,9 @@ def test_stages_change_the_size_of_the_crops(data, tmp_path, monkeypatch, no_mod
     sizes = []
     batches = training.batches.batches
 
-    def spied(*arguments, **options):
-        sizes.append((options["size"], options["start"]))
-        return batches(*arguments, **options)
+    def spied(data, view, **options):
+        sizes.append((view.size, options["start"]))
+        return batches(data, view, **options)
 
     monkeypatch.setattr(training.batches, "batches", spied)
     train(data, tmp_path, changed(stages=((32, 0.5), (64, 0.5)), steps=4, panel=0))
@@ -549,11 +559,11 @@ else:
     from colorcli.training import devices
     strategy = devices.strategy()
 from colorcli.data import dataset
-from colorcli.training import train
+from colorcli.training import run, train
 from test_train import DEVICES
 train.LOG_EVERY = 1
 if {virtual}:
-    train._Run._save_model = lambda *_: None
+    run.Run._save_model = lambda *_: None
 train.train(dataset.load({data!r}), {run!r}, DEVICES, strategy=strategy)
 """
 
@@ -642,6 +652,7 @@ import dataclasses, os, sys, time
 import tensorflow, keras
 from colorcli.data import dataset
 from colorcli.training import train
+from colorcli.system import disk
 from colorcli.config import PRESETS, ModelConfig
 train.LOG_EVERY = 1
 model = ModelConfig(backbone="plain", loss="mse", size=32, decoder=(8,))

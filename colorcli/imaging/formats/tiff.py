@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags
 
+from colorcli.color.levels import to_depth
 from colorcli.errors import ImageError
 from colorcli.imaging.refusals import Refused, Wanting
 from colorcli.imaging.sixteen_bit import Samples, from_floats, from_integers
@@ -194,7 +195,7 @@ def _white_is_zero(pixels: np.ndarray, page: Any) -> np.ndarray:
 def _palette(pixels: np.ndarray, page: Any) -> np.ndarray:
     colours = np.asarray(page.colormap).T
     if colours.size and colours.max() < 256:  # 8-bit values, by old and careless writers
-        colours = colours * np.uint16(257)
+        colours = to_depth(colours.astype(np.uint8), np.uint16)
     if page.bitspersample <= 8:
         colours = (colours >> 8).astype(np.uint8)
     index = pixels[..., 0]

@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from colorcli.color.lab import srgb_encoded
+from colorcli.color.levels import to_depth
 from colorcli.imaging.tags import provenance
 
 # IEC 61966-2-1 primaries adapted to the D50 of the profile connection space (Bradford), as the
@@ -134,7 +135,8 @@ def _grid(flat: Callable[[Image.Image], Image.Image]) -> Callable[[np.ndarray], 
     side, step = len(_NODES), 65535 / (len(_NODES) - 1)
     nodes = np.stack(np.meshgrid(_NODES, _NODES, _NODES, indexing="ij"), axis=-1)
     image = Image.fromarray(nodes.astype(np.uint8).reshape(side, side * side, 3))
-    table = np.asarray(flat(image), np.float32).reshape(side, side, side, 3) * 257
+    levels = to_depth(np.asarray(flat(image)), np.uint16)
+    table = levels.astype(np.float32).reshape(side, side, side, 3)
 
     def convert(rgb: np.ndarray) -> np.ndarray:
         at = rgb.astype(np.float32) / np.float32(step)

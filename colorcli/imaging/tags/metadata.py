@@ -10,6 +10,8 @@ from typing import Any
 
 from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
 
+from colorcli.imaging.png import chunk
+
 # TIFF tags that describe how pixels are stored, or that travel by another way.
 _STORAGE = frozenset(
     {254, 255, 256, 257, 258, 259, 262, 263, 264, 265, 266, 273, 274, 277, 278, 279, 280, 281}
@@ -187,12 +189,6 @@ def png_text(extra: Mapping[str, Any]) -> PngImagePlugin.PngInfo:
     for key, value in extra.get("text", {}).items():
         info.add_itxt(key.encode("latin-1", "ignore").decode("latin-1")[:79] or "Comment", value)
     return info
-
-
-def chunk(name: bytes, data: bytes) -> bytes:
-    """A PNG chunk."""
-    check = zlib.crc32(data, zlib.crc32(name))
-    return b"".join([struct.pack(">I", len(data)), name, data, struct.pack(">I", check)])
 
 
 def png_chunks(extra: Mapping[str, Any], profile: bytes) -> bytes:

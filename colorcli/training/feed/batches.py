@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -56,17 +57,17 @@ def _cropped(jpeg: Any, size: int, smallest: float, draw: Any, enlarge: float) -
 
     ``enlarge`` (0: any) is the factor by which it may be enlarged at most, where that can be had.
     """
-    whole = tf.image.extract_jpeg_shape(jpeg)[:2]
+    shape = tf.image.extract_jpeg_shape(jpeg)[:2]
     fewest = math.ceil(size / enlarge) if enlarge else 1
     if enlarge:
-        short = tf.cast(tf.reduce_min(whole), tf.float32)
+        short = tf.cast(tf.reduce_min(shape), tf.float32)
         smallest = tf.clip_by_value((fewest / short) ** 2, smallest, 1.0)
     area = smallest + (1.0 - smallest) * draw[0]
     ratio = tf.exp((draw[1] - 0.5) * 0.4)
     share = tf.minimum(tf.stack([tf.sqrt(area * ratio), tf.sqrt(area / ratio)]), 1.0)
-    extent = tf.cast(share * tf.cast(whole, tf.float32), tf.int32)
-    extent = tf.maximum(extent, tf.minimum(whole, fewest))
-    start = tf.cast(draw[2:4] * tf.cast(whole - extent, tf.float32), tf.int32)
+    extent = tf.cast(share * tf.cast(shape, tf.float32), tf.int32)
+    extent = tf.maximum(extent, tf.minimum(shape, fewest))
+    start = tf.cast(draw[2:4] * tf.cast(shape - extent, tf.float32), tf.int32)
     image = tf.io.decode_and_crop_jpeg(
         jpeg, tf.concat([start, extent], 0), channels=3, dct_method="INTEGER_ACCURATE"
     )
@@ -137,64 +138,51 @@ def _epochs(data: Dataset, batch: int, seed: int, start: int, fewest: int) -> tf
     return tf.data.Dataset.range(first, np.iinfo(np.int64).max).flat_map(epoch)
 
 
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """What a network sees of a photograph, and what it is told of its colours.
+
+    Windows of at least ``crop`` of the area, not enlarged by more than ``enlarge`` (0: by anything;
+    photographs too small for that are left out), as ``size``×``size`` pixels, aged for a share
+    ``augment`` of them. ab is the mean of cells of ``stride``×``stride`` pixels.
+    """
+
+    size: int
+    stride: int
+    crop: float = 0.6
+    augment: float = 0.0
+    enlarge: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """The even share of each batch of one of ``workers``, the same pictures that one alone would
+    have there; it comes in pieces of ``share``, one for each of its devices (0: in one).
+    """
+
+    worker: int = 0
+    workers: int = 1
+    share: int = 0
+
+
 def batches(
-    data: Dataset,
-    *,
-    size: int,
-    stride: int,
-    batch: int,
-    seed: int,
-    start: int = 0,
-    crop: float = 0.6,
-    augment: float = 0.0,
-    enlarge: float = 0.0,
-    part: tuple[int, int] = (0, 1),
-    share: int = 0,
+    data: Dataset, view: View, *, batch: int, seed: int, start: int = 0, part: Part = Part()
 ) -> tf.data.Dataset:
     """Training batches from step ``start`` on, without end, as (L, ab).
 
-    L (B, size, size, 1) float32 in 0…100, aged for a share ``augment`` of the pictures; ab
-    (B, size/stride, size/stride, 2), true colours. A function of its arguments alone: what step
-    ``n`` gives does not depend on ``start``. With ``enlarge``, windows are not enlarged by more, and
-    photographs too small for that are left out. ``part`` (i, n): the i-th of n workers' even share
-    of each batch, the same pictures that one worker alone would have there; it comes in pieces of
-    ``share``, one for each of its devices (0: in one).
+    L (B, size, size, 1) float32 in 0…100; ab (B, size/stride, size/stride, 2), true colours also
+    where L is aged. A function of its arguments alone: what step ``n`` gives does not depend on
+    ``start``.
     """
-    worker, workers = part
-    portion = batch // workers
-    share = share or portion
-
-    def mine(index: Any, record: Any) -> Any:
-        del record
-        return (index % batch) // portion == worker
-
-    def picture(index: Any, record: Any) -> tuple[Any, Any, Any]:
-        jpeg = tf.io.parse_single_example(record, {"image": tf.io.FixedLenFeature((), tf.string)})
-        key = tf.stack([tf.cast(seed, tf.int64), index])
-        draws = tf.random.stateless_uniform((_CROP_DRAWS + DRAWS + 1,), key)
-        image = _cropped(jpeg["image"], size, crop, draws, enlarge)
-        # Drawn for each picture: one draw for a batch would depend on who shares it.
-        noise = tf.random.stateless_normal((size, size), key + [1 << 32, 0])
-        return tf.ensure_shape(image, (size, size, 3)), draws[_CROP_DRAWS:], noise
-
-    def colours(image: Any, draws: Any, noise: Any) -> tuple[Any, Any]:
-        linear = _linear(image / 255.0)
-        lightness, ab = lab(linear, stride)
-        if augment > 0:
-            old = tf.where(draws[:, -1] < augment)[:, 0]
-            linear, draws, noise = (tf.gather(x, old) for x in (linear, draws, noise))
-            aged_lightness = 116.0 * _root(aged(linear, draws, noise)) - 16.0
-            lightness = tf.tensor_scatter_nd_update(lightness, old[:, None], aged_lightness)
-        return lightness[..., None], ab
-
-    fewest = math.ceil(size / enlarge) if enlarge else 1
+    portion = batch // part.workers
+    fewest = math.ceil(view.size / view.enlarge) if view.enlarge else 1
     stream = _epochs(data, batch, seed, start, fewest).enumerate(start=start * batch)
-    if workers > 1:
-        stream = stream.filter(mine)
+    if part.workers > 1:
+        stream = stream.filter(lambda index, _: (index % batch) // portion == part.worker)
     stream = (
-        stream.map(picture, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        .batch(share, drop_remainder=True)
-        .map(colours, num_parallel_calls=1)
+        stream.map(_picture(view, seed), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        .batch(part.share or portion, drop_remainder=True)
+        .map(_colours(view), num_parallel_calls=1)
         .apply(tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY))
         .prefetch(2)
     )
@@ -202,3 +190,35 @@ def batches(
     options.threading.max_intra_op_parallelism = 1
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return stream.with_options(options)
+
+
+def _picture(view: View, seed: int) -> Callable[[Any, Any], tuple[Any, Any, Any]]:
+    """From (index, record) to a window, the draws that age it, and noise."""
+    size = view.size
+
+    def picture(index: Any, record: Any) -> tuple[Any, Any, Any]:
+        jpeg = tf.io.parse_single_example(record, {"image": tf.io.FixedLenFeature((), tf.string)})
+        key = tf.stack([tf.cast(seed, tf.int64), index])
+        draws = tf.random.stateless_uniform((_CROP_DRAWS + DRAWS + 1,), key)
+        image = _cropped(jpeg["image"], size, view.crop, draws, view.enlarge)
+        # Drawn for each picture: one draw for a batch would depend on who shares it.
+        noise = tf.random.stateless_normal((size, size), key + [1 << 32, 0])
+        return tf.ensure_shape(image, (size, size, 3)), draws[_CROP_DRAWS:], noise
+
+    return picture
+
+
+def _colours(view: View) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
+    """From a batch of windows, draws and noise to (L, ab)."""
+
+    def colours(image: Any, draws: Any, noise: Any) -> tuple[Any, Any]:
+        linear = _linear(image / 255.0)
+        lightness, ab = lab(linear, view.stride)
+        if view.augment > 0:
+            old = tf.where(draws[:, -1] < view.augment)[:, 0]
+            linear, draws, noise = (tf.gather(x, old) for x in (linear, draws, noise))
+            aged_lightness = 116.0 * _root(aged(linear, draws, noise)) - 16.0
+            lightness = tf.tensor_scatter_nd_update(lightness, old[:, None], aged_lightness)
+        return lightness[..., None], ab
+
+    return colours

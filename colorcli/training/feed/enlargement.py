@@ -14,7 +14,7 @@ HARMLESS = 1.3  # factor of enlargement that nobody sees
 NAMED = 4  # sets that a line names
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Enlarged:
     """Training photographs at crops of ``size`` pixels, by set.
 
@@ -79,7 +79,10 @@ def at_size(data: Dataset, size: int, crop: float, enlarge: float) -> Enlarged:
             f"{data}: no photograph is large enough for {size} px and --enlarge {enlarge:g}; "
             "allow more, or smaller --stages"
         )
-    return Enlarged(size, photographs, dict(small), dict(left_out), most, beyond / seen)
+    return Enlarged(
+        size=size, photographs=photographs, small=dict(small), left_out=dict(left_out), most=most,
+        crops=beyond / seen,
+    )  # fmt: skip
 
 
 def _below(area: float, least: float) -> float:

@@ -18,7 +18,7 @@ from colorcli.errors import UsageError
 from colorcli.training.feed.shares import Share
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Passes:
     """Once through a shard each; arrays of one entry a pass.
 
@@ -55,7 +55,10 @@ def passes(data: Dataset) -> Passes:
         shard += len(listed)
     columns = list(zip(*rows, strict=True)) or [()] * 5
     images, shards, parts, copies = (np.array(column, np.int64) for column in columns[1:])
-    return Passes(list(columns[0]), images, shards, parts, copies, names, weights, thinned)
+    return Passes(
+        files=list(columns[0]), images=images, shards=shards, parts=parts, copies=copies,
+        names=names, weights=weights, thinned=thinned,
+    )  # fmt: skip
 
 
 def weighed(folders: Sequence[tuple[Dataset, float]], sets: Sequence[Share] = ()) -> Dataset:

@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from colorcli.errors import DataError, reason
+from colorcli.system import disk
 from colorcli.system.atomic import PART, write_atomic
 
 KEPT = 2
@@ -57,12 +58,8 @@ class Checkpoints:
         size = sum(math.prod(v.shape) * tf.as_dtype(v.dtype).size for v in variables)
         present = sum(f.stat().st_size for f in self.folder.glob("*") if f.is_file())
         needed = (KEPT + 1) * size - present
-        free = shutil.disk_usage(self.folder.parent).free
-        if free < needed:
-            raise DataError(
-                f"{self.folder.parent}: {free / 1e6:.0f} MB free, but checkpoints need "
-                f"{needed / 1e6:.0f} MB; make room or choose another -o"
-            )
+        place, advice = self.folder.parent, "free some space or choose another -o"
+        disk.require_room(place, needed, "checkpoints", advice)
 
     @property
     def present(self) -> bool:

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import tensorflow as tf
 
 from colorcli.errors import DataError, reason
+from colorcli.imaging import png
 from colorcli.system.atomic import write_atomic
 
 LOG, BOARD, PANELS = "log.jsonl", "tensorboard", "panels"
@@ -50,11 +50,11 @@ class Journal:
 
     def panel(self, step: int, image: np.ndarray) -> None:
         """The validation panel, sRGB (H, W, 3) uint8, as PNG and in TensorBoard."""
-        png = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
-        write_atomic(self.folder / PANELS / f"step-{step:07d}.png", png)
+        data = png.plain(image)
+        write_atomic(self.folder / PANELS / f"step-{step:07d}.png", data)
         height, width = image.shape[:2]
         with self._board.as_default():
-            strings = tf.constant([str(width).encode(), str(height).encode(), png])
+            strings = tf.constant([str(width).encode(), str(height).encode(), data])
             tf.summary.write("gray, predicted, truth", strings, step, _plugin("images"))
         self._board.flush()
 
@@ -65,20 +65,6 @@ class Journal:
         every = -(-len(training) // HISTORY)
         left_out = set(training) - set(training[:: max(1, every)])
         return "".join(line + "\n" for i, line in enumerate(lines) if i not in left_out)
-
-    def last(self, key: str, otherwise: Any) -> Any:
-        """The newest value of ``key`` in the log."""
-        for line in reversed(_lines(self.folder / LOG)):
-            entry = json.loads(line)
-            if key in entry:
-                return entry[key]
-        return otherwise
-
-    def best_gains(self) -> dict[str, float]:
-        """The gains by group, in dB, of the best judgement in the log."""
-        entries = (json.loads(line) for line in _lines(self.folder / LOG) if '"gains":' in line)
-        best: dict[str, Any] = max(entries, key=lambda e: e["val_psnr"], default={})
-        return best.get("gains", {})
 
     def close(self) -> None:
         """Write what TensorBoard still holds."""
@@ -99,14 +85,6 @@ class Silence(Journal):
 
     def panel(self, step: int, image: np.ndarray) -> None:
         """Nothing."""
-
-    def last(self, key: str, otherwise: Any) -> Any:
-        """What was never written."""
-        return otherwise
-
-    def best_gains(self) -> dict[str, float]:
-        """None were ever written."""
-        return {}
 
     def close(self) -> None:
         """Nothing."""
