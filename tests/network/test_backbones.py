@@ -37,6 +37,8 @@ NAMES = [*LARGE, *(name for name in BACKBONES if "lite" not in name), "odd"]
 @pytest.fixture(params=NAMES)
 def config(request, monkeypatch):
     monkeypatch.setitem(BACKBONES, "odd", Backbone(_odd, residual=True))
+    known = ModelConfig.__dataclass_fields__["backbone"]
+    monkeypatch.setattr(known, "metadata", {**known.metadata, "choices": tuple(BACKBONES)})
     return ModelConfig(request.param, "classification", 64, (16, 16))
 
 
