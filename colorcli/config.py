@@ -241,7 +241,10 @@ class EvalConfig:
 class ExportConfig:
     """What is written. ``precision`` None: the format's own; ``size`` None: that of the model.
 
-    ``size`` is the side of L (``ab``) or of the picture (``image``), 0 any size. ``max_loss`` replaces the format's limit of PSNR lost, in dB.
+    ``size`` is the side of L (``ab``) or of the picture (``image``), 0 any size. ``max_loss``
+    replaces the format's limit of PSNR lost, in dB. ``calibrate`` and ``verify`` name photographs
+    (files, folders, globs) for int8's ranges and for the check; none: those that come with
+    scikit-image.
     """
 
     format: str = "litert"
@@ -249,3 +252,5 @@ class ExportConfig:
     signature: str = "ab"
     size: int | None = None
     max_loss: float | None = None
+    calibrate: tuple[str, ...] = ()
+    verify: tuple[str, ...] = ()

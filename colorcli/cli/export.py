@@ -89,21 +89,18 @@ def export(
     """Write the model in another format, checked against the network on photographs."""
     native.tensorflow()
     from colorcli.exporting.export import export as run
-    from colorcli.exporting.export import place
+    from colorcli.exporting.plan import place
 
     output, format = place(output, format, model)
     if size is not None and size != "any" and not (size.isascii() and size.isdigit()):
         raise UsageError(f"--size {size}: give a number of pixels, or any")
     config = ExportConfig(
-        format, precision, signature,
-        None if size is None else 0 if size == "any" else int(size),
-        max_loss,
+        format=format, precision=precision, signature=signature, max_loss=max_loss,
+        size=None if size is None else 0 if size == "any" else int(size),
+        calibrate=tuple(calibrate or ()), verify=tuple(verify or ()),
     )  # fmt: skip
     with terminal.progress("exporting", quiet) as bar:
-        result = run(
-            model, output, config, knobs=knobs, calibrate=calibrate or (), verify=verify or (),
-            overwrite=overwrite, progress=bar,
-        )  # fmt: skip
+        result = run(model, output, config, knobs=knobs, overwrite=overwrite, progress=bar)
     if json:
         terminal.emit(result)
     elif not quiet:
