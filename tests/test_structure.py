@@ -132,7 +132,7 @@ def test_the_import_of_the_command_loads_nothing_heavy(tmp_path):
     assert run("import colorcli.cli", tmp_path) == ("", [])
 
 
-@pytest.mark.parametrize("table", ["exporting.formats.table"])
+@pytest.mark.parametrize("table", ["exporting.formats.table", "data.sources"])
 def test_tables_of_names_cost_nothing(table, tmp_path):
     assert run(f"import colorcli.cli, colorcli.{table}", tmp_path) == ("", [])
 
@@ -166,7 +166,7 @@ def test_predict_never_loads_tensorflow(model, photos, small_model, tmp_path):
 
 def test_names_in_config_are_the_tables_keys():
     from colorcli import config
-    from colorcli.evaluation import perceptual, protocols
+    from colorcli.evaluation import metrics, protocols
     from colorcli.exporting import signatures
     from colorcli.exporting.formats.table import FORMATS
     from colorcli.imaging import writing
@@ -181,7 +181,7 @@ def test_names_in_config_are_the_tables_keys():
     assert {p for f in FORMATS.values() for p in f.precisions} == set(config.EXPORT_PRECISIONS)
     assert tuple(signatures.SIGNATURES) == config.EXPORT_SIGNATURES
     assert tuple(protocols.GRAYS) == config.GRAYS
-    assert tuple(perceptual.PERCEPTUAL) == config.PERCEPTUAL_METRICS
+    assert metrics.OPTIONAL == config.PERCEPTUAL_METRICS
     assert tuple(runtimes.FILES) == model_folder.EXPORTED
     assert tuple(runtimes.ENGINES) == config.DEVICES
 

@@ -26,6 +26,7 @@ from colorcli.cli.options import (
     steerable,
 )
 from colorcli.config import GRAYS, PERCEPTUAL_METRICS, EvalConfig
+from colorcli.data.sources import Coco, Folder, Pairs, Prepared, Source
 from colorcli.errors import ExitCode, UsageError
 from colorcli.network.decoding import Knobs
 
@@ -139,19 +140,17 @@ def evaluate(
     if quiet and verbose:
         raise UsageError("--quiet and --verbose contradict each other")
     from colorcli.evaluation import evaluate as judging
-    from colorcli.evaluation import html_report, protocols
+    from colorcli.evaluation import gates as reached
+    from colorcli.evaluation import html_report, metrics, protocols
     from colorcli.evaluation import per_image as records
-    from colorcli.evaluation.perceptual import PERCEPTUAL
     from colorcli.imaging import writing
     from colorcli.system.atomic import write_atomic
 
     name = protocols.named(protocol or EvalConfig.protocol, size).name
     config = EvalConfig(name, gray=gray, seed=seed, workers=workers)
-    for unknown in set(perceptual or ()) - set(PERCEPTUAL):
-        raise UsageError(f"--with {unknown}: unknown metric; known: {', '.join(PERCEPTUAL)}")
-    known = judging.metrics_with(dict.fromkeys(perceptual or ()))
-    gates = [judging.gate(text, known, under=True) for text in fail_under or ()]
-    gates += [judging.gate(text, known, under=False) for text in fail_over or ()]
+    known = metrics.chosen(perceptual or ())
+    gates = [reached.gate(text, known, under=True) for text in fail_under or ()]
+    gates += [reached.gate(text, known, under=False) for text in fail_over or ()]
     if report_page:
         records.check_page(report_page)
     if panels:
@@ -159,20 +158,19 @@ def evaluate(
     records.check_writable([per_image, report_page], panels, overwrite=overwrite)
     if per_image:
         records.check(per_image)
-    chosen, coloured = _chosen(
-        inputs or [],
-        list(listed(files_from, nul)),
-        recursive,
-        coco,
+    if (annotations or category) and not coco:
+        raise UsageError("--annotations and --category belong to --coco")
+    source = _source(
+        Folder(inputs=inputs or [], listed=list(listed(files_from, nul)), recursive=recursive),
+        Coco(
+            root=coco, split=split or "val2017", annotations=annotations, categories=items(category)
+        ) if coco else None,
+        Pairs(truth=pairs[0], coloured=pairs[1]) if pairs else None,
         split,
-        annotations,
-        category,
-        pairs,
-        limit,
-        seed,
-    )
-    contenders = _contenders(model, knobs, coloured, pairs)
-    networks = {name: PERCEPTUAL[name]() for name in perceptual or ()}
+    )  # fmt: skip
+    chosen = source.selection(limit=limit, seed=seed)
+    contenders = _contenders(model, knobs, chosen.coloured, pairs)
+    known = {name: metric.opened() for name, metric in known.items()}
     for line in (
         *(entry["reason"] for entry in chosen.broken),
         *(f"{path}: missing; left out" for path in chosen.missing),
@@ -182,21 +180,20 @@ def evaluate(
     with contextlib.ExitStack() as stack:
         each = None
         if per_image:
-            columns = ["picture", "row", *(name for name in known if name != "fid")]
+            columns = ["picture", "row", *metrics.by_picture(known)]
             write = stack.enter_context(records.writer(per_image, columns))
             each = lambda picture, row, figures: write(  # noqa: E731
                 {"picture": picture, "row": row, **figures}
             )
         bar = stack.enter_context(terminal.progress("judging", quiet))
         result = judging.evaluate(
-            chosen.source, contenders, config, perceptual=networks, broken=chosen.broken,
-            missing=chosen.missing, extra=chosen.extra, panels=panels, each=each, progress=bar,
+            chosen, contenders, config, metrics=known, panels=panels, each=each, progress=bar,
         )  # fmt: skip
     summary = result.summary
     for entry in summary.broken[len(chosen.broken) :]:
         terminal.say(f"colorize: {entry['reason']}")
     if report_page:
-        pictures = html_report.examples(result, chosen.source, contenders, config)
+        pictures = html_report.examples(result, chosen.items, contenders, config)
         text = html_report.render(result, pictures)
         write_atomic(report_page, text.encode("utf-8", "backslashreplace"))
     if json:
@@ -210,40 +207,25 @@ def evaluate(
         raise typer.Exit(ExitCode.PARTIAL)
 
 
-def _chosen(
-    names: list[str], listed: list[str], recursive: bool, coco: Optional[Path], split: Optional[str],
-    annotations: Optional[str], category: str, pairs: Optional[tuple[Path, Path]],
-    limit: int, seed: int,
-) -> tuple[Any, Any]:  # fmt: skip
-    """The pictures to judge, and another tool's colours of them by key (None: there are none)."""
-    from colorcli.data import dataset, sources
-
+def _source(
+    named: Folder, coco: Optional[Coco], pairs: Optional[Pairs], split: Optional[str]
+) -> Source:
+    """The one source that was given."""
+    names = [*named.inputs, *named.listed]
     ways = [
-        way
-        for way, given in (("pictures", names or listed), ("--coco", coco), ("--pairs", pairs))
-        if given
+        way for way, given in (("pictures", names), ("--coco", coco), ("--pairs", pairs)) if given
     ]
     if len(ways) != 1:
         given = f"not {' and '.join(ways)}" if ways else "none was given"
         raise UsageError(f"give either pictures, --coco or --pairs; {given}")
-    if (annotations or category) and not coco:
-        raise UsageError("--annotations and --category belong to --coco")
-    draw: dict[str, Any] = {"limit": limit, "seed": seed}
-    prepared = [name for name in names if (Path(name) / dataset.INDEX).is_file()]
-    if prepared and len(names) + len(listed) > 1:
+    prepared = [name for name in named.inputs if Prepared.is_one(name)]
+    if prepared and len(names) > 1:
         raise UsageError(f"{prepared[0]}: a prepared data set is judged alone")
     if split and not (coco or prepared):
         raise UsageError("--split belongs to --coco or a prepared data set")
-    if coco:
-        chosen = sources.from_coco(
-            coco, split or "val2017", annotations=annotations, categories=items(category), **draw
-        )
-        return chosen, None
-    if pairs:
-        return sources.from_pairs(*pairs, **draw)
     if prepared:
-        return sources.from_prepared(prepared[0], split or "val", **draw), None
-    return sources.from_names(names, listed=listed, recursive=recursive, **draw), None
+        return Prepared(folder=prepared[0], split=split or Prepared.split)
+    return coco or pairs or named
 
 
 def _contenders(
@@ -251,7 +233,7 @@ def _contenders(
 ) -> list[Any]:
     """Models by name, and another tool's colours; without any of both, the default model."""
     from colorcli.colorizing.colorizer import Colorizer
-    from colorcli.evaluation.evaluate import Model, Pictures, distinct
+    from colorcli.evaluation.contenders import Model, Pictures, distinct
 
     if not models and coloured is None:
         models = [os.environ.get("COLORIZE_MODEL") or "default"]

@@ -6,8 +6,7 @@ import contextlib
 import dataclasses
 import inspect
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 
 import typer
@@ -27,11 +26,14 @@ from colorcli.cli.options import (
     listed,
 )
 from colorcli.config import RIM_CHOICES, PrepareConfig
+from colorcli.data.sources import Coco, Folder, Source
 from colorcli.errors import ExitCode, UsageError
 
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
 
 if TYPE_CHECKING:  # a checker cannot read choices from a table
+    from colorcli.data.prepare import Prepared
+
     Rims = str
 else:
     Rims = Literal[tuple(RIM_CHOICES)]
@@ -42,21 +44,38 @@ app = typer.Typer(
 
 
 def _prepare(
-    paths: Iterable[str],
-    output: str,
-    config: PrepareConfig,
-    source: dict[str, Any],
-    json: bool,
-    quiet: bool,
-    missing: Sequence[str] = (),
-    bad: Sequence[tuple[str, str]] = (),
+    source: Source, output: str, config: PrepareConfig, *, json: bool, quiet: bool
 ) -> None:
+    """Prepare what a source holds, and say what came of it. Exits 5 where an input names nothing."""
     from colorcli.data.prepare import prepare
+
+    found = source.photographs()
+    if found.missing:
+        terminal.say(
+            f"colorize: {len(found.missing)} photographs are not on disk, e.g. {found.missing[0]}"
+        )
+    failures = 0
+
+    def paths() -> Iterator[str]:
+        nonlocal failures
+        for file in found.files:
+            if file.error:
+                failures += 1
+                terminal.say(f"colorize: {file.path}: {file.error}")
+            else:
+                yield file.path
 
     with terminal.progress("preparing", quiet) as bar:
         result = prepare(
-            paths, output, config, source=source, missing=missing, bad=bad, progress=bar
-        )
+            paths(), output, config,
+            source=found.origin, missing=found.missing, bad=found.bad, progress=bar,
+        )  # fmt: skip
+    _tell(result, output, config, json=json, quiet=quiet)
+    if failures:
+        raise typer.Exit(ExitCode.PARTIAL)
+
+
+def _tell(result: Prepared, output: str, config: PrepareConfig, *, json: bool, quiet: bool) -> None:
     for entry in result.broken:
         terminal.say(f"colorize: {entry['path']}: left out: {entry['reason']}")
     if json:
@@ -141,27 +160,12 @@ def prepare_folder(
     """Any photographs: files, folders, globs. The same command resumes."""
     if not inputs and files_from is None:
         raise UsageError("no photographs given; name files, folders or globs, or --files-from")
-    from colorcli.files.inputs import stream
-    from colorcli.imaging import writing
-
-    failures = 0
-
-    def names() -> Iterable[str]:
-        nonlocal failures
-        named = listed(files_from, nul)
-        for source in stream(inputs or [], writing.READABLE, listed=named, recursive=recursive):
-            if source.error:
-                failures += 1
-                terminal.say(f"colorize: {source.path}: {source.error}")
-            else:
-                yield source.path
-
-    source = {"kind": "folder", "inputs": inputs or [], "files_from": files_from}
+    source = Folder(
+        inputs=inputs or [], listed=listed(files_from, nul), files_from=files_from,
+        recursive=recursive,
+    )  # fmt: skip
     roots = tuple(name for name in inputs or [] if os.path.isdir(name))
-    config = dataclasses.replace(config, roots=roots)
-    _prepare(names(), output, config, source, json, quiet)
-    if failures:
-        raise typer.Exit(ExitCode.PARTIAL)
+    _prepare(source, output, dataclasses.replace(config, roots=roots), json=json, quiet=quiet)
 
 
 @contextlib.contextmanager
@@ -211,24 +215,15 @@ def prepare_coco(
     licenses = items(license)
     if not all(item.isdecimal() for item in licenses):
         raise UsageError(f"--license {license}: licences are named by their ids, such as 4,5")
-    from colorcli.data import coco
-
     if download:
+        from colorcli.data import coco
+
         coco.obtain(
             root, split, base_url=base_url or coco.BASE_URL, keep=not remove_archives,
             progress=lambda label: _bytes_bar(label, quiet),
         )  # fmt: skip
-    chosen = coco.select(
-        annotations or f"{root}/annotations/instances_{split}.json", Path(root) / split,
-        coco.Filter(items(category), match, not ignore_crowds, tuple(map(int, licenses))),
+    source = Coco(
+        root=root, split=split, annotations=annotations, categories=items(category), match=match,
+        ignore_crowds=ignore_crowds, licenses=tuple(map(int, licenses)),
     )  # fmt: skip
-    if chosen.missing:
-        terminal.say(
-            f"colorize: {len(chosen.missing)} photographs are not on disk, e.g. {chosen.missing[0]}"
-        )
-    source = {
-        "kind": "coco", "split": split, "category": category, "match": match,
-        "ignore_crowds": ignore_crowds, "license": license,
-    }  # fmt: skip
-    bad = [(name, coco.OUTSIDE) for name in chosen.outside]
-    _prepare(chosen.paths, output, config, source, json, quiet, chosen.missing, bad)
+    _prepare(source, output, config, json=json, quiet=quiet)

@@ -13,20 +13,12 @@ import cv2
 import numpy as np
 
 from colorcli.config import EvalConfig
-from colorcli.data.sources import Source
+from colorcli.data.sources import Items
 from colorcli.errors import ImageError
 from colorcli.evaluation import protocols
-from colorcli.evaluation.evaluate import (
-    FID,
-    GRAY,
-    LPIPS,
-    Contender,
-    Evaluation,
-    Judgement,
-    Scene,
-    scene,
-)
-from colorcli.evaluation.metrics import METRICS, Metric
+from colorcli.evaluation.contenders import GRAY, Contender, Scene, scene
+from colorcli.evaluation.evaluate import Evaluation, Judgement
+from colorcli.evaluation.metrics import HEADLINE, METRICS
 from colorcli.evaluation.statistics import Stat
 
 ASSETS = Path(__file__).parents[1] / "assets"
@@ -35,8 +27,6 @@ SIDE = 640  # largest side of a picture on the page
 QUALITY = 88
 BARS = 40
 COLOURS = 4  # of contenders, in page.css
-DISTRIBUTIONS = ("gain", "psnr", "ssim", "ciede2000", "auc", "cf")
-TITLES: dict[str, Metric] = {**METRICS, "lpips": LPIPS, "fid": FID}
 ARROWS = {"higher": "↑", "lower": "↓", "": ""}
 
 
@@ -82,17 +72,17 @@ def _versions(pictures: Scene) -> dict[str, bytes]:
 
 
 def examples(
-    judgement: Judgement, source: Source, contenders: Sequence[Contender], config: EvalConfig
+    judgement: Judgement, items: Items, contenders: Sequence[Contender], config: EvalConfig
 ) -> list[Example]:
     """The page's pictures, by the first contender's gain: read and coloured once more.
 
     A file that has vanished since it was judged is left out.
     """
     scores, protocol = judgement.scores, protocols.named(config.protocol)
-    gains = scores.values[contenders[0].name][:, scores.metrics.index("gain")]
+    gains = scores.values[contenders[0].name][:, scores.metrics.index(HEADLINE)]
     wanted = {scores.indices[position]: (rank, position) for rank, position in pick(gains)}
     found: dict[int, Example] = {}
-    for item in source:
+    for item in items:
         if item.index not in wanted:
             continue
         rank, position = wanted[item.index]
@@ -129,7 +119,7 @@ def _table(result: Evaluation) -> str:
     head = "".join(f'<th scope="col">{html.escape(row.name)}</th>' for row in rows)
     body = []
     for name in result.models[0].metrics:
-        metric = TITLES[name]
+        metric = METRICS[name]
         unit = f" <small>{metric.unit}</small>" if metric.unit else ""
         arrow = ARROWS[metric.better]
         told = (
@@ -190,14 +180,14 @@ def histogram(title: str, digits: int, series: dict[str, np.ndarray]) -> str:
 def _distributions(judgement: Judgement) -> str:
     scores = judgement.scores
     charts = []
-    for name in (*DISTRIBUTIONS, *(n for n in ("lpips",) if n in scores.metrics)):
-        column = scores.metrics.index(name)
+    for column, metric in enumerate(METRICS[name] for name in scores.metrics):
+        if not metric.drawn:
+            continue
         series = {
             row: values[:, column]
             for row, values in scores.values.items()
-            if not (name == "gain" and row == GRAY) and not (name == "cf" and row == GRAY)
+            if row != GRAY or metric.of_nothing
         }
-        metric = TITLES[name]
         unit = f", {metric.unit}" if metric.unit else ""
         charts.append(histogram(f"{metric.title}{unit}", min(metric.digits, 2), series))
     rows = list(scores.values)
@@ -260,7 +250,7 @@ def _compare(chosen: Sequence[Example]) -> str:
 
 def _notes(result: Evaluation) -> str:
     definitions = "".join(
-        f"<dt>{html.escape(TITLES[name].title)}</dt><dd>{html.escape(TITLES[name].note)}</dd>"
+        f"<dt>{html.escape(METRICS[name].title)}</dt><dd>{html.escape(METRICS[name].note)}</dd>"
         for name in result.models[0].metrics
     )
     left_out = [
@@ -285,7 +275,7 @@ def render(judgement: Judgement, chosen: Sequence[Example]) -> str:
     """The whole page. Style, script and pictures are inside it; it asks for nothing outside."""
     result = judgement.summary
     first = result.models[0]
-    gain = first.metrics["gain"]
+    gain = first.metrics[HEADLINE]
     protocol = protocols.named(result.protocol)
     fed = {"lab": "the L of CIE Lab", "bt601": "BT.601 luma"}[result.fed]
     names = ", ".join(row.name for row in result.models)
