@@ -120,13 +120,14 @@ def test_figures_and_pictures_are_those_of_the_evaluation(judged):
 
 
 def test_histogram_counts_every_picture():
-    svg = html_report.histogram(
-        "x", 1, {"m": np.array([0.0, 0.0, 0.0, 1.0]), "gray": np.full(4, 0.5)}
-    )
-    assert svg.count("<polygon") == 2 and 'class="snone"' in svg
-    heights = {float(y) for y in re.findall(r",([\d.]+)", re.search(r'points="(.*?)"', svg)[1])}
+    series = {"m": np.array([0.0, 0.0, 0.0, 1.0]), "gray": np.full(4, 0.5)}
+    chart = html_report.histogram("x", 1, series)
+    assert [curve.colour for curve in chart.curves] == ["0", "none"]
+    heights = {y for _, y in chart.curves[0].outline}
     assert len(heights) == 3  # none, one and three pictures
-    assert html_report.histogram("flat", 1, {"m": np.ones(3)}).count("nan") == 0
+    assert [curve.mean for curve in chart.curves] == pytest.approx([100, 200], abs=5)
+    flat = html_report.histogram("flat", 1, {"m": np.ones(3)})
+    assert np.isfinite(flat.curves[0].outline).all() and flat.low < 1 < flat.high
 
 
 def test_large_pictures_are_shrunk(judged):
