@@ -18,7 +18,7 @@ import numpy as np
 
 from colorcli.color.lab import join, neutral
 from colorcli.colorizing.colorizer import Colorizer
-from colorcli.config import EvalConfig
+from colorcli.config import JUDGED_SIDE, EvalConfig
 from colorcli.evaluation.metrics import View, mean_chroma, psnr
 from colorcli.evaluation.protocols import squash
 from colorcli.files.inputs import find
@@ -54,7 +54,7 @@ def main() -> None:
         picture = reading.read(path)
         if picture.rgb is None:
             continue
-        truth = squash(picture.rgb, EvalConfig.size)
+        truth = squash(picture.rgb, JUDGED_SIDE)
         if mean_chroma(truth) >= EvalConfig.min_chroma:
             truths.append(truth)
         if len(truths) == options.limit:

@@ -20,7 +20,7 @@ import numpy as np
 
 from colorcli.color.lab import join, neutral, srgb_linear
 from colorcli.colorizing.colorizer import Colorizer
-from colorcli.config import EvalConfig
+from colorcli.config import JUDGED_SIDE, EvalConfig
 from colorcli.evaluation.metrics import mean_chroma, psnr
 from colorcli.evaluation.protocols import squash
 from colorcli.files.inputs import find
@@ -90,7 +90,7 @@ def photographs(inputs: list[str], limit: int) -> Iterator[np.ndarray]:
         picture = reading.read(sources[index].path)
         if picture.rgb is None:
             continue
-        rgb = squash(picture.rgb, EvalConfig.size)
+        rgb = squash(picture.rgb, JUDGED_SIDE)
         if mean_chroma(rgb) >= EvalConfig.min_chroma:
             yield rgb
 
@@ -122,7 +122,7 @@ def main() -> None:
             seen = level(age(truth, np.random.default_rng(zlib.crc32(truth.tobytes()))))
             gains.setdefault(name, []).append(gain(colorizer, truth, seen))
     for path in sorted(options.plates.glob("*-truth.*")) if options.plates else []:
-        truth = squash(reading.read(path).rgb, EvalConfig.size)
+        truth = squash(reading.read(path).rgb, JUDGED_SIDE)
         plate = reading.read(path.with_name(path.name.replace("-truth.", "-blue."))).gray
         for name, seen in (("plates, true L", neutral(truth)), ("plates, blue", plate)):
             gains.setdefault(name, []).append(gain(colorizer, truth, seen))

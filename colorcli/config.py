@@ -3,7 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+from colorcli.choices import (
+    BACKBONE_NAMES,
+    DEVICES,
+    EXPORT_FORMATS,
+    EXPORT_PRECISIONS,
+    EXPORT_SIGNATURES,
+    FORMAT_ALIASES,
+    GRAYS,
+    IMAGE_FORMATS,
+    LOSS_NAMES,
+    OPTIMIZER_NAMES,
+    PERCEPTUAL_METRICS,
+)
 
 MODEL_SCHEMA = 2
 DATASET_SCHEMA = 1
@@ -13,36 +28,22 @@ EVAL_SCHEMA = 1
 def value(default: Any, help: str, **limits: Any) -> Any:
     """A field of a config that flags and files can set: its help and what it may be.
 
-    ``limits``: ``least``, ``most`` (both included), ``multiple`` and ``choices``;
-    ``settings`` checks them.
+    ``limits``: ``least``, ``most`` (both included), ``multiple`` and ``choices``; ``words`` that
+    stand for numbers. ``settings`` checks them. For the option alone: ``flag``, where it is not
+    the field's name, and a ``short`` one; ``environment``, the variable that is its default; ``metavar``. A field that
+    has no help is no option.
     """
     return field(default=default, metadata={"help": help, **limits})
 
-
-# Keys of the plug-point tables, for a command line that must not load what the tables hold.
-# tests/test_structure.py keeps them equal to the tables.
-BACKBONE_NAMES = ("plain", "efficientnet-lite0", "efficientnet-lite2")
-LOSS_NAMES = ("mse", "smooth-l1", "classification", "distillation", "perceptual", "adversarial")
-OPTIMIZER_NAMES = ("adam", "adamw")
-NORM_NAMES = ("batch", "frozen")
-PRECISION_NAMES = ("auto", "float32", "mixed_float16", "mixed_bfloat16")
-IMAGE_FORMATS = (
-    "jpeg", "png", "tiff", "webp", "avif", "gif", "bmp", "jp2", "ppm", "heic",
-)  # fmt: skip
-FORMAT_ALIASES = ("jpg", "tif")  # suffixes that many take for names
-GRAYS = ("lab", "bt601")
-PERCEPTUAL_METRICS = ("lpips", "fid")
-EXPORT_FORMATS = ("keras", "saved-model", "litert", "onnx")
-EXPORT_SIGNATURES = ("ab", "image")
-EXPORT_PRECISIONS = ("float32", "float16", "int8")
-DEVICES = ("auto", "cpu", "gpu")
-RIM_CHOICES = ("crop", "drop", "keep")
 
 # Pixels above which predict goes by strips even where memory would do: from here on they take no
 # longer than the whole (benchmarks/predict.py), and a third of the memory or less.
 LARGE = 100_000_000
 
 
+LIMIT = "At most this many, by chance; 0: all."
+SEED = "Same seed, same result."
+WORKERS = "COLORIZE_WORKERS"
 LARGEST_SIDE = 4096  # pixels of the square that a network may be asked to see
 MOST_STAGES = 5  # of a decoder: they end at the resolution of L
 
@@ -85,19 +86,49 @@ class PrepareConfig:
     them, its own folder.
     """
 
-    size: int = 256  # short side in pixels; larger pictures are shrunk to it, smaller ones kept
-    min_side: int = 64
-    min_chroma: float = 3.0
-    min_spread: float = 2.0
-    rims: str = "crop"
-    duplicate_distance: int = 4  # bits of 64 in which near copies differ; −1: only equal files
-    val_fraction: float = 0.02
+    size: int = value(256, "Short side of the stored pictures, in pixels.", least=32)
+    min_side: int = value(64, "Leave out pictures with a shorter side.", least=1)
+    min_chroma: float = value(3.0, "Mean chroma below which one is gray.", least=0)
+    min_spread: float = value(
+        2.0, "Spread of colours below which one of a single hue is toned (sepia).", least=0
+    )
+    rims: str = value(
+        "crop", "Letterboxed pictures and those with a margin: crop, leave out, keep.",
+        choices=("crop", "drop", "keep"),
+    )  # fmt: skip
+    duplicate_distance: int = value(
+        4, "Bits of 64 in which copies may differ; -1: only equal files are copies.",
+        least=-1, most=16,
+    )  # fmt: skip
+    val_fraction: float = value(0.02, "Share kept for validation.", least=0, most=1)
     shard_images: int = 1024
     quality: int = 95  # of the stored JPEG, without chroma subsampling
-    limit: int = 0  # at most this many, drawn by ``seed``; 0: all
-    seed: int = 0
-    workers: int = 0  # 0: one for each core; no influence on the result
+    limit: int = value(0, LIMIT, least=0)
+    seed: int = value(0, SEED, least=0)
+    workers: int = value(
+        0, "Processes; 0: one for each core.", least=0
+    )  # no influence on the result
     roots: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CocoConfig:
+    """Which photographs of COCO to prepare, and where they come from."""
+
+    root: str = value(".", "Holds SPLIT/ and annotations/.")
+    split: str = value(
+        "train2017", "Folder of photographs below the root: train2017, val2017, yours."
+    )
+    annotations: str | None = value(None, "[default: ROOT/annotations/instances_SPLIT.json]")
+    download: bool = value(False, "Fetch and unpack what the root lacks; resumes.")
+    remove_archives: bool = value(False, "Delete each archive once it is unpacked.")
+    base_url: str | None = value(
+        None, "Mirror with zips/ and annotations/.", environment="COLORIZE_COCO_URL"
+    )
+    category: str = value("", "Only these, by name or id: person,dog")
+    match: str = value("any", "Show any, or all, of those categories.", choices=("any", "all"))
+    ignore_crowds: bool = value(False, "A crowd (iscrowd) shows no category.")
+    license: str = value("", "Only photographs under these licence ids: 4,5")
 
 
 @dataclass(frozen=True)
@@ -155,7 +186,7 @@ class TrainConfig:
     frozen: float = value(0.0, "Share of the run with the backbone frozen.", least=0, most=1)
     norms: str = value(
         "batch", "Statistics of the decoder's norms: of each batch, or as they were.",
-        choices=NORM_NAMES,
+        choices=("batch", "frozen"),
     )  # fmt: skip
     # The early blocks work at high resolution, cost half of the backward pass and know edges already.
     release_from: int = value(5, "First backbone block to release; 0: all.", least=0)
@@ -183,9 +214,10 @@ class TrainConfig:
     patience: int = value(0, "Judgements without a new best before stopping; 0: never.", least=0)
     checkpoint_minutes: float = value(3.0, "Between two checkpoints.", least=0)
     precision: str = value(
-        "auto", "Of the network's arithmetic; auto: mixed on GPUs.", choices=PRECISION_NAMES
-    )
-    seed: int = value(0, "Same seed, same result.", least=0, most=2**31 - 1)
+        "auto", "Of the network's arithmetic; auto: mixed on GPUs.",
+        choices=("auto", "float32", "mixed_float16", "mixed_bfloat16"),
+    )  # fmt: skip
+    seed: int = value(0, SEED, least=0, most=2**31 - 1)
 
 
 PRESETS: dict[str, TrainConfig] = {
@@ -221,36 +253,133 @@ CONTINUING = {"finetune"}  # presets whose architecture is that of the model the
 
 
 @dataclass(frozen=True)
+class NamesConfig:
+    """Which files a call means, beside those it names as arguments."""
+
+    recursive: bool = value(False, "Look into sub-folders too.", short="-r")
+    files_from: str | None = value(None, "Read names from this file, or - for stdin.")
+    null: bool = value(False, "Those names end in NUL.", short="-0")
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """How photographs are coloured and results are written.
+
+    ``format`` None: by the target's suffix; ``quality`` None: the format's own. Photographs of more
+    than ``large`` pixels go by strips where they can.
+    """
+
+    keep_color: bool = value(False, "Pass on what is in colour already, unchanged.")
+    format: str | None = value(
+        None, "Format of the outputs. [default: by suffix]",
+        choices=(*IMAGE_FORMATS, *FORMAT_ALIASES),
+    )  # fmt: skip
+    quality: int | None = value(None, "Of lossy formats.", least=1, most=100)
+    strip: bool = value(False, "Leave EXIF, XMP, IPTC and DPI out.")
+    again: bool = value(False, "Colour results of earlier runs, too.")
+    workers: int = value(
+        0, "Photographs at once; 0: one for each core.", least=0, environment=WORKERS
+    )
+    device: str = value(
+        "auto", "What runs the network.", choices=DEVICES, environment="COLORIZE_DEVICE"
+    )
+    max_megapixels: int = value(512, "Refuse larger pictures.", least=1)
+    large: int = field(default_factory=lambda: LARGE)
+
+    def __post_init__(self) -> None:
+        """A suffix taken for a format's name becomes that name."""
+        name = FORMAT_ALIASES.get(self.format or "", self.format)
+        object.__setattr__(self, "format", name)
+
+    @property
+    def max_pixels(self) -> int:
+        """Pixels of the largest picture, or frame, that is coloured."""
+        return self.max_megapixels * 1_000_000
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether a picture that is passed on in its own format may stay the file it was."""
+        return self.quality is None and not self.strip
+
+
+JUDGED_SIDE = 256  # pixels, of a protocol whose name carries none
+
+
+@dataclass(frozen=True)
 class EvalConfig:
     """How pictures are judged.
 
-    ``protocol``: ``squash-SIZE``, ``crop-SIZE`` or ``native``, see ``evaluation/protocols.py``.
-    ``gray``: which gray of the true colours is coloured, Lab's L or BT.601 luma.
+    ``protocol``: ``squash-SIZE``, ``crop-SIZE`` or ``native``, see ``evaluation/protocols.py``;
+    ``size`` is for a name that carries none. ``gray``: which gray of the true colours is coloured,
+    Lab's L or BT.601 luma.
     """
 
-    protocol: str = "squash"
-    size: int = 256  # of a protocol whose name carries none
-    gray: str = "lab"
+    protocol: str = value(
+        "squash", f"squash-SIZE, crop-SIZE or native. [default: squash-{JUDGED_SIDE}]"
+    )
+    size: int | None = value(None, "Side of the judged square.", least=32)
+    gray: str = value("lab", "Gray that is coloured: L of Lab, or BT.601 luma.", choices=GRAYS)
+    perceptual: tuple[str, ...] = value(
+        (), "Judge by this too; needs colorcli[perceptual].", flag="with",
+        choices=PERCEPTUAL_METRICS,
+    )  # fmt: skip
     min_chroma: float = 3.0  # mean √(a²+b²) below which an original counts as gray
+    limit: int = value(0, LIMIT, least=0)
     samples: int = 1000  # bootstrap replicates
-    seed: int = 0
-    workers: int = 0  # threads; 0: one for each core
+    seed: int = value(0, SEED, least=0)
+    workers: int = value(0, "Threads; 0: one for each core.", least=0, environment=WORKERS)
+
+
+@dataclass(frozen=True)
+class JudgedConfig:
+    """Which pictures are judged, where it is not files that are named."""
+
+    coco: Path | None = value(None, "COCO folder: holds SPLIT/ and annotations/.")
+    split: str | None = value(None, "Of COCO or a prepared folder. [default: val2017, val]")
+    annotations: str | None = value(None, "[default: COCO/annotations/instances_SPLIT.json]")
+    category: str = value("", "COCO: only these, by name or id: person,dog")
+    pairs: tuple[Path, Path] | None = value(
+        None, "Judge another tool's output: two folders with the same names.",
+        metavar="TRUTH COLOURED",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class VerdictConfig:
+    """What is made of an evaluation's figures, beside the table."""
+
+    per_image: Path | None = value(None, "Every picture's figures: FILE.csv or FILE.jsonl.")
+    panels: Path | None = value(None, "Folder for gray, predicted, truth side by side.")
+    report: Path | None = value(None, "One HTML page with everything.")
+    fail_under: tuple[str, ...] = value((), "Exit 5 below it.", metavar="METRIC=VALUE")
+    fail_over: tuple[str, ...] = value((), "Exit 5 above it.", metavar="METRIC=VALUE")
 
 
 @dataclass(frozen=True)
 class ExportConfig:
-    """What is written. ``precision`` None: the format's own; ``size`` None: that of the model.
+    """What is written. ``format`` None: by the target's suffix; ``precision`` None: the format's own.
 
-    ``size`` is the side of L (``ab``) or of the picture (``image``), 0 any size. ``max_loss``
-    replaces the format's limit of PSNR lost, in dB. ``calibrate`` and ``verify`` name photographs
-    (files, folders, globs) for int8's ranges and for the check; none: those that come with
-    scikit-image.
+    ``size`` is the side of L (``ab``) or of the picture (``image``), 0 any size, None that of the
+    model. ``max_loss`` replaces the format's limit of PSNR lost, in dB. ``calibrate`` and
+    ``verify`` name photographs (files, folders, globs) for int8's ranges and for the check; none:
+    those that come with scikit-image.
     """
 
-    format: str = "litert"
-    precision: str | None = None
-    signature: str = "ab"
-    size: int | None = None
-    max_loss: float | None = None
+    format: str | None = value(
+        None, "What to write. [default: by suffix, or litert]", choices=EXPORT_FORMATS
+    )
+    precision: str | None = value(
+        None, "Of the weights. [default: float16 for litert, else float32]",
+        choices=EXPORT_PRECISIONS,
+    )  # fmt: skip
+    signature: str = value(
+        "ab", "ab: L in, chroma out. image: picture in, coloured picture out.",
+        choices=EXPORT_SIGNATURES,
+    )  # fmt: skip
+    size: int | None = value(
+        None, "Side of L (ab) or of the picture (image). [default: the model's; image: any]",
+        words={"any": 0}, metavar="N|any",
+    )  # fmt: skip
+    max_loss: float | None = value(None, "PSNR in dB it may lose. [default: by precision]")
     calibrate: tuple[str, ...] = ()
     verify: tuple[str, ...] = ()

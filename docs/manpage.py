@@ -37,10 +37,11 @@ VARIABLES = {
 }
 
 EXAMPLES = {
-    "Colour every JPEG of a folder into another.": "colorize predict photos/*.jpg -o out/",
+    "Colour every JPEG of a folder into another.": "colorize predict photos/*.jpg -o out/ --skip-existing",
     "In a pipe.": "cat old.jpg | colorize predict - > colour.png",
     "What find(1) finds, with a record of each result for jq(1).":
-        "find . -name '*.jpg' -print0 | colorize predict --files-from - -0 -o out/ --json | jq -r .status",
+        "find . -name '*.jpg' -print0 | colorize predict --files-from - -0 -o out/ --skip-existing --json"
+        " | jq -r .status",
     "Go on where an earlier run stopped.": "colorize predict scans/ -r -o out/ --skip-existing",
     "Train on photographs of your own; the same commands resume.":
         "colorize prepare folder photos/ -r -o data/ && colorize train data/ -o run/ --minutes 10",

@@ -278,6 +278,13 @@ FILES = {
         for icc in (False, True)
     },
     **{f"tiff planar ycbcr {c}": partial(ycbcr, c) for c in ("none", "lzw", "zlib")},
+    "tiff 12 bits by differences": lambda: Odd(
+        tiff_by_hand(
+            [packed(np.diff(TWELVE.astype(int), axis=1, prepend=0) % 4096, 12)], 12, 1, 1,
+            (317, 3, [2]),
+        ),
+        TWELVE / 4095, depth=16, needs=CODECS,
+    ),
     "tiff whole range": lambda: Odd(
         tiff((GRAY.astype(np.uint32) << 24) + 0xABCDEF), (GRAY + 0.67) / 256, depth=16, vips=False
     ),

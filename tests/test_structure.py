@@ -16,7 +16,7 @@ from conftest import REPO
 PACKAGE = REPO / "colorcli"
 # From the bottom up; what stands in one row does not know each other.
 LAYERS = (
-    ("color", "errors"), ("config",), ("system",), ("imaging", "files"), ("network",),
+    ("choices", "color", "errors"), ("config",), ("system",), ("imaging", "files"), ("network",),
     ("colorizing",), ("data",), ("evaluation",), ("training",), ("exporting",), ("video", "scale"),
     ("cli",), ("__main__",),
 )  # fmt: skip
@@ -74,7 +74,7 @@ def test_a_room_says_what_it_does_and_nothing_else(folder):
         assert len(tree.body) == 1 and len(ast.get_docstring(tree).split(".\n")) >= 2, path
 
 
-@pytest.mark.parametrize("layer", [*FOLDERS, "errors", "config"])
+@pytest.mark.parametrize("layer", [*FOLDERS, "choices", "errors", "config"])
 def test_imports_point_down(layer):
     folder = PACKAGE / layer
     for path in modules(folder) if folder.is_dir() else [PACKAGE / f"{layer}.py"]:
@@ -93,6 +93,31 @@ def test_commands_share_options_and_terminal_alone():
         if path.stem != "__init__":
             others = {name for name in imports(path) if room(name) == "cli"}
             assert others <= (set() if name_of(path) in shared else shared), path
+
+
+# Rooms whose functions are short, of few parameters, and called with few arguments by position.
+TIDY = ["cli"]
+LINES, PARAMETERS, POSITIONAL = 60, 7, 5
+
+
+def is_command(node: ast.FunctionDef) -> bool:
+    """Whether a function's parameters are its command's options, as Typer wants them."""
+    decorators = {ast.unparse(d).partition("(")[0] for d in node.decorator_list}
+    return bool(decorators & {"configured", "configurable", "app.command"})
+
+
+@pytest.mark.parametrize("folder", TIDY)
+def test_functions_are_short_and_take_little(folder):
+    for path in modules(PACKAGE / folder):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call):
+                assert len(node.args) <= POSITIONAL, f"{path}:{node.lineno}"
+            if not isinstance(node, ast.FunctionDef):
+                continue
+            assert node.end_lineno - node.lineno < LINES, f"{path}: {node.name}"
+            given = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+            few = len([a for a in given if a.arg not in ("self", "cls")]) <= PARAMETERS
+            assert few or is_command(node), f"{path}: {node.name}"
 
 
 def test_tests_mirror_the_package():
@@ -164,35 +189,18 @@ def test_predict_never_loads_tensorflow(model, photos, small_model, tmp_path):
     assert (tmp_path / "photo00.png").is_file()
 
 
-def test_names_in_config_are_the_tables_keys():
-    from colorcli import config
-    from colorcli.evaluation import metrics, protocols
-    from colorcli.exporting import signatures
-    from colorcli.exporting.formats.table import FORMATS
-    from colorcli.imaging import writing
-    from colorcli.network import backbones, losses, model_folder, runtimes
-
-    assert tuple(backbones.BACKBONES) == config.BACKBONE_NAMES
-    assert tuple(losses.LOSSES) == config.LOSS_NAMES
-    assert tuple(writing.FORMATS) == config.IMAGE_FORMATS
-    read = [writing.SUFFIXES[f".{n}"] for n in config.IMAGE_FORMATS + config.FORMAT_ALIASES]
-    assert tuple(read) == (*config.IMAGE_FORMATS, "jpeg", "tiff")
-    assert sorted(FORMATS) == sorted(config.EXPORT_FORMATS)
-    assert {p for f in FORMATS.values() for p in f.precisions} == set(config.EXPORT_PRECISIONS)
-    assert tuple(signatures.SIGNATURES) == config.EXPORT_SIGNATURES
-    assert tuple(protocols.GRAYS) == config.GRAYS
-    assert metrics.OPTIONAL == config.PERCEPTUAL_METRICS
-    assert tuple(runtimes.FILES) == model_folder.EXPORTED
-    assert tuple(runtimes.ENGINES) == config.DEVICES
+MADE = {
+    "docs/commands.md": "commands.py", "docs/colorize.1": "manpage.py",
+    "colorcli/choices.py": "choices.py",
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("made", ["commands.md", "colorize.1"])
-def test_documents_are_what_the_program_says(made):
-    maker = {"commands.md": "commands.py", "colorize.1": "manpage.py"}[made]
+@pytest.mark.parametrize("made", MADE)
+def test_what_is_generated_is_what_the_program_says(made):
     done = subprocess.run(
-        [sys.executable, REPO / "docs" / maker], capture_output=True, text=True, check=True
+        [sys.executable, REPO / "docs" / MADE[made]], capture_output=True, text=True, check=True
     )
-    assert done.stdout == (REPO / "docs" / made).read_text(), "run make docs"
+    assert done.stdout == (REPO / made).read_text(), "run make docs"
 
 
 @pytest.mark.parametrize("command", ["groff -man -ww -Tutf8", "man --warnings -l"])

@@ -5,227 +5,162 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
 from colorcli.cli import terminal
 from colorcli.cli.options import (
-    FilesFrom,
     Json,
-    Limit,
-    Nul,
     Overwrite,
     Quiet,
-    Recursive,
-    Seed,
     bundled,
+    configured,
     items,
     listed,
     steerable,
 )
-from colorcli.config import GRAYS, PERCEPTUAL_METRICS, EvalConfig
-from colorcli.data.sources import Coco, Folder, Pairs, Prepared, Source
+from colorcli.config import EvalConfig, JudgedConfig, NamesConfig, VerdictConfig
+from colorcli.data import sources
+from colorcli.data.sources import Source
 from colorcli.errors import ExitCode, UsageError
 from colorcli.network.decoding import Knobs
 
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
 
-if TYPE_CHECKING:  # a checker cannot read choices from a table
-    Gray = str
-else:
-    Gray = Literal[GRAYS]
+Photographs = Annotated[
+    Optional[list[str]],
+    typer.Argument(
+        help="Colour photographs, folders, globs, or a prepared folder.", show_default=False
+    ),
+]
+Models = Annotated[
+    Optional[list[str]],
+    typer.Option(
+        "--model", "-m", autocompletion=bundled, show_default=False,
+        help="Model name, folder, run or exported file; repeat to compare. "
+        "[default: COLORIZE_MODEL, default]",
+    ),
+]  # fmt: skip
 
 
 @steerable
+@configured(VerdictConfig, "verdict")
+@configured(EvalConfig)
+@configured(JudgedConfig, "where")
+@configured(NamesConfig, "names")
 def evaluate(
-    knobs: Knobs,
-    inputs: Annotated[
-        Optional[list[str]],
-        typer.Argument(
-            help="Colour photographs, folders, globs, or a prepared folder.", show_default=False
-        ),
-    ] = None,
-    recursive: Recursive = False,
-    files_from: FilesFrom = None,
-    nul: Nul = False,
-    coco: Annotated[
-        Optional[Path], typer.Option(help="COCO folder: holds SPLIT/ and annotations/.")
-    ] = None,
-    split: Annotated[
-        Optional[str],
-        typer.Option(help="Of COCO or a prepared folder. [default: val2017, val]"),
-    ] = None,
-    annotations: Annotated[
-        Optional[str], typer.Option(help="[default: COCO/annotations/instances_SPLIT.json]")
-    ] = None,
-    category: Annotated[str, typer.Option(help="COCO: only these, by name or id: person,dog")] = "",
-    pairs: Annotated[
-        Optional[tuple[Path, Path]],
-        typer.Option(
-            metavar="TRUTH COLOURED",
-            show_default=False,
-            help="Judge another tool's output: two folders with the same names.",
-        ),
-    ] = None,
-    model: Annotated[
-        Optional[list[str]],
-        typer.Option(
-            "--model",
-            "-m",
-            autocompletion=bundled,
-            show_default=False,
-            help="Model name, folder, run or exported file; repeat to compare. "
-            "[default: COLORIZE_MODEL, default]",
-        ),
-    ] = None,
-    protocol: Annotated[
-        Optional[str],
-        typer.Option(
-            help=f"squash-SIZE, crop-SIZE or native. [default: {EvalConfig.protocol}-{EvalConfig.size}]",
-            show_default=False,
-        ),
-    ] = None,
-    size: Annotated[
-        Optional[int],
-        typer.Option(min=32, help="Side of the judged square.", show_default=False),
-    ] = None,
-    gray: Annotated[
-        Gray,
-        typer.Option(help="Gray that is coloured: L of Lab, or BT.601 luma."),
-    ] = EvalConfig.gray,
-    perceptual: Annotated[
-        Optional[list[str]],  # Typer knows no list of choices
-        typer.Option(
-            "--with",
-            autocompletion=lambda incomplete: [
-                name for name in PERCEPTUAL_METRICS if name.startswith(incomplete)
-            ],
-            metavar=f"[{'|'.join(PERCEPTUAL_METRICS)}]",
-            show_default=False,
-            help="Judge by this too; needs colorcli[perceptual].",
-        ),
-    ] = None,
-    limit: Limit = 0,
-    seed: Seed = EvalConfig.seed,
-    workers: Annotated[
-        int, typer.Option(min=0, envvar="COLORIZE_WORKERS", help="Threads; 0: one for each core.")
-    ] = EvalConfig.workers,
-    per_image: Annotated[
-        Optional[Path], typer.Option(help="Every picture's figures: FILE.csv or FILE.jsonl.")
-    ] = None,
-    panels: Annotated[
-        Optional[Path], typer.Option(help="Folder for gray, predicted, truth side by side.")
-    ] = None,
-    report_page: Annotated[
-        Optional[Path], typer.Option("--report", help="One HTML page with everything.")
-    ] = None,
-    fail_under: Annotated[
-        Optional[list[str]],
-        typer.Option(metavar="METRIC=VALUE", help="Exit 5 below it.", show_default=False),
-    ] = None,
-    fail_over: Annotated[
-        Optional[list[str]],
-        typer.Option(metavar="METRIC=VALUE", help="Exit 5 above it.", show_default=False),
-    ] = None,
+    inputs: Photographs = None,
+    model: Models = None,
     overwrite: Overwrite = False,
     json: Json = False,
     quiet: Quiet = False,
     verbose: Annotated[
         bool, typer.Option("--verbose", "-v", help="Intervals and medians in the table, too.")
     ] = False,
+    *,
+    names: NamesConfig,
+    where: JudgedConfig,
+    config: EvalConfig,
+    verdict: VerdictConfig,
+    knobs: Knobs,
 ) -> None:
     """Judge models on colour photographs, beside doing nothing."""
     if quiet and verbose:
         raise UsageError("--quiet and --verbose contradict each other")
     from colorcli.evaluation import evaluate as judging
     from colorcli.evaluation import gates as reached
-    from colorcli.evaluation import html_report, metrics, protocols
-    from colorcli.evaluation import per_image as records
-    from colorcli.imaging import writing
-    from colorcli.system.atomic import write_atomic
+    from colorcli.evaluation import metrics, protocols
 
-    name = protocols.named(protocol or EvalConfig.protocol, size).name
-    config = EvalConfig(name, gray=gray, seed=seed, workers=workers)
-    known = metrics.chosen(perceptual or ())
-    gates = [reached.gate(text, known, under=True) for text in fail_under or ()]
-    gates += [reached.gate(text, known, under=False) for text in fail_over or ()]
-    if report_page:
-        records.check_page(report_page)
-    if panels:
-        records.check_folder(panels, writing.SUFFIXES)
-    records.check_writable([per_image, report_page], panels, overwrite=overwrite)
-    if per_image:
-        records.check(per_image)
-    if (annotations or category) and not coco:
-        raise UsageError("--annotations and --category belong to --coco")
-    source = _source(
-        Folder(inputs=inputs or [], listed=list(listed(files_from, nul)), recursive=recursive),
-        Coco(
-            root=coco, split=split or "val2017", annotations=annotations, categories=items(category)
-        ) if coco else None,
-        Pairs(truth=pairs[0], coloured=pairs[1]) if pairs else None,
-        split,
-    )  # fmt: skip
-    chosen = source.selection(limit=limit, seed=seed)
-    contenders = _contenders(model, knobs, chosen.coloured, pairs)
+    protocols.named(config.protocol, config.size)  # raises
+    known = metrics.chosen(config.perceptual)
+    gates = [reached.gate(text, known, under=True) for text in verdict.fail_under]
+    gates += [reached.gate(text, known, under=False) for text in verdict.fail_over]
+    _check(verdict, overwrite)
+    source = _source(inputs or [], names, where)
+    chosen = source.selection(limit=config.limit, seed=config.seed)
+    contenders = _contenders(model, knobs, chosen.coloured, where.pairs)
     known = {name: metric.opened() for name, metric in known.items()}
-    for line in (
-        *(entry["reason"] for entry in chosen.broken),
-        *(f"{path}: missing; left out" for path in chosen.missing),
-        *(f"{path}: no true picture has this name; left out" for path in chosen.extra),
-    ):
-        terminal.say(f"colorize: {line}")
-    with contextlib.ExitStack() as stack:
-        each = None
-        if per_image:
-            columns = ["picture", "row", *metrics.by_picture(known)]
-            write = stack.enter_context(records.writer(per_image, columns))
-            each = lambda picture, row, figures: write(  # noqa: E731
-                {"picture": picture, "row": row, **figures}
-            )
-        bar = stack.enter_context(terminal.progress("judging", quiet))
+    _say(_left_out(chosen))
+    columns = list(metrics.by_picture(known))
+    with _each(verdict.per_image, columns) as each, terminal.progress("judging", quiet) as bar:
         result = judging.evaluate(
-            chosen, contenders, config, metrics=known, panels=panels, each=each, progress=bar,
+            chosen, contenders, config, metrics=known, panels=verdict.panels, each=each,
+            progress=bar,
         )  # fmt: skip
     summary = result.summary
-    for entry in summary.broken[len(chosen.broken) :]:
-        terminal.say(f"colorize: {entry['reason']}")
-    if report_page:
-        pictures = html_report.examples(result, chosen.items, contenders, config)
-        text = html_report.render(result, pictures)
-        write_atomic(report_page, text.encode("utf-8", "backslashreplace"))
+    _say(entry["reason"] for entry in summary.broken[len(chosen.broken) :])
+    if verdict.report:
+        _write_page(verdict.report, result, chosen.items, contenders, config)
     if json:
         terminal.emit(summary)
     else:
         _show(summary, known, quiet, verbose)
     short = [line for gate in gates for line in gate.failures(summary)]
-    for line in short:
-        terminal.say(f"colorize: {line}")
+    _say(short)
     if short or summary.broken or summary.missing or summary.extra:
         raise typer.Exit(ExitCode.PARTIAL)
 
 
-def _source(
-    named: Folder, coco: Optional[Coco], pairs: Optional[Pairs], split: Optional[str]
-) -> Source:
+def _say(lines: Iterable[str]) -> None:
+    for line in lines:
+        terminal.say(f"colorize: {line}")
+
+
+def _check(verdict: VerdictConfig, overwrite: bool) -> None:
+    """Find out before the work whether its files can be what they are called, and written."""
+    from colorcli.evaluation import per_image as records
+    from colorcli.imaging import writing
+
+    if verdict.report:
+        records.check_page(verdict.report)
+    if verdict.panels:
+        records.check_folder(verdict.panels, writing.SUFFIXES)
+    files = [verdict.per_image, verdict.report]
+    records.check_writable(files, verdict.panels, overwrite=overwrite)
+    if verdict.per_image:
+        records.check(verdict.per_image)
+
+
+def _source(inputs: list[str], names: NamesConfig, where: JudgedConfig) -> Source:
     """The one source that was given."""
-    names = [*named.inputs, *named.listed]
+    also = list(listed(names))
     ways = [
-        way for way, given in (("pictures", names), ("--coco", coco), ("--pairs", pairs)) if given
-    ]
+        way
+        for way, given in (
+            ("pictures", inputs or also), ("--coco", where.coco), ("--pairs", where.pairs)
+        )
+        if given
+    ]  # fmt: skip
     if len(ways) != 1:
         given = f"not {' and '.join(ways)}" if ways else "none was given"
         raise UsageError(f"give either pictures, --coco or --pairs; {given}")
-    prepared = [name for name in named.inputs if Prepared.is_one(name)]
-    if prepared and len(names) > 1:
+    if (where.annotations or where.category) and not where.coco:
+        raise UsageError("--annotations and --category belong to --coco")
+    prepared = [name for name in inputs if sources.Prepared.is_one(name)]
+    if prepared and len(inputs) + len(also) > 1:
         raise UsageError(f"{prepared[0]}: a prepared data set is judged alone")
-    if split and not (coco or prepared):
+    if where.split and not (where.coco or prepared):
         raise UsageError("--split belongs to --coco or a prepared data set")
+    if where.coco:
+        return sources.Coco(
+            root=where.coco, split=where.split or "val2017", annotations=where.annotations,
+            categories=items(where.category),
+        )  # fmt: skip
+    if where.pairs:
+        return sources.Pairs(truth=where.pairs[0], coloured=where.pairs[1])
     if prepared:
-        return Prepared(folder=prepared[0], split=split or Prepared.split)
-    return coco or pairs or named
+        return sources.Prepared(folder=prepared[0], split=where.split or sources.Prepared.split)
+    return sources.Folder(inputs=inputs, listed=also, recursive=names.recursive)
+
+
+def _left_out(chosen: Any) -> Iterator[str]:
+    """What of the request there is not."""
+    yield from (entry["reason"] for entry in chosen.broken)
+    yield from (f"{path}: missing; left out" for path in chosen.missing)
+    yield from (f"{path}: no true picture has this name; left out" for path in chosen.extra)
 
 
 def _contenders(
@@ -244,6 +179,29 @@ def _contenders(
     if coloured is not None and pairs:
         made.append(Pictures(str(pairs[1]), coloured))
     return made
+
+
+@contextlib.contextmanager
+def _each(path: Path | None, columns: Sequence[str]) -> Iterator[Callable[..., None] | None]:
+    """What writes every picture's figures to ``path``, whole at the end of the block."""
+    if path is None:
+        yield None
+        return
+    from colorcli.evaluation import per_image
+
+    with per_image.writer(path, ["picture", "row", *columns]) as write:
+        yield lambda picture, row, figures: write({"picture": picture, "row": row, **figures})
+
+
+def _write_page(
+    path: Path, result: Any, source: Any, contenders: Sequence[Any], config: EvalConfig
+) -> None:
+    from colorcli.evaluation import html_report
+    from colorcli.system.atomic import write_atomic
+
+    pictures = html_report.examples(result, source, contenders, config)
+    text = html_report.render(result, pictures)
+    write_atomic(path, text.encode("utf-8", "backslashreplace"))
 
 
 def _show(summary: Any, known: Any, quiet: bool, verbose: bool) -> None:

@@ -6,10 +6,12 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Optional
+from typing import Annotated, Any, Literal, Optional, get_args, get_origin
 
 import typer
 
+from colorcli.config import NamesConfig
+from colorcli.errors import UsageError
 from colorcli.network.decoding import KNOBS, Knob, Knobs
 from colorcli.system import settings
 
@@ -31,26 +33,8 @@ Model = Annotated[
 ]  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no summary.")]
-Recursive = Annotated[bool, typer.Option("--recursive", "-r", help="Look into sub-folders too.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing outputs.")]
-FilesFrom = Annotated[
-    Optional[str], typer.Option(help="Read names from this file, or - for stdin.")
-]
-Nul = Annotated[bool, typer.Option("--null", "-0", help="Those names end in NUL.")]
-
-
-def listed(files_from: Optional[str], nul: bool) -> Iterable[str]:
-    """Names of ``--files-from``, as they come."""
-    if files_from is None:
-        return ()
-    from colorcli.files.listing import read_names
-
-    return read_names(files_from, nul)
-
-
 Output = Annotated[str, typer.Option("--output", "-o", help="Folder to make.", show_default=False)]
-Limit = Annotated[int, typer.Option(min=0, help="At most this many, by chance; 0: all.")]
-Seed = Annotated[int, typer.Option(min=0, help="Same seed, same result.")]
 
 
 def extended(
@@ -77,31 +61,104 @@ def extended(
     return run
 
 
+# --- from the fields of a config ---------------------------------------------------------------
+
+
+def _flag(setting: settings.Setting) -> str:
+    return "--" + setting.limits.get("flag", setting.name).replace("_", "-")
+
+
+def _beginning(choices: Iterable[str]) -> Callable[[str], list[str]]:
+    """A completion."""
+    return lambda incomplete: [name for name in choices if name.startswith(incomplete)]
+
+
+def _is_list(setting: settings.Setting) -> bool:
+    return get_origin(setting.type) is tuple and get_args(setting.type)[-1] is ...
+
+
+def _parameter(name: str, kind: Any, default: Any, about: Any) -> inspect.Parameter:
+    kind = Optional[kind] if default is None else kind
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, about]
+    )
+
+
+def _option(setting: settings.Setting, text: bool) -> inspect.Parameter:
+    """An option for a field. ``text``: its default is None, and a list comes as a text."""
+    limits, kind, default = setting.limits, setting.type, setting.default
+    about: dict[str, Any] = {"help": limits["help"], "metavar": limits.get("metavar")}
+    about["envvar"] = limits.get("environment")
+    choices = limits.get("choices")
+    if text or "[default" in limits["help"]:  # which says it better
+        default, about["show_default"] = None, False
+    if kind in (int, float) and "words" not in limits:
+        about |= {"min": limits.get("least"), "max": limits.get("most")}
+    elif _is_list(setting) and not text:
+        kind, default = list[str], None
+        if choices:  # Typer knows no list of choices
+            about |= {"autocompletion": _beginning(choices), "metavar": f"[{'|'.join(choices)}]"}
+    elif choices:
+        kind = Literal[tuple(choices)]
+    elif text or "words" in limits:
+        kind = str
+    flags = [flag for flag in (_flag(setting), limits.get("short")) if flag]
+    return _parameter(setting.name, kind, default, typer.Option(*flags, **about))
+
+
 def configurable(config: type) -> Any:
     """Decorator: a command with an option for each setting of ``config``, given as ``values``.
 
     ``values`` holds what the user gave, by name, as text or number for ``settings.parse``.
     """
-
-    def option(setting: settings.Setting) -> inspect.Parameter:
-        limits, kind = setting.limits, setting.type if setting.type in (int, float) else str
-        bounds: dict[str, Any] = {}
-        if kind is not str:
-            bounds = {"min": limits.get("least"), "max": limits.get("most")}
-        if "choices" in limits:
-            kind = Literal[tuple(limits["choices"])]
-        about = typer.Option(help=limits["help"], show_default=False, **bounds)
-        return inspect.Parameter(
-            setting.name, inspect.Parameter.KEYWORD_ONLY, default=None,
-            annotation=Annotated[Optional[kind], about],
-        )  # fmt: skip
-
-    options = [option(setting) for setting in settings.settings(config).values()]
+    options = [_option(setting, text=True) for setting in settings.settings(config).values()]
 
     def given(values: dict[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in values.items() if value is not None}
 
     return lambda command: extended(command, options, "values", given)
+
+
+def _value(setting: settings.Setting, given: Any) -> Any:
+    """What an option gave, as its field's value; raises ``UsageError`` for what cannot be one."""
+    choices, words = setting.limits.get("choices", ()), setting.limits.get("words")
+    if _is_list(setting):
+        for item in given or ():
+            if choices and item not in choices:
+                raise UsageError(f"{_flag(setting)} {item}: unknown; known: {', '.join(choices)}")
+        return tuple(given or ())
+    if words and given is not None:
+        value = settings.parse(setting, given)
+        if isinstance(value, str):
+            raise UsageError(f"{_flag(setting)} {given}: give a number, or {' or '.join(words)}")
+        return value
+    return setting.default if given is None else given
+
+
+def configured(config: type, name: str = "config") -> Any:
+    """Decorator: a command with an option for each field of ``config`` that has a help.
+
+    They are given as one ``config``, its argument ``name``.
+    """
+    known = settings.settings(config)
+    options = [_option(setting, text=False) for setting in known.values()]
+
+    def build(values: dict[str, Any]) -> Any:
+        return config(**{key: _value(known[key], value) for key, value in values.items()})
+
+    return lambda command: extended(command, options, name, build)
+
+
+def listed(names: NamesConfig) -> Iterable[str]:
+    """Names of ``--files-from``, as they come."""
+    if names.files_from is None:
+        return ()
+    from colorcli.files.listing import read_names
+
+    return read_names(names.files_from, names.null)
+
+
+# --- knobs -------------------------------------------------------------------------------------
 
 
 def _environment(name: str) -> str:
@@ -113,21 +170,15 @@ def _knob(knob: Knob, note: str) -> inspect.Parameter:
         envvar=_environment(knob.name), show_default=False,
         help=f"{knob.help}{note} [default: {knob.default:g}]",
     )  # fmt: skip
-    return inspect.Parameter(
-        knob.name, inspect.Parameter.KEYWORD_ONLY, default=None,
-        annotation=Annotated[Optional[float], about],
-    )  # fmt: skip
+    return _parameter(knob.name, float, None, about)
 
 
-_FLIP = inspect.Parameter(
-    "flip_average", inspect.Parameter.KEYWORD_ONLY, default=False,
-    annotation=Annotated[
-        bool,
-        typer.Option(
-            "--flip-average", envvar=_environment("flip_average"),
-            help="Average with the mirrored picture's colours; twice the network's time.",
-        ),
-    ],
+_FLIP = _parameter(
+    "flip_average", bool, False,
+    typer.Option(
+        "--flip-average", envvar=_environment("flip_average"),
+        help="Average with the mirrored picture's colours; twice the network's time.",
+    ),
 )  # fmt: skip
 
 

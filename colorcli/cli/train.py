@@ -26,11 +26,47 @@ if TYPE_CHECKING:  # a checker cannot read choices from a table
 else:
     Preset = Literal[tuple(PRESETS)]
 
+Folders = Annotated[
+    Optional[list[str]],
+    typer.Argument(
+        help="Prepared folders; FOLDER:3 counts three times, or see [data] of --config.",
+        show_default=False,
+    ),
+]
+Validation = Annotated[
+    Optional[list[str]],
+    typer.Option(
+        "--val", show_default=False,
+        help="Prepared folder whose val split judges, FOLDER:WEIGHT; 0 only reports. Repeatable; "
+        "else the first folder.",
+    ),
+]  # fmt: skip
+Sets = Annotated[
+    Optional[list[str]],
+    typer.Option(
+        "--set", show_default=False,
+        help="SET:WEIGHT of a set in the folders; 0 leaves it out. Repeatable.",
+    ),
+]  # fmt: skip
 
-def _layered(
-    preset: TrainConfig, file: tuple[str, dict[str, Any]], values: dict[str, Any]
-) -> TrainConfig:
-    """The preset, over it the values of a file (its name and tables), over them the flags'."""
+
+File = tuple[str, dict[str, Any]]  # its name and tables
+
+
+def _configured(preset: str, file: File, values: dict[str, Any]) -> TrainConfig:
+    """The run's config; the architecture of a continuing preset is that of its start."""
+    start = PRESETS[preset]
+    chosen = _layered(start, file, values)
+    if preset not in CONTINUING:
+        return chosen
+    from colorcli.network.model_folder import architecture
+
+    model = architecture(chosen.init) or chosen.model
+    return _layered(dataclasses.replace(start, model=model), file, values)
+
+
+def _layered(preset: TrainConfig, file: File, values: dict[str, Any]) -> TrainConfig:
+    """The preset, over it the values of a file, over them the flags'."""
     known = settings.settings(TrainConfig)
     chosen = settings.applied(file[1], preset, file[0])
     for name, text in values.items():
@@ -43,40 +79,16 @@ def _layered(
 @configurable(TrainConfig)
 def train(
     context: typer.Context,
-    data: Annotated[
-        Optional[list[str]],
-        typer.Argument(
-            help="Prepared folders; FOLDER:3 counts three times, or see [data] of --config.",
-            show_default=False,
-        ),
-    ] = None,
+    data: Folders = None,
     output: Annotated[
-        Optional[str],
-        typer.Option("--output", "-o", help="Run folder; resumes what it holds."),
+        Optional[str], typer.Option("--output", "-o", help="Run folder; resumes what it holds.")
     ] = None,
-    preset: Annotated[
-        Preset,
-        typer.Option(help="Where values not given come from."),
-    ] = "default",
+    preset: Annotated[Preset, typer.Option(help="Where values not given come from.")] = "default",
     config: Annotated[
         Optional[str], typer.Option(help="TOML file of values; flags come before it.")
     ] = None,
-    validation: Annotated[
-        Optional[list[str]],
-        typer.Option(
-            "--val",
-            show_default=False,
-            help="Prepared folder whose val split judges, FOLDER:WEIGHT; 0 only reports. Repeatable; else the first folder.",
-        ),
-    ] = None,
-    sets: Annotated[
-        Optional[list[str]],
-        typer.Option(
-            "--set",
-            show_default=False,
-            help="SET:WEIGHT of a set in the folders; 0 leaves it out. Repeatable.",
-        ),
-    ] = None,
+    validation: Validation = None,
+    sets: Sets = None,
     print_config: Annotated[
         bool, typer.Option("--print-config", help="Print all values as TOML and stop.")
     ] = False,
@@ -90,12 +102,7 @@ def train(
     given = shares.parse(data or (), validation or (), sets or ())
     file = (config or "", settings.document(config) if config else {})
     mixture = given.over(shares.taken(file[1], file[0]))
-    chosen = _layered(PRESETS[preset], file, values)
-    if preset in CONTINUING:
-        from colorcli.network.model_folder import architecture
-
-        model = architecture(chosen.init) or chosen.model
-        chosen = _layered(dataclasses.replace(PRESETS[preset], model=model), file, values)
+    chosen = _configured(preset, file, values)
     if print_config:
         named = {table: part for table in shares.TABLES if (part := getattr(mixture, table))}
         typer.echo(settings.write(chosen, named), nl=False)

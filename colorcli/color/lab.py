@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 L_MAX = 100.0
+NEUTRAL = (1.0, 99.0)  # L up to which, and from which on, photographs are shown without chroma
 AB_MAX = 110.0  # every sRGB colour has |a|, |b| below 108
 
 WHITE = np.array([0.95047, 1.0, 1.08883])
@@ -42,6 +43,11 @@ def srgb_linear(srgb: Any, xp: Any = np) -> Any:
     )
 
 
+def _f(t: Any, xp: Any = np) -> Any:
+    """The f of CIE Lab: a cube root, and a line near black."""
+    return xp.where(t > _EPSILON, xp.maximum(t, _EPSILON) ** (1 / 3), _KAPPA * t + _OFFSET)
+
+
 def srgb_encoded(linear: Any, xp: Any = np) -> Any:
     """Linear light to encoded sRGB (IEC 61966-2-1); both in 0…1."""
     powered = 1.055 * xp.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055
@@ -59,27 +65,60 @@ def rgb_to_lab(rgb: Any, xp: Any = np) -> Any:
         if rgb.dtype.kind != "f":
             raise TypeError(f"rgb_to_lab takes floats in 0…1, not {rgb.dtype}")
     t = xp.matmul(srgb_linear(rgb, xp), _constant(F_FROM_RGB, xp, rgb))
-    f = xp.where(t > _EPSILON, xp.maximum(t, _EPSILON) ** (1 / 3), _KAPPA * t + _OFFSET)
+    f = _f(t, xp)
     fx, fy, fz = f[..., 0], f[..., 1], f[..., 2]
     return xp.stack([116.0 * fy - 16.0, 500.0 * (fx - fy), 200.0 * (fy - fz)], axis=-1)
 
 
-def lab_to_rgb(lab: Any, xp: Any = np) -> Any:
-    """Lab (…, 3) to sRGB (…, 3) clipped to 0…1, same float dtype."""
-    lab = np.asarray(lab) if xp is np else lab
-    fy = (lab[..., 0] + 16.0) / 116.0
-    f = xp.stack([fy + lab[..., 1] / 500.0, fy, fy - lab[..., 2] / 200.0], axis=-1)
+def _t(f: Any, xp: Any = np) -> Any:
+    """Back from ``_f``."""
     edge = 0.2068966  # where scikit-image, too, changes from the cube to the line
-    t = xp.where(f > edge, f**3, (f - _OFFSET) / _KAPPA)
-    rgb = srgb_encoded(xp.matmul(t, _constant(_RGB_FROM_F, xp, lab)), xp)
-    return xp.clip(rgb, 0.0, 1.0)
+    return xp.where(f > edge, f * f * f, (f - _OFFSET) * (1 / _KAPPA))
+
+
+def _linear(light: Any, a: Any, b: Any, xp: Any) -> tuple[list[Any], Any]:
+    """Linear red, green and blue, beyond 0…1 where sRGB has no such colour, and Y; plane by plane."""
+    fy = (light + 16.0) * (1 / 116.0)
+    x, y, z = _t(fy + a * 0.002, xp), _t(fy, xp), _t(fy - b * 0.005, xp)
+    rows = _RGB_FROM_F.tolist()  # Python's numbers leave the planes their dtype
+    return [p * x + q * y + r * z for p, q, r in rows], y
+
+
+def _shown(light: Any, a: Any, b: Any, xp: Any) -> list[Any]:
+    """Linear red, green and blue in 0…1 of the same Y: the rule of ``lab_to_shown``."""
+    channels, y = _linear(light, a, b, xp)
+    red, green, blue = channels
+    most = xp.maximum(xp.maximum(red, green), blue)
+    least = xp.minimum(xp.minimum(red, green), blue)
+    beyond = xp.maximum((most - y) / xp.maximum(1.0 - y, 1e-3), (y - least) / xp.maximum(y, 1e-4))
+    low, high = NEUTRAL
+    coloured = xp.abs(light - (low + high) / 2) < (high - low) / 2
+    share = xp.where(coloured, 1.0 / xp.maximum(beyond, 1.0), 0.0)
+    return [xp.clip(y + (channel - y) * share, 0.0, 1.0) for channel in channels]
+
+
+def lab_to_rgb(lab: Any, xp: Any = np) -> Any:
+    """Lab (…, 3) to sRGB (…, 3), its channels clipped to 0…1, same float dtype."""
+    lab = np.asarray(lab) if xp is np else lab
+    channels, _ = _linear(lab[..., 0], lab[..., 1], lab[..., 2], xp)
+    return xp.clip(srgb_encoded(xp.stack(channels, axis=-1), xp), 0.0, 1.0)
+
+
+def lab_to_shown(lab: Any, xp: Any = np) -> Any:
+    """Lab (…, 3) to sRGB (…, 3) in 0…1 that keeps L whatever ab is, same float dtype.
+
+    Where sRGB has no such colour, chroma is drawn towards gray until it has: in linear light, where
+    the gray of the same Y lies straight across the cube and the way to its wall is a division. At
+    L ≤ 1 and ≥ 99 the result is neutral.
+    """
+    lab = np.asarray(lab) if xp is np else lab
+    channels = _shown(lab[..., 0], lab[..., 1], lab[..., 2], xp)
+    return xp.clip(srgb_encoded(xp.stack(channels, axis=-1), xp), 0.0, 1.0)
 
 
 def lightness(gray: Any, xp: Any = np) -> Any:
     """L of neutral sRGB ``gray`` in 0…1: the first plane of ``rgb_to_lab`` where R = G = B."""
-    y = srgb_linear(gray, xp)
-    f = xp.where(y > _EPSILON, xp.maximum(y, _EPSILON) ** (1 / 3), _KAPPA * y + _OFFSET)
-    return 116.0 * f - 16.0
+    return 116.0 * _f(srgb_linear(gray, xp), xp) - 16.0
 
 
 # --- whole photographs -------------------------------------------------------------------------
@@ -101,9 +140,10 @@ def _luminance_tables(dtype: np.dtype) -> list[np.ndarray]:
     return [(linear * s + h).astype(np.float32) for s, h in zip(shares, halves, strict=True)]
 
 
-@lru_cache(maxsize=1)
-def _encoded_table() -> np.ndarray:
-    return np.rint(srgb_encoded(np.arange(65536) / 65535, np) * 65535).astype(np.uint16)
+@lru_cache(maxsize=2)
+def _encoded_table(dtype: np.dtype) -> np.ndarray:
+    """sRGB in the full range of ``dtype``, of linear light in 0…65535."""
+    return np.rint(srgb_encoded(np.arange(65536) / 65535) * np.iinfo(dtype).max).astype(dtype)
 
 
 def _look_up(table: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -139,15 +179,85 @@ def neutral(rgb: np.ndarray) -> np.ndarray:
     16 bits hold L to within 0.02 of ``rgb_to_lab``.
     """
     out = np.empty(rgb.shape[:2], np.uint16)
-    tables = _luminance_tables(rgb.dtype)
+    tables, encoded = _luminance_tables(rgb.dtype), _encoded_table(out.dtype)
     for rows in strips(*rgb.shape[:2]):
         # Channel by channel: several times faster than one look-up of interleaved colours.
         channels = cv2.split(np.ascontiguousarray(rgb[rows]))
         y = _look_up(tables[0], channels[0])
         for table, channel in zip(tables[1:], channels[1:], strict=True):
             y += _look_up(table, channel)
-        out[rows] = np.take(_encoded_table(), y.astype(np.uint16))
+        out[rows] = np.take(encoded, y.astype(np.uint16))
     return out
+
+
+class _Edge:
+    """Paints again, by ``lab_to_shown``, what OpenCV has cut to sRGB: few pixels of most photographs.
+
+    ``out`` (H, W, 3) is painted from ``gray`` (H, W) in strips of up to ``tall`` rows.
+    """
+
+    batch = 1 << 14  # pixels: calls cost little then, and all in between stays in the cache
+
+    def __init__(self, out: np.ndarray, gray: np.ndarray, tall: int) -> None:
+        self._out, self._gray = out, gray
+        light, (low, high) = _lightness_table(gray.dtype), NEUTRAL
+        self._darkest = int(np.searchsorted(light, low, "right"))  # these two still have chroma
+        self._brightest = int(np.searchsorted(light, high, "left")) - 1
+        self._planes = np.empty((4, tall, gray.shape[1]), np.uint8)
+        self._eight = np.empty((tall, *out.shape[1:]), np.uint8)
+        self._shade = np.empty((tall, *out.shape[1:]), out.dtype)
+        self._found: list[tuple[np.ndarray, np.ndarray]] = []  # where, and ab (2, n)
+        self._count = 0
+
+    def look(self, rows: slice, chroma: np.ndarray) -> None:
+        """Note what of a strip was cut; ``chroma`` is its ab (2, h, w). Paint its ends neutral."""
+        at = np.flatnonzero(self._suspects(self._out[rows], self._gray[rows]))
+        if at.size:
+            ab = np.take(chroma.reshape(2, -1), at, axis=1)
+            self._found.append((at + rows.start * self._gray.shape[1], ab))
+            self._count += at.size
+            if self._count >= self.batch:
+                self.draw()
+
+    def draw(self) -> None:
+        """Paint again what was noted."""
+        if not self._found:
+            return
+        places, chroma = zip(*self._found, strict=True)
+        self._found, self._count = [], 0
+        at, ab = np.concatenate(places), np.concatenate(chroma, axis=1)
+        gray, colour = self._gray.reshape(-1), np.dtype((np.void, 3 * self._out.itemsize))
+        light, encoded = _lightness_table(gray.dtype), _encoded_table(self._out.dtype)
+        pixels = self._out.reshape(-1).view(colour)  # one thing to move, not three
+        for start in range(0, at.size, self.batch):
+            some = np.s_[start : start + self.batch]
+            a, b = ab[:, some]
+            linear = _shown(light[gray[at[some]]], a, b, np)
+            codes = cv2.merge([(c * 65535 + 0.5).astype(np.uint16)[None] for c in linear])
+            levels = np.take(encoded, codes)
+            pixels[at[some]] = levels.reshape(-1).view(colour)
+
+    def _suspects(self, out: np.ndarray, gray: np.ndarray) -> np.ndarray:
+        """Where (h, w) a channel is at an end of its range, black and white left out."""
+        height, eight = out.shape[0], out
+        if out.dtype != np.uint8:
+            eight = cv2.convertScaleAbs(out, dst=self._eight[:height], alpha=1 / 257)
+        red, green, blue, least = self._planes[:, :height]
+        cv2.split(eight, [red, green, blue])
+        cv2.min(cv2.min(red, green, dst=least), blue, dst=least)
+        most = cv2.max(cv2.max(red, green, dst=red), blue, dst=red)
+        cv2.max(most, np.subtract(least, 1, out=least), dst=most)  # 0 becomes 255
+        low, high, *_ = cv2.minMaxLoc(gray)
+        if low < self._darkest or high > self._brightest:
+            coloured = cv2.inRange(gray, self._darkest, self._brightest, dst=green)
+            cv2.bitwise_and(most, coloured, dst=most)
+            shade = gray
+            if gray.dtype != out.dtype:
+                scale = np.float32(np.iinfo(out.dtype).max / np.iinfo(gray.dtype).max)
+                shade = np.rint(gray * scale).astype(out.dtype)
+            neutral = cv2.bitwise_not(coloured, dst=blue)
+            cv2.copyTo(cv2.merge([shade] * 3, dst=self._shade[:height]), neutral, out)
+        return most == 255
 
 
 def join(gray: np.ndarray, ab: np.ndarray, dtype: Any = None) -> np.ndarray:
@@ -155,7 +265,7 @@ def join(gray: np.ndarray, ab: np.ndarray, dtype: Any = None) -> np.ndarray:
 
     ``gray`` (H, W) uint8 or uint16; ``ab`` (h, w, 2) float32 of any size, stretched bicubically
     over the photograph; returns (H, W, 3) of ``dtype`` (that of ``gray`` by default). Only ab is
-    interpolated. Peak memory beyond input and output is a few strips.
+    interpolated; where sRGB ends, it is drawn towards gray (``lab_to_shown``). Peak memory beyond input and output is a few strips.
     """
     return Join(ab, *gray.shape)(gray, 0, dtype)
 
@@ -185,6 +295,7 @@ class Join:
         tall = max(rows.stop - rows.start for rows in strips(height, width))
         buffers = np.empty((2, tall, width), np.float32)
         lab_buffer = np.empty((tall, width, 3), np.float32)
+        edge = _Edge(out, gray, tall)
         for rows in strips(height, width):
             at = slice(top + rows.start, top + rows.stop)
             near = slice(int(self._first[at].min()), int(self._last[at].max()))
@@ -197,5 +308,8 @@ class Join:
             if dtype == np.uint8:
                 cv2.convertScaleAbs(rgb, dst=out[rows], alpha=255)
             else:
-                out[rows] = np.rint(np.clip(rgb, 0, 1) * np.iinfo(dtype).max)
+                rgb *= np.float32(np.iinfo(dtype).max)
+                out[rows] = np.rint(rgb, out=rgb)
+            edge.look(rows, planes)
+        edge.draw()
         return out

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from colorcli.choices import DEVICES
 from colorcli.color.lab import join, neutral
 from colorcli.colorizing import framing
-from colorcli.config import DEVICES
 from colorcli.errors import ImageError, UsageError
 from colorcli.network.decoding import Knobs, after
 from colorcli.network.runtimes import ENGINES, Opened, open_model

@@ -1,15 +1,17 @@
-"""Photographs before they are coloured: read, known as earlier results, named by their content."""
+"""Photographs before they are coloured: found, known as earlier results, given a name for theirs."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from colorcli.config import PredictConfig
 from colorcli.errors import DataError, ImageError, reason
-from colorcli.files.inputs import STREAM, Source
+from colorcli.files.inputs import STREAM, Found, Source, find
+from colorcli.files.outputs import Job, agreed, output_folder, plan
 from colorcli.imaging import large, reading, writing
 from colorcli.system.atomic import is_special
 
@@ -62,3 +64,49 @@ def _suffixed(source: Source, max_pixels: int) -> Source:
     except (DataError, OSError):  # said when its turn comes
         return source
     return replace(source, suffix=writing.FORMATS[writing.holding(document)].suffixes[0])
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to colour and where to, as a command line says it.
+
+    ``listed`` names are taken literally. See ``files.inputs.find`` and ``files.outputs.plan``.
+    """
+
+    inputs: Sequence[str]
+    output: str | None = None
+    listed: Iterable[str] = ()
+    recursive: bool = False
+    overwrite: bool = False
+    skip_existing: bool = False
+    model: str = "default"
+
+
+def planned(request: Request, config: PredictConfig) -> tuple[Found, list[Job]]:
+    """What was found, and a job for each photograph.
+
+    Raises ``UsageError`` for outputs that cannot be, before any work, and ``DataError`` for a
+    stdin that is wanted and closed.
+    """
+    format, output = config.format, request.output
+    if format is not None:
+        writing.check_format(format, f"--format {format}")
+    found = find(
+        request.inputs, writing.READABLE, listed=request.listed, recursive=request.recursive,
+        leave_out=output_folder(output), results=config.again,
+    )  # fmt: skip
+    entries: Sequence[Source] = found.entries
+    if format is None and output != STREAM:
+        entries = named(entries, config.max_pixels, stdin=output is not None)
+    jobs = plan(
+        entries, output, suffix=format and writing.FORMATS[format].suffixes[0],
+        copies=writing.READABLE, model=Path(request.model).name, overwrite=request.overwrite,
+        skip_existing=request.skip_existing,
+        is_result=(lambda path: False) if config.again else is_result,
+    )  # fmt: skip
+    for job in jobs:
+        if job.todo and job.target != STREAM:
+            meant = writing.SUFFIXES.get(os.path.splitext(job.target)[1].lower())
+            if agreed(job.target, format, meant) is None and not is_special(job.target):
+                writing.format_of(job.target)  # raises, with what is known
+    return found, jobs

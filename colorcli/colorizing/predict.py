@@ -9,7 +9,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -20,7 +21,7 @@ from colorcli.color.lab import Join, join, rgb_to_lab
 from colorcli.colorizing import intake
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.colorizing.framing import halved, halvings
-from colorcli.config import LARGE
+from colorcli.config import PredictConfig
 from colorcli.errors import ColorizeError, DataError, reason
 from colorcli.files.inputs import STREAM
 from colorcli.files.outputs import Job
@@ -29,24 +30,6 @@ from colorcli.system.atomic import atomic, is_special, sweep, write_atomic
 from colorcli.system.parallel import Budget, Stopped, available_memory, cores, in_order
 
 STAGES = ("read", "decode", "network", "join", "encode", "write")
-
-
-@dataclass(frozen=True)
-class Output:
-    """How results are written. ``format`` None: by the target's suffix.
-
-    ``keep_color`` passes on pictures that are in colour already; ``strip`` leaves EXIF, XMP, IPTC
-    and DPI out; photographs of more than ``large`` pixels go by strips where they can. ``again``
-    colours results of earlier runs, which else are left alone.
-    """
-
-    format: str | None = None
-    quality: int | None = None
-    max_pixels: int = reading.MAX_PIXELS
-    strip: bool = False
-    keep_color: bool = False
-    large: int = LARGE
-    again: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,6 +44,7 @@ class Result:
     input: str
     output: str | None
     status: str
+    _: KW_ONLY
     width: int | None = None
     height: int | None = None
     frames: int | None = None
@@ -103,7 +87,7 @@ def colorize_bytes(
     name: str,
     colorizer: Colorizer,
     format: str | Callable[[reading.Document], str] | None = None,
-    output: Output = Output(),
+    config: PredictConfig = PredictConfig(),
     *,
     stop: Callable[[], bool] = lambda: False,
 ) -> tuple[bytes, Result]:
@@ -114,7 +98,7 @@ def colorize_bytes(
     """
     clock = _Stopwatch()
     document = reading.decode(
-        data, name, max_pixels=output.max_pixels, keep_color=output.keep_color
+        data, name, max_pixels=config.max_pixels, keep_color=config.keep_color
     )
     width, height = document.size
     format = format(document) if callable(format) else format
@@ -130,7 +114,7 @@ def colorize_bytes(
             picture = document.frames[index]
             notes.update(dict.fromkeys(picture.notes))
             clock("decode")
-            if output.keep_color and picture.rgb is not None and is_colour(picture.rgb):
+            if config.keep_color and picture.rgb is not None and is_colour(picture.rgb):
                 kept += 1
                 yield picture.rgb, picture
             else:
@@ -147,18 +131,17 @@ def colorize_bytes(
 
     encoded = writing.encode(
         coloured(), document, format or document.format,
-        quality=output.quality, strip=output.strip,
+        quality=config.quality, strip=config.strip,
     )  # fmt: skip
     frames = len(document.frames)
     # Nothing was changed and nothing is asked for: the very file, without another loss.
-    as_it_is = format in (None, document.format) and output.quality is None and not output.strip
-    if kept == frames and as_it_is:
+    if kept == frames and format in (None, document.format) and config.changes_nothing:
         encoded = data
     clock("encode")
-    status = "kept" if kept == frames else "done"
     return encoded, Result(
-        name, None, status, width, height, frames, clock.spent, notes=tuple(notes)
-    )
+        name, None, "kept" if kept == frames else "done", width=width, height=height,
+        frames=frames, milliseconds=clock.spent, notes=tuple(notes),
+    )  # fmt: skip
 
 
 def colorize_strips(
@@ -168,7 +151,7 @@ def colorize_strips(
     name: str,
     colorizer: Colorizer,
     format: str,
-    output: Output = Output(),
+    config: PredictConfig = PredictConfig(),
     *,
     stop: Callable[[], bool] = lambda: False,
 ) -> Result:
@@ -181,26 +164,29 @@ def colorize_strips(
     photograph = large.Photograph(source, header, name)
     width, height = photograph.size
     with reading.failures(name):
-        reading.check_size(width, height, output.max_pixels)
+        reading.check_size(width, height, config.max_pixels)
         writing.check_sides(format, width, height)
     down, across = halvings(height, width, colorizer.side)
     grays, colours = [], []
     notes: tuple[str, ...] = ()
-    for rows, picture in photograph.pictures(1 << down, output.keep_color):
+    for rows, picture in photograph.pictures(1 << down, config.keep_color):
         if stop():
             raise Stopped
         notes = picture.notes
         if rows.stop - rows.start >> down:  # else less than one row is left
             grays.append(halved(picture.gray, down, across))
-            if output.keep_color:
+            if config.keep_color:
                 rgb = cv2.cvtColor(picture.gray, cv2.COLOR_GRAY2RGB)
                 colours.append(halved(rgb if picture.rgb is None else picture.rgb, down, across))
-    kept = output.keep_color and is_colour(_stacked(colours))
+    kept = config.keep_color and is_colour(_stacked(colours))
     clock("decode")
-    if kept and format == header.format and output.quality is None and not output.strip:
+    result = partial(
+        Result, name, None, "kept" if kept else "done", width=width, height=height, frames=1
+    )
+    if kept and format == header.format and config.changes_nothing:
         photograph.copy_to(file)
         clock("encode")
-        return Result(name, None, "kept", width, height, 1, clock.spent, notes=notes)
+        return result(milliseconds=clock.spent, notes=notes)
     joined = None if kept else Join(colorizer.ab(_stacked(grays)), height, width)
     clock("network")
 
@@ -221,10 +207,9 @@ def colorize_strips(
             clock("encode")
 
     with contextlib.closing(coloured()) as pages:
-        large.write(file, photograph, pages, format, quality=output.quality, strip=output.strip)
+        large.write(file, photograph, pages, format, quality=config.quality, strip=config.strip)
     clock("encode")
-    status = "kept" if kept else "done"
-    return Result(name, None, status, width, height, 1, clock.spent, notes=notes)
+    return result(milliseconds=clock.spent, notes=notes)
 
 
 def _stacked(parts: list[np.ndarray]) -> np.ndarray:
@@ -269,8 +254,8 @@ def _to_stdout(parts: Iterable[bytes]) -> None:
 class _Worker:
     """What all threads share: the model, how to write, and who may work when."""
 
-    def __init__(self, colorizer: Colorizer | None, output: Output, workers: int) -> None:
-        self._colorizer, self._output = colorizer, output
+    def __init__(self, colorizer: Colorizer | None, config: PredictConfig, workers: int) -> None:
+        self._colorizer, self._config = colorizer, config
         # Twice as many threads as workers: while one waits for the disk, another computes.
         self._slots = threading.BoundedSemaphore(workers)
         self._memory = available_memory()
@@ -300,8 +285,8 @@ class _Worker:
 
     def _coloured(self, job: Job, clock: _Stopwatch) -> Result:
         assert self._colorizer is not None, "work to do needs a colorizer"
-        name, target, output = job.source.path, job.target, self._output
-        format = output.format
+        name, target, config = job.source.path, job.target, self._config
+        format = config.format
         stream = target == STREAM or is_special(target)
         if format is None and stream:
             format = writing.SUFFIXES.get(os.path.splitext(target)[1].lower())
@@ -312,17 +297,17 @@ class _Worker:
         source = intake.read(job.source) if once else name
         header = large.peek(source)
         clock("read")
-        if header is not None and header.result and not once and not output.again:
+        if header is not None and header.result and not once and not config.again:
             return Result(name, None, "result")
         need = None
-        if header is not None and header.pixels <= output.max_pixels:
-            need = large.decide(source, header, format, self._memory, output.large, name)
+        if header is not None and header.pixels <= config.max_pixels:
+            need = large.decide(source, header, format, self._memory, config.large, name)
         if header is not None and need is not None:
             if target != STREAM:
                 self._sweep(target)
             with self._turn(need), _written(job) as file:
                 result = colorize_strips(
-                    source, header, file, name, self._colorizer, format, output,
+                    source, header, file, name, self._colorizer, format, config,
                     stop=self._stopped,
                 )  # fmt: skip
                 clock("colour")
@@ -332,7 +317,7 @@ class _Worker:
         clock("read")
         with self._turn(header.need if header else 0):
             encoded, result = colorize_bytes(
-                data, name, self._colorizer, chosen, output, stop=self._stopped
+                data, name, self._colorizer, chosen, config, stop=self._stopped
             )
             del data
         clock("colour")
@@ -375,26 +360,25 @@ class _Worker:
 def predict(
     jobs: Sequence[Job],
     colorizer: Colorizer | None,
-    output: Output = Output(),
+    config: PredictConfig = PredictConfig(),
     *,
-    workers: int = 0,
     progress: Callable[..., None] | None = None,
     stop: threading.Event | None = None,
 ) -> Iterator[Result]:
     """Colour ``jobs``; yield a ``Result`` for each, in their order. Failures are results too.
 
-    ``workers`` (0: one for each core) photographs are worked on at the same time, fewer when they
-    are so large that half of the memory would not hold them; decoding, the network, OpenCV and
-    writing all release the GIL. ``colorizer`` may be None when no job is to do. After ``stop`` is
-    set, what is finished still comes; what is begun is dropped without a trace.
+    ``config.workers`` photographs are worked on at the same time, fewer when they are so large
+    that half of the memory would not hold them; decoding, the network, OpenCV and writing all
+    release the GIL. ``colorizer`` may be None when no job is to do. After ``stop`` is set, what is
+    finished still comes; what is begun is dropped without a trace.
     """
     todo = sum(job.todo for job in jobs)
-    together = max(1, min(workers or cores(), todo))
-    worker = _Worker(colorizer, output, together)
+    together = max(1, min(config.workers or cores(), todo))
+    worker = _Worker(colorizer, config, together)
     worker.stop = stop or worker.closed
     opencv_threads = cv2.getNumThreads()
     # A single picture may use all cores, unless it was told otherwise.
-    cv2.setNumThreads(max(1, cores() // together) if not workers else 1)
+    cv2.setNumThreads(max(1, cores() // together) if not config.workers else 1)
     failed = 0
     results = in_order(
         worker, jobs, threads=2 * together if todo > 1 else 1, window=16 * together, stop=stop
@@ -411,6 +395,13 @@ def predict(
         cv2.setNumThreads(opencv_threads)
 
 
-def suffix_for(format: str | None) -> str | None:
-    """The suffix that ``--format`` gives to output names; None keeps the source's."""
-    return None if format is None else writing.FORMATS[format].suffixes[0]
+def foretold(jobs: Sequence[Job], config: PredictConfig = PredictConfig()) -> Iterator[Result]:
+    """What would become of ``jobs``; nothing but headers is read."""
+    for job in jobs:
+        path, error = job.source.path, job.source.error
+        if error is not None:
+            yield Result(path, None, "failed", error=f"{path}: {error}")
+        elif job.result or (job.todo and not config.again and intake.is_result(path)):
+            yield Result(path, None, "result")
+        else:
+            yield Result(path, job.target, "skipped" if job.skip else "planned")

@@ -95,7 +95,7 @@ class _Judge:
         self, contenders: Sequence[Contender], config: EvalConfig, metrics: Mapping[str, Metric]
     ) -> None:
         self.contenders, self.config = contenders, config
-        self.protocol = protocols.named(config.protocol)
+        self.protocol = protocols.named(config.protocol, config.size)
         self.rows = [*(contender.name for contender in contenders), GRAY]
         self.metrics = judges.by_picture(metrics)
         self.alone = {name: metric for name, metric in self.metrics.items() if metric.alone}

@@ -85,7 +85,7 @@ def examples(
 
     A file that has vanished since it was judged is left out.
     """
-    scores, protocol = judgement.scores, protocols.named(config.protocol)
+    scores, protocol = judgement.scores, protocols.named(config.protocol, config.size)
     gains = scores.values[contenders[0].name][:, scores.metrics.index(HEADLINE)]
     wanted = {scores.indices[position]: (rank, position) for rank, position in pick(gains)}
     found: dict[int, Example] = {}

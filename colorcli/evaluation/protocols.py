@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from colorcli.color.lab import neutral
-from colorcli.config import EvalConfig
+from colorcli.config import JUDGED_SIDE, EvalConfig
 from colorcli.errors import UsageError
 
 
@@ -84,7 +84,7 @@ def named(name: str = EvalConfig.protocol, size: int | None = None) -> Protocol:
         return Protocol(name, SHAPES[key])
     if digits and size and int(digits) != size:
         raise UsageError(f"protocol {name} and --size {size} contradict each other")
-    side = int(digits) if digits else size or EvalConfig.size
+    side = int(digits) if digits else size or JUDGED_SIDE
     if not 32 <= side <= 4096:
         raise UsageError(f"protocol {name}: the side must be 32 to 4096 pixels, not {side}")
     return Protocol(f"{key}-{side}", SHAPES[key], side)

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from colorcli import __version__
+from colorcli.choices import EXPORTED_SUFFIXES
 from colorcli.exporting.check import Exported
 from colorcli.exporting.formats.common import Snippet
 from colorcli.exporting.formats.table import FORMATS
 from colorcli.exporting.signatures import OUTPUTS, Graph
 from colorcli.network.decoding import KNOBS
-from colorcli.network.model_folder import EXPORTED, ModelFolder
+from colorcli.network.model_folder import ModelFolder
 
 if TYPE_CHECKING:
     import jinja2
@@ -78,7 +79,7 @@ def _card(
             name: ("uint8" if name == "colours" else "float32", OUTPUTS[name])
             for name in _outputs(graph)
         },
-        predicts=graph.signature == "ab" and chosen.suffix in EXPORTED,
+        predicts=graph.signature == "ab" and chosen.suffix in EXPORTED_SUFFIXES,
         inside=tuple(KNOBS),
         elsewhere=[_filled(snippet, values) for snippet in chosen.example.elsewhere],
         origin=_origin(folder.metadata),

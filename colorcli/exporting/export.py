@@ -12,6 +12,7 @@ import math
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from colorcli.errors import DataError, ModelError, reason
 from colorcli.exporting import card, photographs, signatures
 from colorcli.exporting.check import Bench, Check, Exported, excess
 from colorcli.exporting.formats.common import Order
-from colorcli.exporting.plan import Plan, check_free, companions, planned
+from colorcli.exporting.plan import Plan, check_free, companions, place, planned
 from colorcli.network import model_folder
 from colorcli.network.decoding import Knobs
 from colorcli.system.atomic import PART
@@ -39,14 +40,15 @@ def export(
     overwrite: bool = False,
     progress: Callable[..., None] | None = None,
 ) -> Exported:
-    """Write the model to ``target``, run it back on photographs and compare with the network.
+    """Write the model to ``target``, or into it as ``place`` says, run it back on photographs and compare with the network.
 
     ``knobs`` go into a graph of signature ``image``. A card, metadata and an example are written
     beside a file or into a folder. Raises ``UsageError`` for a combination the format does not
     have, a missing runtime or an existing target, ``ModelError`` when the export differs by more
     than its tolerance (nothing is left then), ``DataError`` when it cannot be written.
     """
-    target = Path(target)
+    placed, name = place(str(target), config.format, model)
+    target, config = Path(placed), replace(config, format=name)
     known = model_folder.load(model, needs=(model_folder.WEIGHTS, model_folder.LITERT))
     plan = planned(config, knobs, known.config)
     check_free(target, plan.format, overwrite=overwrite)

@@ -15,6 +15,8 @@ from colorcli.files import outputs
 from colorcli.network.decoding import Knobs
 from colorcli.network.losses import LOSSES
 
+DEFAULT = "litert"  # where neither the option nor a suffix says the format
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -40,12 +42,13 @@ class Plan:
 
 def planned(config: ExportConfig, knobs: Knobs, model: ModelConfig) -> Plan:
     """Raises ``UsageError`` for what this format cannot be."""
+    name = config.format or DEFAULT
     for value, known, what in (
-        (config.format, FORMATS, "export format"), (config.signature, SIGNATURES, "signature"),
+        (name, FORMATS, "export format"), (config.signature, SIGNATURES, "signature"),
     ):  # fmt: skip
         if value not in known:
             raise UsageError(f"unknown {what} {value!r}; known: {', '.join(known)}")
-    chosen = FORMATS[config.format]
+    chosen = FORMATS[name]
     precision = config.precision or next(iter(chosen.precisions))
     if precision not in chosen.precisions:
         its = ", ".join(chosen.precisions)
@@ -92,14 +95,14 @@ def place(output: str, format: str | None, model: str | Path) -> tuple[str, str]
     ``UsageError`` for an unknown suffix, and one that contradicts the format.
     """
     if outputs.is_folder(output):
-        format = format or ExportConfig.format
+        format = format or DEFAULT
         suffix = FORMATS[format].suffix
         name = Path(model).resolve().name + suffix
         return (str(Path(output, name)) if suffix else output), format
     meant = table.of(output)
     if format is None and meant is None:
         outputs.known_suffix(output, [f.suffix for f in FORMATS.values() if f.suffix])
-    return output, outputs.agreed(output, format, meant) or ExportConfig.format
+    return output, outputs.agreed(output, format, meant) or DEFAULT
 
 
 def companions(target: Path, format: str) -> dict[str, Path]:

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from colorcli.color.lab import XYZ_FROM_RGB, lab_to_rgb, lightness, srgb_encoded, srgb_linear
+from colorcli.color.lab import XYZ_FROM_RGB, lab_to_shown, lightness, srgb_encoded, srgb_linear
 from colorcli.colorizing import framing
 from colorcli.config import ModelConfig
 from colorcli.network.decoding import KNOBS, NEUTRAL, after
@@ -200,7 +200,7 @@ def _image(
         planes = ops.transpose(ab, (0, 3, 1, 2))
         planes = ops.matmul(ops.matmul(rows_up, planes), ops.transpose(columns_up))
         lab = ops.stack([lightness(gray, ops), planes[:, 0], planes[:, 1]], axis=-1)
-        rgb = ops.clip(ops.floor(lab_to_rgb(lab, ops) * 255.0 + 0.5), 0.0, 255.0)
+        rgb = ops.clip(ops.floor(lab_to_shown(lab, ops) * 255.0 + 0.5), 0.0, 255.0)
         return {"colours": ops.cast(rgb, "uint8")}
 
     note = "sRGB picture of any size" if size is None else "sRGB picture of this size"

@@ -50,6 +50,8 @@ def from_floats(values: np.ndarray) -> np.ndarray:
     Raises ``ImageError`` where their range says none of these, or says nothing.
     """
     low, high = float(values.min()), float(values.max())
+    if not np.isfinite([low, high]).all():
+        raise Refused("floating-point samples of which some are no numbers; fill these first")
     if low >= -0.001:
         for full, least in _FLOAT_RANGES:
             counts = full == 255 and bool((values == np.floor(values)).all())

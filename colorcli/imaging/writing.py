@@ -243,10 +243,15 @@ def format_of(path: Path | str) -> str:
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in SUFFIXES:
         raise UsageError(f"{path}: unknown output suffix; known: {' '.join(SUFFIXES)}")
-    package = FORMATS[SUFFIXES[suffix]].package
-    if package and importlib.util.find_spec(package) is None:
-        raise UsageError(f"{path}: {kinds.KINDS['HEIF'].extra}")
+    check_format(SUFFIXES[suffix], path)
     return SUFFIXES[suffix]
+
+
+def check_format(format: str, asked: Path | str) -> None:
+    """Raise ``UsageError`` naming the extra that a format needs, ``asked`` for by a path or option."""
+    package = FORMATS[format].package
+    if package and importlib.util.find_spec(package) is None:
+        raise UsageError(f"{asked}: {kinds.KINDS['HEIF'].extra}")
 
 
 def _over_white(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from colorcli import __version__
+from colorcli.choices import EXPORTED_SUFFIXES
 from colorcli.color import bins
 from colorcli.config import MODEL_SCHEMA, MOST_STAGES, ModelConfig
 from colorcli.errors import ModelError, UsageError, reason
@@ -34,7 +35,6 @@ CONFIG, WEIGHTS, LITERT, METADATA, HISTORY = (
 )  # fmt: skip
 BUNDLED = Path(__file__).parents[1] / "models"
 READ_SCHEMAS = (1, MODEL_SCHEMA)  # 1: see schema_1
-EXPORTED = (".tflite", ".onnx")  # single files that colour without a folder
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,11 @@ def find(name: str | Path) -> Path:
         if (candidate / CONFIG).is_file():
             return candidate
     if folder.is_file():
-        if folder.suffix.lower() in EXPORTED:
+        if folder.suffix.lower() in EXPORTED_SUFFIXES:
             return folder
-        raise ModelError(f"{name}: not a model; exported files end in {' or '.join(EXPORTED)}")
+        raise ModelError(
+            f"{name}: not a model; exported files end in {' or '.join(EXPORTED_SUFFIXES)}"
+        )
     known = ", ".join(bundled()) or "none bundled"
     cause = "holds no config.json" if folder.is_dir() else "no such model or folder"
     raise ModelError(f"{name}: {cause}; known models: {known}")
@@ -287,4 +289,25 @@ def save(
             shutil.rmtree(part, ignore_errors=True)
     except OSError as error:
         raise ModelError(f"{folder}: the model cannot be written: {reason(error)}") from None
+    return folder
+
+
+def copy(source: Path, folder: Path) -> Path:
+    """The model folder ``source`` once more as ``folder``, whole, in place of an older one.
+
+    Raises ``ModelError`` when the place cannot be written.
+    """
+    part, old = (folder.with_name(f"{PART}{word}-{folder.name}") for word in ("copy", "old"))
+    try:
+        for path in (part, old):
+            shutil.rmtree(path, ignore_errors=True)
+        shutil.copytree(source, part)
+        if folder.exists():
+            folder.rename(old)
+        part.rename(folder)
+    except OSError as error:
+        raise ModelError(f"{folder}: the model cannot be written: {reason(error)}") from None
+    finally:
+        for path in (part, old):
+            shutil.rmtree(path, ignore_errors=True)
     return folder

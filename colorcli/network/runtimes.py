@@ -203,7 +203,7 @@ ENGINES: dict[str, Runtime] = {
     "cpu": Runtime(model_folder.LITERT, LiteRT),
     "gpu": Runtime(model_folder.WEIGHTS, _on_gpu),
 }
-# Exported files by suffix, the keys of model_dir.EXPORTED.
+# Exported files, which colour without a folder, by suffix.
 FILES: dict[str, Callable[[Path], Engine]] = {".tflite": LiteRT, ".onnx": Onnx}
 
 

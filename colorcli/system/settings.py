@@ -25,7 +25,10 @@ Config = TypeVar("Config", bound="DataclassInstance")
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """One field: where it sits (``table`` "" is the top), its type and its limits."""
+    """One field: where it sits (``table`` "" is the top), its type and its limits.
+
+    ``type`` is without the None of a field that may be open.
+    """
 
     name: str
     table: str
@@ -39,8 +42,14 @@ class Setting:
         return f"{self.table}.{self.name}" if self.table else self.name
 
 
+def _closed(hint: Any) -> Any:
+    """A field's type without its None."""
+    parts = [part for part in typing.get_args(hint) if part is not type(None)]
+    return parts[0] if type(None) in typing.get_args(hint) else hint
+
+
 def settings(config: type) -> dict[str, Setting]:
-    """Every field of a config class and of the configs in it, by name."""
+    """Every field with a help of a config class and of the configs in it, by name."""
     found: dict[str, Setting] = {}
 
     def walk(cls: type, table: str) -> Iterator[Setting]:
@@ -48,8 +57,8 @@ def settings(config: type) -> dict[str, Setting]:
         for f in dataclasses.fields(cls):
             if dataclasses.is_dataclass(hints[f.name]):
                 yield from walk(hints[f.name], f.name)
-            else:
-                yield Setting(f.name, table, hints[f.name], f.default, f.metadata)
+            elif "help" in f.metadata:
+                yield Setting(f.name, table, _closed(hints[f.name]), f.default, f.metadata)
 
     for setting in walk(config, ""):
         found[setting.name] = setting
@@ -64,7 +73,12 @@ def _number(text: str, kind: type) -> Any:
 
 
 def parse(setting: Setting, text: str) -> Any:
-    """The value of a flag's ``text``: ``128,96,64`` for widths, ``128:0.7,192:0.3`` for stages."""
+    """The value of a flag's ``text``: ``128,96,64`` for widths, ``128:0.7,192:0.3`` for stages.
+
+    A text that is none stays one, which ``checked`` refuses.
+    """
+    if text in (words := setting.limits.get("words", {})):
+        return words[text]
     if setting.type in (int, float):
         return _number(text, setting.type)
     if setting.type is str:

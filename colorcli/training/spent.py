@@ -30,10 +30,19 @@ class Spent:
         yield
         self._costs[what] = time.monotonic() - start
 
+    def suppose(self, seconds: float) -> None:
+        """Take writing a model to last so long, until one is written."""
+        self._costs.setdefault("model", seconds)
+
+    @property
+    def here(self) -> float:
+        """What this process has taken."""
+        return time.monotonic() - self._began
+
     @property
     def total(self) -> float:
         """All that the run has taken."""
-        return self._before + time.monotonic() - self._began
+        return self._before + self.here
 
     def overhead(self, trained: float) -> float:
         """What was not training, of which there were ``trained`` seconds."""

@@ -26,20 +26,23 @@ class Tail:
         with devices.policy("float32"):
             self.network = build_model(config.model) if self.share else None
         self.count = tf.Variable(0, dtype=tf.int64)
+        self.reached = tf.Variable(0.0, dtype=tf.float64)  # the fraction of the newest sample
 
     def parts(self) -> dict[str, Any]:
         """What a checkpoint holds of it; nothing where it is off."""
-        return {"tail": self.network, "tail_count": self.count} if self.share else {}
+        own = {"tail": self.network, "tail_count": self.count, "tail_reached": self.reached}
+        return own if self.share else {}
 
     def follow(self, network: keras.Model, step: int, fraction: float) -> None:
-        """Take in ``network`` after ``step`` steps, ``fraction`` in 0…1 of the run."""
+        """Take in ``network`` after ``step`` steps, ``fraction`` of the run: 1 at its end."""
         if self.network is None:
             return
-        if fraction < 1 - self.share:
-            self.count.assign(0)  # a run that was finished, and made longer
+        if fraction < float(self.reached):  # the run was made longer, its end is elsewhere
+            self.count.assign(0)
+            self.reached.assign(0.0)
+        if fraction < 1 - self.share or (step % EVERY and fraction < 1):
             return
-        if step % EVERY and fraction < 1:
-            return
+        self.reached.assign(fraction)
         self.count.assign_add(1)
         rate = 1 / int(self.count)
         weights = zip(self.network.get_weights(), network.get_weights(), strict=True)

@@ -34,6 +34,7 @@ from colorcli.training.validation import Judged, Validation
 Progress = Callable[..., None]
 BEST, LAST, LOCK = "model-best", "model-last", ".lock"
 BEST_WEIGHTS = "best.npz"  # of the run so far, before a model folder is made of them
+SHORT = 6  # times its start that a run must last to try out how long saving takes
 LOG_EVERY = 20  # steps between two log lines
 PATIENT = 20  # times longer than it takes to write model-last, until it is written again
 
@@ -163,6 +164,7 @@ class _Run:
         self.recent: list[dict[str, float]] = []
         self.paced, self.pace_seconds, self.pace_clock = 0, 0.0, math.nan
         self.model_seconds, self.model_written, self.model_step = 0.0, 0.0, -1
+        self.best_step = -1  # as far as this process knows
 
     def _mean(self, number: float) -> float:
         """The mean of what all workers, who must ask together, say."""
@@ -210,7 +212,12 @@ class _Run:
             # What one starts from may be better than anything that follows.
             self._assess(progress)
         if 0 < config.minutes <= 2 * config.checkpoint_minutes and not self.spent.reserve:
-            self._refresh()  # too short a run to find out under way how long this takes
+            # Too short a run to find out under way how long saving takes: done now, or, where
+            # there is not even time for that, taken for as long as the start was.
+            if config.minutes * 60 >= SHORT * self.spent.here:
+                self._refresh()
+            else:
+                self.spent.suppose(self.spent.here)
         clock = saved = time.monotonic()
         reason = "patience" if halt else "done"
         try:
@@ -389,6 +396,7 @@ class _Run:
             state.best.assign(score)
             state.stale.assign(0)
             self._keep_best(self._sharpened(), found.gains)
+            self.best_step = step
         else:
             state.stale.assign_add(1)
         self.journal.note(
@@ -426,6 +434,7 @@ class _Run:
             self.state.best.assign(found.psnr)
             arrays = model_folder.arrays_of(self.tail.network)
             self._keep_best(sharpened(arrays, found.scale), found.gains)
+            self.best_step = -1  # other weights than any step's
 
     def _checkpoint(self) -> None:
         if self.chief:
@@ -486,8 +495,11 @@ class _Run:
             return
         if self.model_step != int(self.state.step):
             self._save_model(LAST)
-        self._save_model(BEST, model_folder.read_arrays(self.folder / BEST_WEIGHTS))
         step = int(self.state.step)
+        if self.best_step == step:  # the same weights
+            model_folder.copy(self.folder / LAST, self.folder / BEST)
+        else:
+            self._save_model(BEST, model_folder.read_arrays(self.folder / BEST_WEIGHTS))
         self.journal.note(event="finished", step=step, finished=step)
 
     def _result(self, stopped: str) -> Trained:

@@ -49,7 +49,7 @@ def test_join_is_scikit_image_within_a_level(dtype):
     gray = random.integers(0, np.iinfo(dtype).max + 1, (40, 50)).astype(dtype)
     ab = random.uniform(-60, 60, (40, 50, 2)).astype(np.float32)
     planes = np.dstack([lab.plane(gray), ab]).astype(np.float64)
-    wanted = lab.lab_to_rgb(planes)
+    wanted = lab.lab_to_shown(planes)
     assert np.abs(lab.join(gray, ab) / np.iinfo(dtype).max - wanted).max() * 255 <= 1.0
 
 
@@ -60,11 +60,11 @@ def test_join_preserves_lightness_of_in_gamut_colours(seed):
     rgb = random.integers(0, 256, (16, 16, 3)) / 255
     true = color.rgb2lab(rgb)
     gray = lab.neutral((rgb * 255).astype(np.uint8))
-    shown = lab.join(gray, true[..., 1:].astype(np.float32), np.uint16)
-    wanted = np.dstack([lab.plane(gray), true[..., 1:]]).astype(np.float64)
-    inside = np.abs(color.rgb2lab(lab.lab_to_rgb(wanted)) - wanted).max(-1) < 0.1  # not cut to RGB
-    difference = np.abs(color.rgb2lab(shown / 65535)[..., 0] - lab.plane(gray))
-    assert inside.any() and difference[inside].max() < 0.5
+    ab = true[..., 1:].astype(np.float32)
+    shown, coloured = lab.join(gray, ab, np.uint16) / 65535, lab.join(gray, ab) / 65535
+    assert np.abs(color.rgb2lab(shown)[..., 0] - lab.plane(gray)).max() < 0.03
+    inside = ((rgb > 0.01) & (rgb < 0.99)).all(axis=-1)  # no channel at an end: nothing changes
+    assert np.abs(coloured - rgb)[inside].max() * 255 < 1
 
 
 def test_join_in_strips_is_join_at_once(monkeypatch):
@@ -80,3 +80,97 @@ def test_zero_chroma_gives_the_gray_back():
     gray = np.arange(256, dtype=np.uint8).reshape(16, 16)
     rgb = lab.join(gray, np.zeros((1, 1, 2), np.float32))
     assert np.abs(rgb.astype(int) - gray[..., None]).max() <= 1
+
+
+# --- the edge of the gamut ---------------------------------------------------------------------
+
+EVERY_LEVEL = np.arange(256)
+
+
+def ramps(dtype) -> tuple[np.ndarray, np.ndarray]:
+    """Every 8-bit level of gray (256, N) beside ab (256, N, 2) of every hue and chroma to 150."""
+    hue, chroma = np.deg2rad(np.arange(0, 360, 5)), np.arange(0, 151, 5)
+    ab = chroma[:, None, None] * np.stack([np.cos(hue), np.sin(hue)], axis=-1)
+    ab = np.repeat(ab.reshape(1, -1, 2), 256, axis=0).astype(np.float32)
+    gray = np.repeat(EVERY_LEVEL[:, None], ab.shape[1], axis=1) * (np.iinfo(dtype).max // 255)
+    return gray.astype(dtype), ab
+
+
+def half_a_level() -> np.ndarray:
+    """In L (256, 1): half the step of gray to its neighbours, or half of 100 / 255 where that is
+    more (near black, where three channels rounded on their own move L by more than one does)."""
+    light = lab.lightness(np.arange(-1, 257).clip(0, 255) / 255)
+    return np.maximum(np.diff(light).reshape(-1)[1:] / 2, 50 / 255)[:, None]
+
+
+def off(shown: np.ndarray, gray: np.ndarray) -> np.ndarray:
+    """How far L of ``shown`` is from that of ``gray``."""
+    return np.abs(color.rgb2lab(shown / np.iinfo(shown.dtype).max)[..., 0] - lab.plane(gray))
+
+
+@pytest.mark.parametrize(("given", "shown", "most"), [
+    (np.uint8, np.uint8, None), (np.uint16, np.uint8, None), (np.uint16, np.uint16, 0.05),
+    (np.uint8, np.uint16, 0.05),
+])  # fmt: skip
+def test_every_level_keeps_its_lightness_under_every_chroma(given, shown, most):
+    gray, ab = ramps(given)
+    error = off(lab.join(gray, ab, shown), gray)
+    assert (error <= (half_a_level() + 0.005 if most is None else most)).all()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_black_and_white_are_neutral(dtype):
+    gray, ab = ramps(dtype)
+    shown, light = lab.join(gray, ab), lab.plane(gray)
+    ends = (light <= 1) | (light >= 99)
+    assert ends.any() and np.array_equal(shown[ends], np.repeat(gray[ends][:, None], 3, axis=1))
+    between = np.linspace(0, np.iinfo(dtype).max, 5000).astype(dtype)[None]
+    shown = lab.join(between, np.full((1, 5000, 2), -60, np.float32))
+    ends = (lab.plane(between) <= 1) | (lab.plane(between) >= 99)
+    assert (np.ptp(shown[ends].astype(int), axis=-1) == 0).all()
+
+
+COLOURS = st.tuples(st.floats(0, 100), st.floats(0, 6.2831), st.floats(0, 150))
+
+
+@settings(deadline=None, max_examples=300)
+@given(COLOURS)
+def test_colours_that_are_not_there_are_drawn_straight_to_the_wall(colour):
+    light, hue, chroma = colour
+    wanted = np.array([light, chroma * np.cos(hue), chroma * np.sin(hue)])
+    channels, y = lab._linear(*wanted, np)
+    linear = np.array(channels)
+    shown = lab.lab_to_shown(wanted)
+    assert abs(lab.rgb_to_lab(shown)[0] - light) < 0.01
+    if not 1 < light < 99:
+        assert np.ptp(shown) < 1e-4
+    elif linear.min() >= 0 and linear.max() <= 1:
+        assert np.abs(shown - lab.lab_to_rgb(wanted)).max() < 1e-6
+    else:
+        assert min(shown.min(), 1 - shown.max()) < 1e-6
+        ours, theirs = lab.srgb_linear(shown) - y, linear - y
+        share = np.linalg.norm(ours) / np.linalg.norm(theirs)
+        assert share < 1 and np.abs(ours - share * theirs).max() < 1e-5
+
+
+@settings(deadline=None, max_examples=50)
+@given(COLOURS)
+def test_drawn_in_once_is_drawn_in(colour):
+    light, hue, chroma = colour
+    once = lab.lab_to_shown(np.array([light, chroma * np.cos(hue), chroma * np.sin(hue)]))
+    assert np.abs(lab.lab_to_shown(lab.rgb_to_lab(once)) - once).max() * 255 < 0.2
+
+
+def test_numpy_and_keras_show_the_same():
+    gray, ab = ramps(np.uint8)
+    planes = np.dstack([lab.plane(gray), ab]).astype(np.float32)
+    ours, theirs = lab.lab_to_shown(planes), np.asarray(lab.lab_to_shown(planes, ops))
+    assert np.abs(ours - theirs).max() * 255 < 0.1
+
+
+def test_the_edge_is_found_in_every_batch(monkeypatch):
+    gray, ab = ramps(np.uint8)
+    whole = lab.join(gray, ab)
+    monkeypatch.setattr(lab._Edge, "batch", 1000)
+    monkeypatch.setattr(lab, "STRIP", 5000)
+    assert np.array_equal(lab.join(gray, ab), whole)

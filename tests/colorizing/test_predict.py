@@ -17,6 +17,7 @@ from PIL import Image
 
 from colorcli.colorizing import predict
 from colorcli.colorizing.colorizer import Colorizer
+from colorcli.config import PredictConfig
 from colorcli.errors import ImageError, ModelError
 from colorcli.files.inputs import Source
 from colorcli.files.outputs import Job
@@ -481,7 +482,7 @@ def test_results_in_order_whatever_takes_longest(colorizer, tmp_path):
     seen = []
     results = list(
         predict.predict(
-            jobs_of(tmp_path, tmp_path / "out", 12), colorizer, workers=3,
+            jobs_of(tmp_path, tmp_path / "out", 12), colorizer, PredictConfig(workers=3),
             progress=lambda done, total, **values: seen.append((done, total, values)),
         )
     )  # fmt: skip
@@ -496,7 +497,9 @@ def test_the_number_of_workers_changes_nothing(colorizer, tmp_path):
         (tmp_path / f"{i}.jpg").write_bytes(jpeg(i))
     for workers in (1, 4):
         jobs = jobs_of(tmp_path, tmp_path / f"out{workers}", 6)
-        assert {r.status for r in predict.predict(jobs, colorizer, workers=workers)} == {"done"}
+        assert {
+            r.status for r in predict.predict(jobs, colorizer, PredictConfig(workers=workers))
+        } == {"done"}
     for i in range(6):
         one, four = (tmp_path / f"out{w}" / f"{i}.jpg" for w in (1, 4))
         assert one.read_bytes() == four.read_bytes()
@@ -525,7 +528,7 @@ def test_stop_gives_what_is_finished_and_begins_nothing_new(colorizer, tmp_path)
         (tmp_path / f"{i}.jpg").write_bytes(jpeg(i % 7))
     stop, seen = threading.Event(), []
     jobs = jobs_of(tmp_path, tmp_path / "out", 60)
-    for result in predict.predict(jobs, colorizer, workers=1, stop=stop):
+    for result in predict.predict(jobs, colorizer, PredictConfig(workers=1), stop=stop):
         assert result.status == "done"
         seen.append(result.output)
         if len(seen) == 3:
@@ -639,3 +642,23 @@ def test_native_libraries_do_not_speak_on_our_stderr(colorize, small_model, tmp_
     assert len(lines(done.stderr)) == 1 and "bad.tif: damaged picture" in lines(done.stderr)[0]
     loud = colorize(*command, env={"COLORIZE_NATIVE_STDERR": "1"})
     assert lines(done.stderr)[0] in lines(loud.stderr) and len(lines(loud.stderr)) > 1
+
+
+def test_notes_and_files_left_alone_are_told(colorize, small_model, tmp_path):
+    from oddities import still
+
+    (tmp_path / "moving.png").write_bytes(still())
+    (tmp_path / "clip.mp4").write_bytes(b"x")
+    (tmp_path / "notes.txt").write_bytes(b"x")
+    done = colorize("predict", tmp_path, "-o", tmp_path / "out", "-m", small_model)
+    told = done.stderr.decode().splitlines()
+    assert done.returncode == 0 and len(told) == 2
+    note = "its animation is damaged; only its still picture was read"
+    assert told[0] == f"colorize: {tmp_path / 'moving.png'}: {note}"
+    assert "1 coloured, 2 files with other suffixes left alone in" in told[1]
+    again = colorize(
+        "predict", tmp_path / "moving.png", "-o", tmp_path / "b.png", "-m", small_model, "--json"
+    )
+    assert json.loads(again.stdout)["notes"] == [note]
+    quiet = colorize("predict", tmp_path, "-o", tmp_path / "c", "-m", small_model, "-q")
+    assert quiet.stderr == b""

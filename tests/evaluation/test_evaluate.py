@@ -300,7 +300,7 @@ def test_per_image_figures_make_the_means(four, small_model, tmp_path):
         (["{four}", "--fail-under", "ciede2000=3"], 2, "use --fail-over"),
         (["{four}", "--fail-over", "ssim=0.9"], 2, "use --fail-under"),
         (["{four}", "--per-image", "{out}/x.xlsx"], 2, "known: .csv .jsonl"),
-        (["{four}", "--with", "psnr-hvs"], 2, "unknown metric"),
+        (["{four}", "--with", "psnr-hvs"], 2, "unknown; known: lpips, fid"),
         (["{four}", "--report", "/dev/null/x/r.html"], 3, "cannot be written"),
         (["{four}", "--report", "{four}"], 2, "a folder is in the way"),
         (["{four}", "--report", "{out}/x.pdf"], 2, "known: .html .htm"),

@@ -6,13 +6,15 @@ import json
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 from conftest import REPO, scene
 from PIL import Image
 
+from colorcli.color.lab import join
 from colorcli.colorizing.colorizer import Colorizer
-from colorcli.config import ExportConfig
+from colorcli.config import ExportConfig, ModelConfig
 from colorcli.errors import DataError, ModelError, UsageError
 from colorcli.exporting import photographs, signatures
 from colorcli.exporting.check import Bench, Check, excess
@@ -21,7 +23,7 @@ from colorcli.exporting.formats.common import Tolerance
 from colorcli.exporting.formats.table import FORMATS
 from colorcli.exporting.plan import companions, place
 from colorcli.network import model_folder
-from colorcli.network.decoding import Knobs
+from colorcli.network.decoding import NEUTRAL, Knobs
 
 CASES = [
     ("keras", "float32", "ab", None), ("keras", "float32", "image", 64),
@@ -206,6 +208,39 @@ def test_resampling_matrices_are_opencv(inside, outside):
         assert np.abs(ours - wanted).max() < 2e-3, how
 
 
+class Field(keras.layers.Layer):
+    """Stands for a network that predicts the same ab (s, s, 2) whatever it sees."""
+
+    def __init__(self, ab: np.ndarray) -> None:
+        super().__init__()
+        self.output_ = np.arctanh(ab / 110).astype(np.float32)[None]
+
+    def call(self, x):
+        return keras.ops.convert_to_tensor(self.output_) + 0 * x[:, :1, :1]
+
+    def compute_output_shape(self, shape):
+        return (shape[0], *self.output_.shape[1:])
+
+
+@pytest.mark.parametrize("saturation", [0.1, 0.5, 1.5])
+def test_image_graphs_join_as_numpy_does(saturation):
+    """Every level beside every hue and chroma to 150: within one level, and neutral at the ends."""
+    hue, chroma = np.meshgrid(np.linspace(0, 2 * np.pi, 24), np.linspace(0, 100, 24))
+    ab = np.stack([chroma * np.cos(hue), chroma * np.sin(hue)], axis=-1).astype(np.float32)
+    network = keras.Sequential([keras.Input((None, None, 1)), Field(ab)])
+    values = {**NEUTRAL, "saturation": saturation}
+    graph = signatures.build(
+        "image", network, ModelConfig(loss="mse", size=32), np.ones(1), size=256, values=values
+    )
+    gray = np.random.default_rng(0).permuted(
+        np.tile(np.arange(256, dtype=np.uint8), (256, 1)), axis=1
+    )
+    shown = graph.call({"image": np.dstack([gray] * 3)[None]})["colours"].numpy()[0]
+    wanted = join(gray, ab * np.float32(saturation))
+    assert np.abs(shown.astype(int) - wanted).max() <= 1
+    assert (np.ptp(shown[(gray < 4) | (gray > 252)].astype(int), axis=-1) == 0).all()
+
+
 def test_excess_names_the_figure():
     good = Check(
         photographs=4, pictures=24, ab_largest=0.5, ab_mean=0.1, rgb_largest=2, rgb_mean=0.3,
@@ -325,7 +360,7 @@ def test_photographs_that_are_not_there(small_model, photos, tmp_path):
         (["-o", "m.foo"], 2, "unknown output suffix; known: .keras .tflite .onnx; a folder is"),
         (["-o", "mine.v2"], 2, "unknown output suffix"),
         (["-o", "weightless", "--format", "saved-model", "--overwrite"], 2, "with other things"),
-        (["-o", "m.onnx", "--size", "small"], 2, "a number of pixels, or any"),
+        (["-o", "m.onnx", "--size", "small"], 2, "give a number, or any"),
         (["-o", "m.tflite", "-m", "no-such"], 4, "known models"),
         (["-o", "m.onnx", "-m", "bare.tflite"], 4, "give the model folder"),
         (["-o", "m.onnx", "-m", "weightless"], 4, "weights.npz"),
@@ -369,12 +404,11 @@ def test_where_an_export_goes(tmp_path, monkeypatch, output, format, wanted):
     assert place(output, format, "runs/small") == wanted
 
 
-@pytest.mark.parametrize("format", ["keras", "saved-model"])
-def test_overwrite_spares_folders_of_other_things(small_model, tmp_path, format):
+def test_overwrite_spares_folders_of_other_things(small_model, tmp_path):
     (tmp_path / "m").mkdir()
     (tmp_path / "m" / "thesis.txt").write_text("years of work")
     with pytest.raises(UsageError, match="m: a folder with other things is in the way"):
-        export(small_model, tmp_path / "m", ExportConfig(format), overwrite=True)
+        export(small_model, tmp_path / "m", ExportConfig("saved-model"), overwrite=True)
     assert (tmp_path / "m" / "thesis.txt").is_file()
 
 

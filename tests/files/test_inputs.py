@@ -113,3 +113,13 @@ def test_a_stream_names_what_find_does(tree, recursive):
     found = find(inputs, SUFFIXES, recursive=recursive)
     assert {s.path for s in met if not s.error} == {s.path for s in found.sources}
     assert [(s.path, s.error) for s in met if s.error] == list(found.failures)
+
+
+def test_files_passed_over_for_their_suffix_are_counted_once(tree):
+    (tree / "sub" / "notes.md").write_bytes(b"x")
+    (tree / "clip.mp4").write_bytes(b"x")
+    found = find([str(tree), str(tree / "sub"), str(tree / "x.txt")], {".jpg", ".png"})
+    assert found.others == 2  # x.txt is named outright; hidden and junk files do not count
+    assert find([str(tree / "a.jpg")], {".jpg"}).others == 0
+    empty = find([str(tree)], {".gif"})
+    assert "no photographs in this folder, but 4 files with other suffixes" in empty.failures[0][1]

@@ -15,20 +15,22 @@ import test_icc
 from conftest import saved, scene, tiff
 from PIL import Image, ImageCms
 
-from colorcli.color.lab import Join, join
+from colorcli.color.lab import Join, join, plane, rgb_to_lab
 from colorcli.colorizing import predict
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.colorizing.framing import halved, halvings
+from colorcli.config import PredictConfig
 from colorcli.errors import DataError, ImageError
 from colorcli.files.inputs import Source
 from colorcli.files.outputs import Job
 from colorcli.imaging import large, reading, sixteen_bit
 from colorcli.imaging.formats import tiff_writing, vips
 from colorcli.imaging.tags import metadata
+from colorcli.network.decoding import Knobs
 
 needs_vips = pytest.mark.skipif(vips.library() is None, reason="needs the extra large")
 GAMMA = test_icc.gamma(1.5)
-ALWAYS = predict.Output(large=0)  # strips wherever they can be
+ALWAYS = PredictConfig(large=0)  # strips wherever they can be
 FREE = 8 << 30
 
 
@@ -115,7 +117,7 @@ INPUTS = {
 }
 
 
-def by_strips(data, colorizer, format, output=predict.Output(), name="x"):
+def by_strips(data, colorizer, format, output=PredictConfig(), name="x"):
     file = io.BytesIO()
     header = large.peek(data)
     result = predict.colorize_strips(data, header, file, name, colorizer, format, output)
@@ -124,6 +126,11 @@ def by_strips(data, colorizer, format, output=predict.Output(), name="x"):
 
 def decoded(data: bytes) -> reading.Picture:
     return reading.decode(data, keep_color=True).frames[0]
+
+
+def colours(picture: reading.Picture) -> np.ndarray:
+    """sRGB (H, W, 3), also of a picture that is black and white alone and so came out gray."""
+    return np.dstack([picture.gray] * 3) if picture.rgb is None else picture.rgb
 
 
 def difference(a: np.ndarray, b: np.ndarray) -> float:
@@ -144,7 +151,8 @@ def test_strips_give_what_the_whole_gives(name, colorizer):
     assert replace(result, milliseconds={}) == replace(expected, milliseconds={})
     a, b = decoded(ours), decoded(theirs)
     assert (a.depth, a.alpha is None) == (b.depth, b.alpha is None)
-    assert difference(a.rgb, b.rgb) <= (2 if format == "jpeg" else 1)
+    assert difference(colours(a), colours(b)) <= (2 if format == "jpeg" else 1)
+    assert (a.rgb is None) == name.startswith("bilevel")
     if a.alpha is not None:
         assert np.array_equal(a.alpha, b.alpha)
 
@@ -167,10 +175,19 @@ def test_profiles_move_what_strips_read(name):
 @needs_vips
 @pytest.mark.parametrize("format", large.WRITERS)
 @pytest.mark.parametrize("strip", [False, True])
+def test_strips_make_results_that_are_known_as_such(format, strip, colorizer):
+    data = INPUTS["gray.jpg"]()
+    made, _ = by_strips(data, colorizer, format, predict.Output(strip=strip))
+    assert [large.peek(d).result for d in (data, made)] == [False, True]
+
+
+@needs_vips
+@pytest.mark.parametrize("format", large.WRITERS)
+@pytest.mark.parametrize("strip", [False, True])
 @pytest.mark.parametrize("name", ["alpha.png", "rgba16.png", "gray16.tif", "gray.jpg"])
 def test_every_format_is_written_like_the_whole(name, format, strip, colorizer):
     data = INPUTS[name]()
-    output = predict.Output(strip=strip, quality=80 if format == "jpeg" else None)
+    output = PredictConfig(strip=strip, quality=80 if format == "jpeg" else None)
     ours, _ = by_strips(data, colorizer, format, output)
     theirs, _ = predict.colorize_bytes(data, "x", colorizer, format, output)
     a, b = (Image.open(io.BytesIO(d)) for d in (ours, theirs))
@@ -231,7 +248,7 @@ def test_png_text_behind_the_pixels_is_found(colorizer):
 
 @needs_vips
 def test_colour_is_passed_on(colorizer):
-    output = predict.Output(keep_color=True)
+    output = PredictConfig(keep_color=True)
     data = INPUTS["rgb.jpg"]()
     assert by_strips(data, colorizer, "jpeg", output)[0] == data  # the very file
     for name, format, status in (
@@ -252,7 +269,7 @@ def test_damage_is_one_error_and_no_file(name, share, colorizer, tmp_path):
     data = whole[: int(len(whole) * share)]
     (tmp_path / name).write_bytes(data)
     job = Job(Source(str(tmp_path / name), name), str(tmp_path / "out" / name))
-    result, *_ = predict.predict([job], colorizer, ALWAYS, workers=1)
+    result, *_ = predict.predict([job], colorizer, replace(ALWAYS, workers=1))
     assert result.status == "failed" and result.error.startswith(f"{tmp_path / name}: ")
     assert "\n" not in result.error and "check the file" in result.error
     assert not (tmp_path / "out" / name).exists() and not list((tmp_path / "out").glob(".*"))
@@ -331,7 +348,7 @@ def test_one_that_does_not_fit_harms_no_other(colorizer, tmp_path, monkeypatch):
         Job(Source(str(tmp_path / n), n), str(tmp_path / "out" / n))
         for n in ("huge.jpg", "small.jpg")
     ]
-    huge, small = predict.predict(jobs, colorizer, workers=2)
+    huge, small = predict.predict(jobs, colorizer, PredictConfig(workers=2))
     assert (huge.status, small.status) == ("failed", "done")
     assert huge.error.startswith(f"{tmp_path / 'huge.jpg'}: 900 x 800 pixels need 0.0 GB")
 
@@ -340,7 +357,7 @@ def test_one_that_does_not_fit_harms_no_other(colorizer, tmp_path, monkeypatch):
 def test_too_many_pixels_are_refused_as_ever(colorizer, tmp_path):
     Image.fromarray(gray()).save(tmp_path / "a.jpg")
     job = Job(Source(str(tmp_path / "a.jpg"), "a.jpg"), str(tmp_path / "b.jpg"))
-    result, *_ = predict.predict([job], colorizer, predict.Output(large=0, max_pixels=1000))
+    result, *_ = predict.predict([job], colorizer, PredictConfig(large=0, max_megapixels=0))
     assert "--max-megapixels" in result.error
 
 
@@ -362,9 +379,9 @@ def test_a_batch_by_strips_equals_a_batch_of_wholes(colorizer, tmp_path, monkeyp
         odd = name.replace(".", " [1]\udcff.")  # options to libvips, and no UTF-8
         (tmp_path / odd).write_bytes(INPUTS[name]())
         names.append(odd)
-    for folder, output in (("strips", ALWAYS), ("whole", predict.Output())):
+    for folder, output in (("strips", ALWAYS), ("whole", PredictConfig())):
         jobs = [Job(Source(str(tmp_path / n), n), str(tmp_path / folder / n)) for n in names]
-        results = list(predict.predict(jobs, colorizer, output, workers=2))
+        results = list(predict.predict(jobs, colorizer, replace(output, workers=2)))
         assert [r.status for r in results] == ["done"] * len(names), results
         assert all(tuple(r.milliseconds) == predict.STAGES for r in results)
     assert sorted(taken) == sorted(str(tmp_path / n) for n in names)
@@ -384,7 +401,7 @@ def test_no_room_and_no_reader_are_told_as_ever(colorizer, monkeypatch):
         with pytest.raises(OSError, match="No space left"):
             predict.colorize_strips(data, large.peek(data), Full(), "x", colorizer, format)
     result, *_ = predict.predict(
-        [Job(Source("/dev/null", "x"), "/dev/full")], colorizer, ALWAYS, workers=1
+        [Job(Source("/dev/null", "x"), "/dev/full")], colorizer, replace(ALWAYS, workers=1)
     )
     assert result.status == "failed"
 
@@ -476,6 +493,20 @@ def test_joined_strips_are_the_joined_whole():
     plane, joined = gray(), Join(ab, 203, 211)
     parts = [joined(plane[top : top + 17], top) for top in range(0, 203, 17)]
     assert difference(np.concatenate(parts), join(plane, ab)) <= 1
+
+
+@needs_vips
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_strips_keep_lightness_at_any_saturation(small_model, dtype):
+    full = np.iinfo(dtype).max
+    ramp = np.repeat(np.arange(256, dtype=dtype)[:, None], 200, axis=1) * dtype(full // 255)
+    data = tiff(ramp, photometric="minisblack")
+    ours, _ = by_strips(data, Colorizer(small_model, Knobs(saturation=20.0)), "tiff")
+    rgb = decoded(ours).rgb
+    assert rgb.dtype == dtype
+    error = np.abs(rgb_to_lab(rgb / full)[..., 0] - plane(ramp))
+    assert error.max() < (0.25 if dtype == np.uint8 else 0.05)
+    assert (np.ptp(rgb[[0, 1, 2, 3, 253, 254, 255]].astype(int), axis=-1) == 0).all()
 
 
 @pytest.mark.parametrize("heights", [[203], [1, 2, 100, 100], [7] * 29])

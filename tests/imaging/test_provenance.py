@@ -11,7 +11,8 @@ from conftest import saved, scene, tiff
 from PIL import Image
 
 from colorcli.colorizing import intake
-from colorcli.colorizing.predict import Output, colorize_bytes
+from colorcli.colorizing.predict import colorize_bytes
+from colorcli.config import PredictConfig
 from colorcli.imaging import reading, writing
 from colorcli.imaging.tags import provenance
 
@@ -53,7 +54,7 @@ def test_every_format_carries_the_mark(kind, format, strip):
     if several and held not in writing.FORMATS[format].holds:
         pytest.skip("holds one picture")
     assert not header(source).result
-    made, _ = colorize_bytes(source, kind, _Colours(), format, Output(strip=strip))
+    made, _ = colorize_bytes(source, kind, _Colours(), format, PredictConfig(strip=strip))
     assert header(made).result
     again = reading.decode(made)
     assert len(again.frames) == len(document.frames) and again.size == document.size
@@ -80,7 +81,7 @@ def test_other_readers_see_the_same_picture(format, monkeypatch):
 
 def test_a_picture_passed_on_in_its_colours_is_no_result(tmp_path):
     data = saved(Image.fromarray(scene(1)), "JPEG")
-    kept, result = colorize_bytes(data, "x", _Colours(), "jpeg", Output(keep_color=True))
+    kept, result = colorize_bytes(data, "x", _Colours(), "jpeg", PredictConfig(keep_color=True))
     assert result.status == "kept" and kept == data and not header(kept).result
     (tmp_path / "pipe").mkdir()
     assert not intake.is_result(str(tmp_path / "none.jpg"))

@@ -12,7 +12,8 @@ from PIL import Image
 from skimage.color import rgb2lab
 
 from colorcli.color.lab import plane, rgb_to_lab
-from colorcli.colorizing.predict import Output, colorize_bytes
+from colorcli.colorizing.predict import colorize_bytes
+from colorcli.config import PredictConfig
 from colorcli.errors import ImageError
 from colorcli.imaging import kinds, planes, reading
 from colorcli.imaging.formats import vips
@@ -79,7 +80,7 @@ def test_the_coloured_copy_has_the_lightness_that_libvips_sees(kind):
     wanted = vips_lightness(odd.data) if odd.vips else None
     if wanted is None:
         pytest.skip("libvips does not read it as it is meant")
-    encoded, result = colorize_bytes(odd.data, "odd", Tint(), "png", Output())
+    encoded, result = colorize_bytes(odd.data, "odd", Tint(), "png", PredictConfig())
     assert result.status == "done"
     mean, most = differs(vips_lightness(encoded), wanted)
     assert mean < 1.5 and most < 6
@@ -190,6 +191,33 @@ def test_camera_raw_is_known_by_its_content_and_refused_by_name(monkeypatch):
         reading.decode(mosaic)
     assert kinds.kind_of(b"FUJIFILMCCD-RAW 0201") == "RAW"
     assert kinds.kind_of(b"\0\0\0\x18ftypcrx \0\0\0\1") == "RAW"
+
+
+def test_camera_raw_is_developed(tmp_path):
+    """A DNG of our own: a ramp of light seen by a sensor whose colours are sRGB's."""
+    pytest.importorskip("rawpy")
+    light = np.linspace(0.05, 1, 64)
+    mosaic = np.broadcast_to(np.rint(light * 65535), (48, 64)).astype(np.uint16)
+    matrix = np.linalg.inv(
+        [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    )
+    rational = [n for v in matrix.ravel() for n in (round(v * 10000), 10000)]
+    neutral = [1, 1, 1, 1, 1, 1]
+    data = tiff(
+        mosaic, photometric=32803,
+        extratags=[
+            (271, 2, 4, "Own", True), (272, 2, 4, "One", True),
+            (33421, 3, 2, (2, 2), True), (33422, 1, 4, bytes([0, 1, 1, 2]), True),
+            (50706, 1, 4, bytes([1, 4, 0, 0]), True), (50708, 2, 8, "Own One", True),
+            (50721, 10, 9, rational, True), (50728, 5, 3, neutral, True),
+            (50778, 3, 1, 21, True), (50717, 4, 1, 65535, True),
+        ],
+    )  # fmt: skip
+    document = reading.decode(data)
+    picture = document.frames[0]
+    assert document.format == "tiff" and picture.depth == 16 and picture.gray.shape == (48, 64)
+    found = plane(picture.gray)[24, 4:-4]
+    assert (np.diff(found) > 0).all() and found[0] < 60 < 90 < found[-1]
 
 
 def test_odd_samples_keep_their_lightness_in_colour():

@@ -105,6 +105,17 @@ def test_place_outside_the_file_or_of_another_shape_is_damage(copy, change):
         model_folder.load_network(copy)
 
 
+def test_a_copy_takes_the_place_of_an_older_one(small_model, tmp_path):
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "left").write_text("of an older one")
+    model_folder.copy(small_model, tmp_path / "m")
+    states = model_folder.verify(model_folder.load(tmp_path / "m"))
+    assert not any(states.values())
+    assert [p.name for p in tmp_path.iterdir()] == ["m"] and not (tmp_path / "m" / "left").exists()
+    with pytest.raises(ModelError, match="cannot be written"):
+        model_folder.copy(small_model, tmp_path / "m" / model_folder.CONFIG / "x")
+
+
 @pytest.mark.parametrize("name", [model_folder.CONFIG, model_folder.METADATA, model_folder.LITERT])
 def test_missing_file_is_named(copy, name):
     (copy / name).unlink()

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -27,6 +28,7 @@ from colorcli.network import model_folder
 from colorcli.network.losses import LOSSES
 from colorcli.training import spent
 from colorcli.training import train as training
+from colorcli.training.feed import enlargement
 from colorcli.training.run_folder import resume
 from colorcli.training.run_folder.checkpoints import Checkpoints
 from colorcli.training.step import compiled, new_state
@@ -266,6 +268,83 @@ def test_several_folders_train_as_one(data, photos, tmp_path, colorize):
     assert f"holds a run on other data than {data.folder}, {other}" in fewer.stderr.decode()
 
 
+def test_a_mixture_is_weighed_judged_by_several_and_told_by_set(photos, tmp_path, colorize):
+    for i, path in enumerate(sorted(photos.glob("*.png"))):
+        place = tmp_path / "photos" / ("one" if i % 2 else "two/food") / path.name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(path.read_bytes())
+    for name, place in (("one", "photos/one"), ("two:2", "photos/two"), ("all", "photos")):
+        options = ["-r", "-o", tmp_path / name, "--val-fraction", "0.4", "--workers", "1", "-q"]
+        assert colorize("prepare", "folder", tmp_path / place, *options).returncode == 0
+    (tmp_path / "run.toml").write_text(
+        'tail_average = 0.5\n[data]\none = 0.5\n"two:2" = 1.5\n[val]\none = 1\n"all" = 0\n'
+    )
+    command = ["train", "-o", "run", "--config", "run.toml", *FLAGS, "--steps", "2", "--json"]
+    done = colorize(*command, "--val-images", "20", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    # Small photographs, said once for the run's only size.
+    assert done.stderr.count(b"at 32 px") == 0
+    result = json.loads(done.stdout)
+    assert set(result["gains"]) == {"one", "all", "all/one", "all/two"}
+    assert result["gain"] == pytest.approx(result["gains"]["one"], abs=2e-4)
+    lines = log(tmp_path / "run")
+    (judges,) = [e["judges"] for e in lines if "judges" in e]
+    assert judges["one"]["weight"] == 1 and judges["all"]["weight"] == 0
+    assert judges["all"]["images"] == judges["all/one"]["images"] + judges["all/two"]["images"]
+    (judged,) = [e for e in lines if "epoch" in e]
+    assert judged["gains"]["one"] == pytest.approx(judged["gain"], abs=2e-4)
+    (average,) = [e for e in lines if e.get("event") == "tail average"]
+    assert average["averaged"] == 1 and set(average["gains"]) == set(judged["gains"])
+    assert b", gain one " in done.stderr and b", gain all " in done.stderr
+    card = json.loads((tmp_path / "run" / "model-best" / "metadata.json").read_text())
+    assert set(card["trained"]["sets"]) == {"one", "food"}
+    printed = colorize(*command[:-1], "--set", "food:2", "--print-config", cwd=tmp_path).stdout
+    assert b'"one" = 0.5\n"two:2" = 1.5' in printed and b'[sets]\n"food" = 2.0' in printed
+    for more, words in (
+        (["one", "two:2"], b"two:2/ for the folder"),
+        (["one:2", "two:2/"], b"holds a run on other data than one, two:2"),
+        (["--val", "all"], b"holds a run that other photographs judge"),
+        (["--set", "foot:2"], b"set foot: none of the folders has it"),
+    ):
+        refused = colorize(*command, "--val-images", "20", *more, cwd=tmp_path)
+        assert refused.returncode == 2 and words in refused.stderr, refused.stderr
+        assert refused.stderr.count(b"\n") == 1
+
+
+def test_what_is_enlarged_is_said_and_logged_or_left_out(data, tmp_path, no_models):
+    small = enlargement.at_size(data, 128, 0.5, 0.0)
+    assert small.photographs == sum(small.small.values()) == data.counts["train"]
+    assert small.most == pytest.approx(128 / 80) and small.crops == 1 and not small.left_out
+    assert f"{small.photographs} photographs are enlarged by more than 1.3, up to 1.60" in str(
+        small
+    )
+    assert str(enlargement.at_size(data, 32, 0.5, 0.0)) == ""
+    # Whole pictures pass, most windows in them do not; grown windows all do.
+    some = enlargement.at_size(data, 96, 0.5, 0.0)
+    assert not some.small and some.crops == pytest.approx(((96 / 1.3 / 80) ** 2 - 0.5) / 0.5)
+    assert f"{some.crops:.0%} of the crops" in str(some)
+    assert enlargement.at_size(data, 96, 0.5, 1.3).crops == 0
+    with pytest.raises(DataError, match="large enough for 128 px and --enlarge 1.2; allow more"):
+        enlargement.at_size(data, 128, 0.5, 1.2)
+    config = changed(stages=((32, 0.5), (96, 0.5)), steps=2, enlarge=1.3, panel=0)
+    train(data, tmp_path, config)
+    sizes = [e for e in log(tmp_path) if e.get("event") == "size"]
+    assert [(e["size"], e["step"], e["crops"]) for e in sizes] == [(32, 0, 0.0), (96, 1, 0.0)]
+
+
+def test_sides_of_a_folder_prepared_before_they_were_told(data, tmp_path):
+    folder = shutil.copytree(data.folder, tmp_path / "set")
+    index = json.loads((folder / "dataset.json").read_text())
+    told = index.pop("sets")
+    (folder / "dataset.json").write_text(json.dumps(index))
+    old = dataset.load(folder)
+    sides = {}
+    for counts in told["train"].values():
+        sides |= {int(side): count for side, count in counts.items()}
+    assert dataset.sides(old) == {"set": sides} == dataset.sides(old)
+    assert old.sets["train"] == {"set": data.counts["train"]} and old.epoch == data.epoch
+
+
 def test_a_shard_gone_bad_while_training_is_named(data, photos, tmp_path):
     folder = tmp_path / "set"
     prepare(
@@ -330,7 +409,7 @@ def test_minutes_hold_start_and_end(data, straight, tmp_path, monkeypatch, init,
     result = train(data, tmp_path / "run", config, progress=clock.step, began=began)
     took = clock.now - began
     assert result.stopped == "done" and result.minutes == pytest.approx(took / 60, abs=0.01)
-    assert minutes * 60 - 60 < took <= minutes * 60 + 2 * STEP
+    assert minutes * 60 - 90 < took <= minutes * 60 + 2 * STEP
     judged = [e["step"] for e in log(tmp_path / "run") if "gain" in e]
     assert judged[0] == 0 and judged[-1] == result.steps > 0
     steps = result.steps
@@ -353,10 +432,10 @@ def test_figures_that_there_are_none_of_are_left_out(photos, tmp_path, colorize)
     paths = sorted(map(str, photos.glob("photo0*.png")))
     prepare(paths, tmp_path / "set", PrepareConfig(val_fraction=0, workers=1))
     command = ["train", tmp_path / "set", "-o", tmp_path / "run", *FLAGS, "--steps", "2"]
-    for told in ("2 steps, ", "2 steps, "):
+    for _ in range(2):
         done = colorize(*command)
         text = done.stderr.decode()
-        assert done.returncode == 0 and told in text and "nan" not in text, text
+        assert done.returncode == 0 and "2 steps, " in text and "nan" not in text, text
     assert "images/s" not in text
     shown = []
     importlib.import_module("colorcli.cli.train")._shown(

@@ -31,7 +31,7 @@ _FLOAT_OPS = (
     "STRIDED_SLICE", "GATHER", "CAST", "RESHAPE", "SQUEEZE", "EXPAND_DIMS",
 )  # fmt: skip
 # These join and clip inside the network, but around it they also make Lab and pictures.
-_PICTURE_OPS = ("ADD", "RELU", "RELU_0_TO_1")
+_PICTURE_OPS = ("ADD", "ABS", "LESS", "RELU", "RELU_0_TO_1")
 
 
 def _to_int8(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import io
 import struct
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from colorcli.imaging.refusals import Declined, Final, Wanting
+from colorcli.imaging.refusals import Damaged, Declined, Final, Wanting
 from colorcli.imaging.sixteen_bit import Samples
 
 EXTRA = "camera raw needs another package; pip install 'colorcli[raw]'"
@@ -70,6 +70,15 @@ def read(data: bytes, max_pixels: int) -> Samples:
         import rawpy
     except ImportError:
         raise Wanting(EXTRA) from None
+    try:
+        return _developed(rawpy, data, max_pixels)
+    except rawpy.LibRawError as error:
+        said = error.args[0] if error.args else ""
+        said = said.decode("ascii", "replace") if isinstance(said, bytes) else str(said)
+        raise Damaged(f"camera raw that LibRaw cannot read ({said}); check the file") from None
+
+
+def _developed(rawpy: Any, data: bytes, max_pixels: int) -> Samples:
     with rawpy.imread(io.BytesIO(data)) as raw:
         if raw.sizes.width * raw.sizes.height > max_pixels:
             raise Final("over the limit of pixels; allow it with --max-megapixels")

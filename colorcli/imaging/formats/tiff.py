@@ -116,6 +116,8 @@ def _stored(page: Any) -> np.ndarray:
         if isinstance(error, NotImplementedError) or "not supported" in str(error):
             raise Refused(f"{what} is not read; save it uncompressed") from None
         raise
+    if page.predictor == 2 and page.bitspersample not in (8, 16, 32, 64):
+        pixels &= pixels.dtype.type(2**page.bitspersample - 1)  # differences wrap at their depth
     if page.bitspersample == 24:  # tifffile turns four bytes where there are three
         big = page.parent.byteorder == ">"
         pixels = pixels >> np.uint32(8) if big else pixels.byteswap() >> np.uint32(8)

@@ -11,9 +11,10 @@ import keras
 import tensorflow as tf
 
 from colorcli.errors import DataError, reason
-from colorcli.system.atomic import PART
+from colorcli.system.atomic import PART, write_atomic
 
 KEPT = 2
+LIST = "checkpoint"  # as TensorFlow calls the list of checkpoints
 
 
 class Checkpoints:
@@ -27,20 +28,28 @@ class Checkpoints:
         try:
             self._manager = self._managed()
             if not self._manager.checkpoints and (lost := self._unlisted()):
-                tf.train.update_checkpoint_state(str(self.folder), lost[-1], lost)
+                listed = [f'model_checkpoint_path: "{lost[-1]}"']
+                for name in lost:
+                    listed.append(f'all_model_checkpoint_paths: "{name}"')
+                    listed.append("all_model_checkpoint_timestamps: 1.0")
+                write_atomic(self.folder / LIST, "\n".join(listed).encode())
                 self._manager = self._managed()
         except (OSError, tf.errors.OpError) as error:
             raise DataError(f"{self.folder}: cannot be used: {reason(error)}") from None
 
     def _managed(self) -> tf.train.CheckpointManager:
-        return tf.train.CheckpointManager(self._checkpoint, str(self.folder), max_to_keep=KEPT)
+        try:
+            return tf.train.CheckpointManager(self._checkpoint, str(self.folder), max_to_keep=KEPT)
+        except ValueError:  # the list is torn
+            (self.folder / LIST).unlink(missing_ok=True)
+            return tf.train.CheckpointManager(self._checkpoint, str(self.folder), max_to_keep=KEPT)
 
     def _unlisted(self) -> list[str]:
-        """Checkpoints in the folder, oldest first, where a power cut took the list of them."""
+        """Names of checkpoints in the folder, oldest first, where a power cut took the list of them."""
         found = [path.with_suffix("") for path in self.folder.glob("ckpt-*.index")]
         numbered = [path for path in found if path.name.removeprefix("ckpt-").isdecimal()]
         numbered.sort(key=lambda path: int(path.name.removeprefix("ckpt-")))
-        return [str(path) for path in numbered]
+        return [path.name for path in numbered]
 
     def require_room(self) -> None:
         """Raise ``DataError`` at once when the disk cannot hold what the run will keep."""
@@ -101,7 +110,7 @@ class Checkpoints:
                     shutil.rmtree(path, ignore_errors=True)
                 else:
                     path.unlink(missing_ok=True)
-        for path in self.folder.glob("checkpoint.tmp*"):
+        for path in self.folder.glob(f"{LIST}.tmp*"):
             path.unlink(missing_ok=True)
         # Models that a killed process was writing.
         for path in self.folder.parent.glob(f"{PART}*"):
