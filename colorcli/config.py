@@ -360,9 +360,8 @@ class ExportConfig:
     """What is written. ``format`` None: by the target's suffix; ``precision`` None: the format's own.
 
     ``size`` is the side of L (``ab``) or of the picture (``image``), 0 any size, None that of the
-    model. ``max_loss`` replaces the format's limit of PSNR lost, in dB. ``calibrate`` and
-    ``verify`` name photographs (files, folders, globs) for int8's ranges and for the check; none:
-    those that come with scikit-image.
+    model. ``calibrate`` and ``verify`` name files, folders and globs. ``max_loss`` replaces the
+    format's limit of PSNR lost, in dB.
     """
 
     format: str | None = value(
@@ -380,6 +379,10 @@ class ExportConfig:
         None, "Side of L (ab) or of the picture (image). [default: the model's; image: any]",
         words={"any": 0}, metavar="N|any",
     )  # fmt: skip
+    calibrate: tuple[str, ...] = value(
+        (), "Photographs that set int8's ranges. [default: scikit-image's]", metavar="FOLDER|GLOB"
+    )
+    verify: tuple[str, ...] = value(
+        (), "Colour photographs to check with. [default: scikit-image's]", metavar="FOLDER|GLOB"
+    )
     max_loss: float | None = value(None, "PSNR in dB it may lose. [default: by precision]")
-    calibrate: tuple[str, ...] = ()
-    verify: tuple[str, ...] = ()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 
@@ -12,23 +11,6 @@ from colorcli.cli.options import Json, Model, Overwrite, Quiet, configured, stee
 from colorcli.config import ExportConfig
 from colorcli.network.decoding import Knobs
 from colorcli.system import native
-
-# ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
-
-Calibrate = Annotated[
-    Optional[list[str]],
-    typer.Option(
-        metavar="FOLDER|GLOB", show_default=False,
-        help="Photographs that set int8's ranges. [default: scikit-image's]",
-    ),
-]  # fmt: skip
-Verify = Annotated[
-    Optional[list[str]],
-    typer.Option(
-        metavar="FOLDER|GLOB", show_default=False,
-        help="Colour photographs to check with. [default: scikit-image's]",
-    ),
-]  # fmt: skip
 
 
 @steerable(passes=False, note=" Inside an image export.")
@@ -41,8 +23,6 @@ def export(
         ),
     ],
     model: Model = "default",
-    calibrate: Calibrate = None,
-    verify: Verify = None,
     overwrite: Overwrite = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -54,9 +34,6 @@ def export(
     native.tensorflow()
     from colorcli.exporting.export import export as run
 
-    config = dataclasses.replace(
-        config, calibrate=tuple(calibrate or ()), verify=tuple(verify or ())
-    )
     with terminal.progress("exporting", quiet) as bar:
         result = run(model, output, config, knobs=knobs, overwrite=overwrite, progress=bar)
     if json:

@@ -47,8 +47,7 @@ class Model:
 
     def describe(self) -> dict[str, Any]:
         """What the JSON says of it."""
-        knobs = self.colorizer.knobs
-        return {"kind": "model", "knobs": {**knobs.values, "flip_average": knobs.flip_average}}
+        return {"kind": "model", "knobs": self.colorizer.knobs.told()}
 
     def show(
         self, item: Item, original: np.ndarray, gray: np.ndarray, protocol: protocols.Protocol

@@ -135,6 +135,10 @@ class Knobs:
             full[name] = value
         return Knobs(flip_average=self.flip_average, **full)
 
+    def told(self) -> dict[str, float | bool]:
+        """What was given, by the names of the options, for records."""
+        return {**self.values, "flip_average": self.flip_average}
+
     @property
     def decoding(self) -> Mapping[str, float]:
         """A number for every knob; ``ValueError`` where one still waits for its model."""
