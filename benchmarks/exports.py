@@ -22,8 +22,9 @@ import numpy as np
 from colorcli.color.lab import join, neutral, plane
 from colorcli.evaluation.metrics import psnr
 from colorcli.evaluation.protocols import squash
-from colorcli.exporting import formats, photographs
-from colorcli.exporting.export import companions
+from colorcli.exporting import photographs
+from colorcli.exporting.formats.table import FORMATS
+from colorcli.exporting.plan import companions
 
 CASES = [
     ("keras", "float32", "ab"), ("saved-model", "float32", "ab"), ("litert", "float32", "ab"),
@@ -62,7 +63,7 @@ def main() -> None:
     table, network = {}, None
     with tempfile.TemporaryDirectory() as scratch:
         for name, precision, signature in CASES:
-            path = Path(scratch, f"{name}-{precision}-{signature}{formats.FORMATS[name].suffix}")
+            path = Path(scratch, f"{name}-{precision}-{signature}{FORMATS[name].suffix}")
             # The knobs of an image export are inside it: those of the others, as fed below.
             inside = ["--size", str(SIDE), "--temperature", "1", "--vividness", "0"]
             done = subprocess.run(
@@ -77,7 +78,7 @@ def main() -> None:
             result = json.loads(done.stdout)
             metadata = json.loads(companions(path, name)["metadata"].read_text("utf-8"))
             side = metadata["model"]["size"]
-            run = formats.readable(name, path)
+            run = FORMATS[name].run_back(path)
             scores = []
             for truth in truths:
                 gray = neutral(truth)

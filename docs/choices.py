@@ -9,8 +9,9 @@ blank = ModuleType("colorcli.choices")
 vars(blank)["__getattr__"] = lambda name: ()
 sys.modules[blank.__name__] = blank
 
-from colorcli.evaluation import perceptual, protocols  # noqa: E402
-from colorcli.exporting import formats, signatures  # noqa: E402
+from colorcli.evaluation import metrics, protocols  # noqa: E402
+from colorcli.exporting import signatures  # noqa: E402
+from colorcli.exporting.formats.table import FORMATS  # noqa: E402
 from colorcli.imaging import writing  # noqa: E402
 from colorcli.network import backbones, losses, runtimes  # noqa: E402
 from colorcli.training import step  # noqa: E402
@@ -26,10 +27,10 @@ CHOICES = {
     "EXPORTED_SUFFIXES": runtimes.FILES,  # of exported models that colour pictures
     "IMAGE_FORMATS": writing.FORMATS,
     "GRAYS": protocols.GRAYS,
-    "PERCEPTUAL_METRICS": perceptual.PERCEPTUAL,
-    "EXPORT_FORMATS": formats.FORMATS,
+    "PERCEPTUAL_METRICS": metrics.OPTIONAL,
+    "EXPORT_FORMATS": FORMATS,
     "EXPORT_SIGNATURES": signatures.SIGNATURES,
-    "EXPORT_PRECISIONS": [p for f in formats.FORMATS.values() for p in f.precisions],
+    "EXPORT_PRECISIONS": [p for f in FORMATS.values() for p in f.precisions],
 }
 # Suffixes that many take for a format's name, with that name.
 ALIASES = {

@@ -132,6 +132,11 @@ def test_the_import_of_the_command_loads_nothing_heavy(tmp_path):
     assert run("import colorcli.cli", tmp_path) == ("", [])
 
 
+@pytest.mark.parametrize("table", ["exporting.formats.table", "data.sources"])
+def test_tables_of_names_cost_nothing(table, tmp_path):
+    assert run(f"import colorcli.cli, colorcli.{table}", tmp_path) == ("", [])
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["predict", "--help"], ["--version"]])
 def test_quick_commands_load_nothing_heavy(arguments, tmp_path):
     said, heavy = run(MAIN.format(arguments), tmp_path)
@@ -173,12 +178,6 @@ def test_what_is_generated_is_what_the_program_says(made):
     assert done.stdout == (REPO / made).read_text(), "run make docs"
 
 
-def test_every_export_format_has_a_card():
-    from colorcli.exporting import card, formats
-
-    assert tuple(formats.FORMATS) == tuple(card.RUNTIMES)
-
-
 @pytest.mark.parametrize("command", ["groff -man -ww -Tutf8", "man --warnings -l"])
 def test_manual_page_renders_without_a_warning(command):
     program, *options = command.split()
@@ -201,8 +200,7 @@ LINES, PARAMETERS, POSITIONAL, MODULE = 60, 7, 5, 400
 BY_KEYWORD = {"colorcli.network.layers.ConvNorm.__init__"}
 # Rooms that are being rebuilt: what is too large there now. To be emptied.
 PRESENT = {
-        "colorcli.cli.train", "colorcli.colorizing.predict", "colorcli.evaluation.evaluate",
-    "colorcli.evaluation.metrics", "colorcli.exporting.export", "colorcli.exporting.formats",
+        "colorcli.cli.train", "colorcli.colorizing.predict",
     "colorcli.exporting.signatures", "colorcli.imaging.formats.bitmap",
     "colorcli.imaging.formats.psd", "colorcli.imaging.large", "colorcli.imaging.reading",
     "colorcli.imaging.writing",

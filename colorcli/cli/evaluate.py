@@ -23,6 +23,8 @@ from colorcli.cli.options import (
     steerable,
 )
 from colorcli.config import EvalConfig, JudgedConfig, NamesConfig, VerdictConfig
+from colorcli.data import sources
+from colorcli.data.sources import Source
 from colorcli.errors import ExitCode, UsageError
 from colorcli.network.decoding import Knobs
 
@@ -69,29 +71,29 @@ def evaluate(
     if quiet and verbose:
         raise UsageError("--quiet and --verbose contradict each other")
     from colorcli.evaluation import evaluate as judging
-    from colorcli.evaluation import protocols
-    from colorcli.evaluation.perceptual import PERCEPTUAL
+    from colorcli.evaluation import gates as reached
+    from colorcli.evaluation import metrics, protocols
 
     protocols.named(config.protocol, config.size)  # raises
-    known = judging.metrics_with(dict.fromkeys(config.perceptual))
-    gates = [judging.gate(text, known, under=True) for text in verdict.fail_under]
-    gates += [judging.gate(text, known, under=False) for text in verdict.fail_over]
+    known = metrics.chosen(config.perceptual)
+    gates = [reached.gate(text, known, under=True) for text in verdict.fail_under]
+    gates += [reached.gate(text, known, under=False) for text in verdict.fail_over]
     _check(verdict, overwrite)
-    chosen, coloured = _chosen(inputs or [], names, where, config)
-    contenders = _contenders(model, knobs, coloured, where.pairs)
-    networks = {name: PERCEPTUAL[name]() for name in config.perceptual}
+    source = _source(inputs or [], names, where)
+    chosen = source.selection(limit=config.limit, seed=config.seed)
+    contenders = _contenders(model, knobs, chosen.coloured, where.pairs)
+    known = {name: metric.opened() for name, metric in known.items()}
     _say(_left_out(chosen))
-    columns = [name for name in known if name != "fid"]
+    columns = list(metrics.by_picture(known))
     with _each(verdict.per_image, columns) as each, terminal.progress("judging", quiet) as bar:
         result = judging.evaluate(
-            chosen.source, contenders, config, perceptual=networks, broken=chosen.broken,
-            missing=chosen.missing, extra=chosen.extra, panels=verdict.panels, each=each,
+            chosen, contenders, config, metrics=known, panels=verdict.panels, each=each,
             progress=bar,
         )  # fmt: skip
     summary = result.summary
     _say(entry["reason"] for entry in summary.broken[len(chosen.broken) :])
     if verdict.report:
-        _write_page(verdict.report, result, chosen.source, contenders, config)
+        _write_page(verdict.report, result, chosen.items, contenders, config)
     if json:
         terminal.emit(summary)
     else:
@@ -122,12 +124,8 @@ def _check(verdict: VerdictConfig, overwrite: bool) -> None:
         records.check(verdict.per_image)
 
 
-def _chosen(
-    inputs: list[str], names: NamesConfig, where: JudgedConfig, config: EvalConfig
-) -> tuple[Any, Any]:
-    """The pictures to judge, and another tool's colours of them by key (None: there are none)."""
-    from colorcli.data import dataset, sources
-
+def _source(inputs: list[str], names: NamesConfig, where: JudgedConfig) -> Source:
+    """The one source that was given."""
     also = list(listed(names))
     ways = [
         way
@@ -141,24 +139,21 @@ def _chosen(
         raise UsageError(f"give either pictures, --coco or --pairs; {given}")
     if (where.annotations or where.category) and not where.coco:
         raise UsageError("--annotations and --category belong to --coco")
-    draw: dict[str, Any] = {"limit": config.limit, "seed": config.seed}
-    prepared = [name for name in inputs if (Path(name) / dataset.INDEX).is_file()]
+    prepared = [name for name in inputs if sources.Prepared.is_one(name)]
     if prepared and len(inputs) + len(also) > 1:
         raise UsageError(f"{prepared[0]}: a prepared data set is judged alone")
     if where.split and not (where.coco or prepared):
         raise UsageError("--split belongs to --coco or a prepared data set")
     if where.coco:
-        chosen = sources.from_coco(
-            where.coco, where.split or "val2017", annotations=where.annotations,
-            categories=items(where.category), **draw,
+        return sources.Coco(
+            root=where.coco, split=where.split or "val2017", annotations=where.annotations,
+            categories=items(where.category),
         )  # fmt: skip
-        return chosen, None
     if where.pairs:
-        return sources.from_pairs(*where.pairs, **draw)
+        return sources.Pairs(truth=where.pairs[0], coloured=where.pairs[1])
     if prepared:
-        return sources.from_prepared(prepared[0], where.split or "val", **draw), None
-    chosen = sources.from_names(inputs, listed=also, recursive=names.recursive, **draw)
-    return chosen, None
+        return sources.Prepared(folder=prepared[0], split=where.split or sources.Prepared.split)
+    return sources.Folder(inputs=inputs, listed=also, recursive=names.recursive)
 
 
 def _left_out(chosen: Any) -> Iterator[str]:
@@ -173,7 +168,7 @@ def _contenders(
 ) -> list[Any]:
     """Models by name, and another tool's colours; without any of both, the default model."""
     from colorcli.colorizing.colorizer import Colorizer
-    from colorcli.evaluation.evaluate import Model, Pictures, distinct
+    from colorcli.evaluation.contenders import Model, Pictures, distinct
 
     if not models and coloured is None:
         models = [os.environ.get("COLORIZE_MODEL") or "default"]

@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Annotated, Any, Optional
 
 import typer
@@ -21,6 +20,7 @@ from colorcli.cli.options import (
     listed,
 )
 from colorcli.config import CocoConfig, NamesConfig, PrepareConfig
+from colorcli.data.sources import Coco, Folder, Source
 from colorcli.errors import ExitCode, UsageError
 
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
@@ -31,19 +31,32 @@ app = typer.Typer(
 
 
 def _prepare(
-    paths: Iterable[str],
-    output: str,
-    config: PrepareConfig,
-    *,
-    json: bool,
-    quiet: bool,
-    **about: Any,
+    source: Source, output: str, config: PrepareConfig, *, json: bool, quiet: bool
 ) -> None:
-    """Prepare and report. ``about`` the photographs: ``source``, ``missing``, ``bad``."""
+    """Prepare what a source holds, and report. Exits 5 where an input names nothing."""
     from colorcli.data.prepare import prepare
 
+    found = source.photographs()
+    if found.missing:
+        terminal.say(
+            f"colorize: {len(found.missing)} photographs are not on disk, e.g. {found.missing[0]}"
+        )
+    failures = 0
+
+    def paths() -> Iterator[str]:
+        nonlocal failures
+        for file in found.files:
+            if file.error:
+                failures += 1
+                terminal.say(f"colorize: {file.path}: {file.error}")
+            else:
+                yield file.path
+
     with terminal.progress("preparing", quiet) as bar:
-        result = prepare(paths, output, config, progress=bar, **about)
+        result = prepare(
+            paths(), output, config,
+            source=found.origin, missing=found.missing, bad=found.bad, progress=bar,
+        )  # fmt: skip
     for entry in result.broken:
         terminal.say(f"colorize: {entry['path']}: left out: {entry['reason']}")
     if json:
@@ -54,6 +67,8 @@ def _prepare(
                 f"colorize: {output}: no photograph fell to validation; try --val-fraction"
             )
         terminal.say(f"colorize: {output}: {_summary(result)}")
+    if failures:
+        raise typer.Exit(ExitCode.PARTIAL)
 
 
 def _summary(result: Any) -> str:
@@ -86,28 +101,12 @@ def prepare_folder(
     """Any photographs: files, folders, globs. The same command resumes."""
     if not inputs and names.files_from is None:
         raise UsageError("no photographs given; name files, folders or globs, or --files-from")
-    from colorcli.files.inputs import stream
-    from colorcli.imaging import writing
-
-    failures = 0
-
-    def paths() -> Iterable[str]:
-        nonlocal failures
-        for source in stream(
-            inputs or [], writing.READABLE, listed=listed(names), recursive=names.recursive
-        ):
-            if source.error:
-                failures += 1
-                terminal.say(f"colorize: {source.path}: {source.error}")
-            else:
-                yield source.path
-
-    source = {"kind": "folder", "inputs": inputs or [], "files_from": names.files_from}
+    source = Folder(
+        inputs=inputs or [], listed=listed(names), files_from=names.files_from,
+        recursive=names.recursive,
+    )  # fmt: skip
     roots = tuple(name for name in inputs or [] if os.path.isdir(name))
-    config = dataclasses.replace(config, roots=roots)
-    _prepare(paths(), output, config, json=json, quiet=quiet, source=source)
-    if failures:
-        raise typer.Exit(ExitCode.PARTIAL)
+    _prepare(source, output, dataclasses.replace(config, roots=roots), json=json, quiet=quiet)
 
 
 @contextlib.contextmanager
@@ -130,26 +129,16 @@ def prepare_coco(
         raise UsageError(
             f"--license {chosen.license}: licences are named by their ids, such as 4,5"
         )
-    from colorcli.data import coco
-
-    root, split = chosen.root, chosen.split
     if chosen.download:
+        from colorcli.data import coco
+
         coco.obtain(
-            root, split, base_url=chosen.base_url or coco.BASE_URL,
+            chosen.root, chosen.split, base_url=chosen.base_url or coco.BASE_URL,
             keep=not chosen.remove_archives, progress=lambda label: _bytes_bar(label, quiet),
         )  # fmt: skip
-    shown = coco.Filter(
-        items(chosen.category), chosen.match, not chosen.ignore_crowds, tuple(map(int, licenses))
-    )
-    annotations = chosen.annotations or f"{root}/annotations/instances_{split}.json"
-    found = coco.select(annotations, Path(root) / split, shown)
-    if found.missing:
-        terminal.say(
-            f"colorize: {len(found.missing)} photographs are not on disk, e.g. {found.missing[0]}"
-        )
-    kept = ("split", "category", "match", "ignore_crowds", "license")
-    _prepare(
-        found.paths, output, config, json=json, quiet=quiet, missing=found.missing,
-        source={"kind": "coco", **{name: getattr(chosen, name) for name in kept}},
-        bad=[(name, coco.OUTSIDE) for name in found.outside],
+    source = Coco(
+        root=chosen.root, split=chosen.split, annotations=chosen.annotations,
+        categories=items(chosen.category), match=chosen.match,
+        ignore_crowds=chosen.ignore_crowds, licenses=tuple(map(int, licenses)),
     )  # fmt: skip
+    _prepare(source, output, config, json=json, quiet=quiet)

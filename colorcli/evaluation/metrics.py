@@ -2,22 +2,25 @@
 
 Each is checked against scikit-image where that has it. Definitions differ between papers, so every
 row of ``METRICS`` says which one it is; what several metrics need of a picture, ``View`` computes
-once.
+once. No metric is known by its name elsewhere.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 
 from colorcli.color import bins, lab
+from colorcli.errors import UsageError
+from colorcli.evaluation import perceptual
 
 WINDOW, SIGMA = 11, 1.5  # of SSIM's Gaussian: scikit-image cuts it at 3.5 σ, which is 5 pixels
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
@@ -211,80 +214,163 @@ class Case:
     image: View
 
 
+class Pool(Protocol):
+    """Gathers what a metric says of every picture of a set; for any number of threads."""
+
+    def add(self, found: Any, /) -> None:
+        """Take in what it says of one picture."""
+
+
 @dataclass(frozen=True)
+class OverSet:
+    """How a metric that has no figure of a single picture becomes one of a set.
+
+    What the metric says of each picture goes into a ``pool`` for each row, what it says of the
+    true one into another; ``figure(truth's, row's)``.
+    """
+
+    pool: Callable[[], Pool]
+    figure: Callable[[Any, Any], float]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Metric:
     """A figure of one picture, and how it becomes a figure of a data set.
 
-    ``better`` is "higher", "lower" or "" where neither is. ``weight`` (of the case) makes the
-    data set's figure a weighted mean; ``magnitude`` takes |mean| of a signed figure.
+    ``better`` is "higher", "lower" or "" where neither is. ``of`` gives the figure of a case; one
+    that needs a network has ``load`` instead, which opens it and gives ``of``, and is judged by
+    only where it is asked for. ``weight`` (of the case) makes the data set's figure a weighted
+    mean; ``magnitude`` takes |mean| of a signed figure; ``over_set`` takes the place of a mean.
+    ``alone``: it looks at the judged picture only, so that the truth has a figure, too.
+    ``drawn``: the report shows how it is distributed over the pictures; ``of_nothing``: that of
+    doing nothing, too.
     """
 
     title: str
-    unit: str
-    digits: int
-    better: str
-    of: Callable[[Case], float]
     note: str
+    unit: str = ""
+    digits: int = 2
+    better: str = ""
+    of: Callable[[Case], Any] | None = None
+    load: Callable[[], Callable[[Case], Any]] | None = None
     weight: Callable[[Case], float] | None = None
     magnitude: bool = False
+    over_set: OverSet | None = None
+    alone: bool = False
+    drawn: bool = False
+    of_nothing: bool = True
+
+    def __call__(self, case: Case) -> Any:
+        """What it says of a case: a figure, or what ``over_set`` gathers."""
+        assert self.of, f"{self.title}: its network is not open"
+        return self.of(case)
+
+    def opened(self) -> Metric:
+        """Itself, its network open. Raises ``UsageError`` and ``DataError`` where there is none."""
+        return replace(self, of=self.load(), load=None) if self.load else self
 
 
 def _capped_psnr(truth: View, image: View) -> float:
     return min(PSNR_CAP, psnr(truth.rgb, image.rgb))
 
 
+def _lpips() -> Callable[[Case], float]:
+    distance = perceptual.lpips()
+    return lambda c: distance(c.truth.rgb, c.image.rgb)
+
+
+def _features() -> Callable[[Case], np.ndarray]:
+    features = perceptual.inception()
+    return lambda c: features(c.image.rgb)
+
+
 METRICS: dict[str, Metric] = {
     "psnr": Metric(
-        "PSNR", "dB", 2, "higher", lambda c: _capped_psnr(c.truth, c.image),
-        "RGB, 8 bits, for each picture, then the mean of dB; an identical picture counts 100",
+        title="PSNR", unit="dB", better="higher", drawn=True,
+        of=lambda c: _capped_psnr(c.truth, c.image),
+        note="RGB, 8 bits, for each picture, then the mean of dB; an identical picture counts 100",
     ),
     "gain": Metric(
-        "gain", "dB", 2, "higher",
-        lambda c: _capped_psnr(c.truth, c.image) - _capped_psnr(c.truth, c.nothing),
-        "PSNR above that of the gray picture, ab = 0",
+        title="gain", unit="dB", better="higher", drawn=True, of_nothing=False,
+        of=lambda c: _capped_psnr(c.truth, c.image) - _capped_psnr(c.truth, c.nothing),
+        note="PSNR above that of the gray picture, ab = 0",
     ),
     "ssim": Metric(
-        "SSIM", "", 4, "higher", lambda c: ssim(c.truth, c.image),
-        "Gaussian window σ 1.5, data range 255, mean over R, G and B",
+        title="SSIM", digits=4, better="higher", drawn=True,
+        of=lambda c: ssim(c.truth, c.image),
+        note="Gaussian window σ 1.5, data range 255, mean over R, G and B",
     ),
     "ciede2000": Metric(
-        "CIEDE2000", "ΔE", 2, "lower",
-        lambda c: float(ciede2000(c.truth.lab, c.image.lab).mean(dtype=np.float64)),
-        "mean over pixels",
+        title="CIEDE2000", unit="ΔE", better="lower", drawn=True,
+        of=lambda c: float(ciede2000(c.truth.lab, c.image.lab).mean(dtype=np.float64)),
+        note="mean over pixels",
     ),
     "auc": Metric(
-        "AuC", "", 4, "higher", lambda c: auc(c.truth, c.image),
-        "share of pixels whose ab error is at most t, integrated over t = 0…150, divided by 150",
+        title="AuC", digits=4, better="higher", drawn=True,
+        of=lambda c: auc(c.truth, c.image),
+        note="share of pixels whose ab error is at most t, integrated over t = 0…150, divided by "
+        "150",
     ),
     "auc_rebalanced": Metric(
-        "AuC rebalanced", "", 4, "higher", lambda c: auc(c.truth, c.image, c.truth.rarity),
-        "the same, pixels weighted inversely to the smoothed prior of their true colour (λ = 0), "
-        "pooled over the pictures",
+        title="AuC rebalanced", digits=4, better="higher",
+        of=lambda c: auc(c.truth, c.image, c.truth.rarity),
         weight=lambda c: float(c.truth.rarity.mean(dtype=np.float64)),
+        note="the same, pixels weighted inversely to the smoothed prior of their true colour "
+        "(λ = 0), pooled over the pictures",
     ),
     "cf": Metric(
-        "CF", "", 2, "", lambda c: c.image.cf, "colorfulness M3 of Hasler and Süsstrunk"
+        title="CF", alone=True, drawn=True, of_nothing=False, of=lambda c: c.image.cf,
+        note="colorfulness M3 of Hasler and Süsstrunk",
     ),
     "cf_abs": Metric(
-        "CF literature", "", 2, "", lambda c: c.image.cf_abs,
-        "the colorization literature's variant: of |rg| and |yb|",
+        title="CF literature", alone=True, of=lambda c: c.image.cf_abs,
+        note="the colorization literature's variant: of |rg| and |yb|",
     ),
     "delta_cf": Metric(
-        "ΔCF of means", "", 2, "lower", lambda c: c.image.cf - c.truth.cf,
-        "|difference of the mean CF to the truth's|", magnitude=True,
+        title="ΔCF of means", better="lower", magnitude=True,
+        of=lambda c: c.image.cf - c.truth.cf,
+        note="|difference of the mean CF to the truth's|",
     ),
     "delta_cf_image": Metric(
-        "ΔCF by picture", "", 2, "lower", lambda c: abs(c.image.cf - c.truth.cf),
-        "mean over pictures of |difference of CF|",
+        title="ΔCF by picture", better="lower", of=lambda c: abs(c.image.cf - c.truth.cf),
+        note="mean over pictures of |difference of CF|",
     ),
     "delta_cf_abs": Metric(
-        "ΔCF literature, of means", "", 2, "lower", lambda c: c.image.cf_abs - c.truth.cf_abs,
-        "|difference of the mean literature's CF to the truth's|", magnitude=True,
+        title="ΔCF literature, of means", better="lower", magnitude=True,
+        of=lambda c: c.image.cf_abs - c.truth.cf_abs,
+        note="|difference of the mean literature's CF to the truth's|",
     ),
     "delta_cf_abs_image": Metric(
-        "ΔCF literature, by picture", "", 2, "lower",
-        lambda c: abs(c.image.cf_abs - c.truth.cf_abs),
-        "mean over pictures of |difference of the literature's CF|",
+        title="ΔCF literature, by picture", better="lower",
+        of=lambda c: abs(c.image.cf_abs - c.truth.cf_abs),
+        note="mean over pictures of |difference of the literature's CF|",
+    ),
+    "lpips": Metric(
+        title="LPIPS", digits=4, better="lower", drawn=True, load=_lpips,
+        note="AlexNet, version 0.1; Zhang et al. (2018)",
+    ),
+    "fid": Metric(
+        title="FID", better="lower", load=_features,
+        over_set=OverSet(perceptual.Moments, perceptual.frechet),
+        note="Inception-v3 of 2015; Heusel et al. (2017); biased for few pictures, compare equal "
+        "numbers",
     ),
 }  # fmt: skip
-TRUTH_METRICS = ("cf", "cf_abs")  # those that say something of the truth itself
+HEADLINE = "gain"  # what ranks pictures and is told while they are judged
+OPTIONAL = tuple(name for name, metric in METRICS.items() if metric.load)
+
+
+def chosen(optional: Sequence[str] = ()) -> dict[str, Metric]:
+    """Every metric that needs no network, and those of ``optional``, in the table's order.
+
+    Raises ``UsageError`` for a name that is not in ``OPTIONAL``.
+    """
+    for name in optional:
+        if name not in OPTIONAL:
+            raise UsageError(f"--with {name}: unknown metric; known: {', '.join(OPTIONAL)}")
+    return {name: m for name, m in METRICS.items() if not m.load or name in optional}
+
+
+def by_picture(metrics: Mapping[str, Metric]) -> dict[str, Metric]:
+    """Those that say something of a single picture."""
+    return {name: metric for name, metric in metrics.items() if not metric.over_set}

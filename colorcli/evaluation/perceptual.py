@@ -100,7 +100,11 @@ def _tensor(rgb: np.ndarray) -> Any:
     return torch.from_numpy(np.ascontiguousarray(rgb.transpose(2, 0, 1)[None]))
 
 
-def _lpips() -> Callable[[np.ndarray, np.ndarray], float]:
+def lpips() -> Callable[[np.ndarray, np.ndarray], float]:
+    """Opens AlexNet: (truth, image), sRGB (H, W, 3) uint8, to their LPIPS distance.
+
+    Raises ``UsageError`` without the extra, ``DataError`` without the weights.
+    """
     package = _torch("lpips", "lpips")
     import torch
 
@@ -115,7 +119,11 @@ def _lpips() -> Callable[[np.ndarray, np.ndarray], float]:
     return distance
 
 
-def _fid() -> Callable[[np.ndarray], np.ndarray]:
+def inception() -> Callable[[np.ndarray], np.ndarray]:
+    """Opens Inception-v3: sRGB (H, W, 3) uint8 to FID's features (2048,).
+
+    Raises ``UsageError`` without the extra, ``DataError`` without the weights.
+    """
     package = _torch("fid", "torch_fidelity.feature_extractor_inceptionv3")
     import torch
 
@@ -129,10 +137,6 @@ def _fid() -> Callable[[np.ndarray], np.ndarray]:
             return network(_tensor(rgb))[0][0].double().numpy()
 
     return features
-
-
-# name: opens the network. lpips: (truth, image) -> distance. fid: image -> features (2048,).
-PERCEPTUAL: dict[str, Callable[[], Callable[..., Any]]] = {"lpips": _lpips, "fid": _fid}
 
 
 class Moments:

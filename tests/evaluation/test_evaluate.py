@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from conftest import REPO, scene
 from PIL import Image
+from scipy import stats
 from skimage import data
 from test_metrics import independent
 from typer.testing import CliRunner
@@ -26,8 +27,10 @@ from colorcli.config import EvalConfig
 from colorcli.data import sources
 from colorcli.errors import DataError, UsageError
 from colorcli.evaluation import evaluate, per_image, protocols, statistics
-from colorcli.evaluation.evaluate import Model, Pictures, distinct, gate
+from colorcli.evaluation.contenders import Model, Pictures, distinct
+from colorcli.evaluation.gates import gate
 from colorcli.evaluation.metrics import METRICS
+from colorcli.evaluation.metrics import chosen as chosen_metrics
 
 SCHEMA = json.loads((REPO / "docs" / "eval-schema.json").read_text())
 
@@ -88,6 +91,19 @@ def test_bootstrap_draws_are_paired_weighted_and_bounded(monkeypatch):
     assert statistics.summarise(values) == whole
 
 
+def test_bootstrap_draws_what_scipy_draws():
+    """Paired and weighted, to the last digit that is kept."""
+    random = np.random.default_rng(0)
+    values, weights = random.normal(1, 1, (60, 3)), random.uniform(0.5, 2, (60, 3))
+    found = statistics.summarise(values, weights=weights, samples=200, seed=4)
+    wanted = stats.bootstrap(
+        (values, weights), lambda v, w, axis: np.average(v, axis, w), paired=True,
+        vectorized=True, method="percentile", n_resamples=200, rng=np.random.default_rng(4),
+    ).confidence_interval  # fmt: skip
+    assert [s.low for s in found] == pytest.approx(wanted.low, abs=2e-6)
+    assert [s.high for s in found] == pytest.approx(wanted.high, abs=2e-6)
+
+
 # --- protocols ---------------------------------------------------------------------------------
 
 
@@ -128,10 +144,10 @@ def test_rows_are_what_an_independent_computation_says(four, small_model, protoc
     """On scikit-image's photographs, within 1e-3, for the model and for doing nothing."""
     colorizer = Colorizer(small_model)
     config = EvalConfig(protocol, gray=gray, samples=10)
-    chosen = sources.from_names([str(four)])
-    result = evaluate.evaluate(chosen.source, [Model("m", colorizer)], config)
+    chosen = sources.Folder(inputs=[str(four)]).selection()
+    result = evaluate.evaluate(chosen, [Model("m", colorizer)], config)
     wanted: dict[str, list[dict[str, float]]] = {"m": [], "gray": []}
-    for item in chosen.source:
+    for item in chosen.items:
         truth = protocols.named(protocol)(item.read())
         if gray == "lab":
             fed = neutral(truth)
@@ -151,13 +167,13 @@ def test_rows_are_what_an_independent_computation_says(four, small_model, protoc
 
 
 def test_result_does_not_depend_on_workers_and_order_is_kept(photos, small_model):
-    chosen = sources.from_names([str(photos)])
+    chosen = sources.Folder(inputs=[str(photos)]).selection()
     rows = []
     results = []
     for workers in (1, 3):
         seen: list[str] = []
         result = evaluate.evaluate(
-            chosen.source, [Model("m", Colorizer(small_model))],
+            chosen, [Model("m", Colorizer(small_model))],
             EvalConfig("squash-64", samples=50, workers=workers),
             each=lambda picture, row, figures, seen=seen: seen.append(f"{picture} {row}"),
         )  # fmt: skip
@@ -173,9 +189,11 @@ def test_result_does_not_depend_on_workers_and_order_is_kept(photos, small_model
 
 
 def test_nothing_to_judge_is_a_data_error(photos):
-    chosen = sources.from_names([str(photos / "gray.png"), str(photos / "broken.jpg")])
+    chosen = sources.Folder(
+        inputs=[str(photos / "gray.png"), str(photos / "broken.jpg")]
+    ).selection()
     with pytest.raises(DataError, match="1 gray, 1 unreadable"):
-        evaluate.evaluate(chosen.source, [], EvalConfig())
+        evaluate.evaluate(chosen, [], EvalConfig())
 
 
 def test_names_of_rows_are_distinct():
@@ -213,8 +231,8 @@ def test_pairs_beside_a_model(pairs, small_model):
 
 
 def test_a_perfect_tool_scores_the_cap(pairs):
-    source, files = sources.from_pairs(pairs / "truth", pairs / "truth")
-    result = evaluate.evaluate(source.source, [Pictures("it", files)], EvalConfig())
+    chosen = sources.Pairs(truth=pairs / "truth", coloured=pairs / "truth").selection()
+    result = evaluate.evaluate(chosen, [Pictures("it", chosen.coloured)], EvalConfig())
     figures = result.summary.models[0].metrics
     assert figures["psnr"].mean == 100 and figures["ssim"].mean == pytest.approx(1)
     assert figures["auc"].mean == 1 and figures["delta_cf"].mean == 0
@@ -226,7 +244,7 @@ def test_pairs_that_cannot_be_told(pairs, tmp_path, which):
     if which == "ambiguous":
         Image.fromarray(scene(0)).save(mine / "sub" / "0.png")
         with pytest.raises(UsageError, match="the same name without suffix"):
-            sources.from_pairs(pairs / "truth", mine)
+            sources.Pairs(truth=pairs / "truth", coloured=mine).selection()
         return
     shutil.rmtree(mine)
     if which != "absent":
@@ -234,7 +252,7 @@ def test_pairs_that_cannot_be_told(pairs, tmp_path, which):
     if which == "strangers":
         Image.fromarray(scene(0)).save(mine / "other.png")
     with pytest.raises(DataError, match=r"mine: no (pictures|name|such folder)"):
-        sources.from_pairs(pairs / "truth", mine)
+        sources.Pairs(truth=pairs / "truth", coloured=mine).selection()
 
 
 # --- the command -------------------------------------------------------------------------------
@@ -249,7 +267,7 @@ def test_json_keeps_its_schema(photos, small_model, pairs):
         document = json.loads(done.stdout)
         validator.validate(document)
         assert set(document) == set(SCHEMA["required"])
-        assert set(document["models"][0]["metrics"]) == set(METRICS)
+        assert set(document["models"][0]["metrics"]) == set(chosen_metrics())
     assert set(METRICS) <= set(SCHEMA["$defs"]["row"]["properties"]["metrics"]["properties"])
 
 
@@ -357,7 +375,7 @@ def test_the_table_is_data(colorize, four, small_model, options):
     head, *lines = done.stdout.decode().splitlines()
     assert head.split() == [small_model.name, "gray", "truth"]
     names = [line.split()[0] for line in lines if not line.startswith(" ")]
-    assert names == list(METRICS)  # a line for each, nothing between or around them
+    assert names == list(chosen_metrics())  # a line for each, nothing between or around them
     assert len(lines) == len(names) if "-v" not in options else "median" in "".join(lines)
     told = done.stderr.decode()
     assert told == "" if "-q" in options else "4 photographs, squash-64, fed Lab L" in told
@@ -367,7 +385,9 @@ def test_the_table_is_data(colorize, four, small_model, options):
 def test_one_photograph_needs_few_lines(colorize, four, small_model, tmp_path):
     done = colorize("eval", four / "coffee.png", "-m", small_model, "--size", 64, "-v")
     lines = done.stdout.decode().splitlines()
-    assert len(lines) == 1 + len(METRICS) and "…" not in done.stdout.decode()  # no interval of one
+    assert (
+        len(lines) == 1 + len(chosen_metrics()) and "…" not in done.stdout.decode()
+    )  # no interval of one
     assert done.stderr.decode() == "colorize: 1 photograph, squash-64, fed Lab L\n"
     psnr = next(line for line in lines if line.startswith("psnr"))
     document = json.loads(

@@ -1,5 +1,6 @@
 """LPIPS and FID: the arithmetic, and what happens where their networks are not."""
 
+import dataclasses
 import hashlib
 import sys
 import threading
@@ -15,7 +16,8 @@ from colorcli.config import EvalConfig
 from colorcli.data import sources
 from colorcli.errors import DataError, UsageError
 from colorcli.evaluation import evaluate, perceptual
-from colorcli.evaluation.evaluate import Model
+from colorcli.evaluation.contenders import Model
+from colorcli.evaluation.metrics import METRICS, OPTIONAL, chosen
 from colorcli.evaluation.perceptual import Moments, Weights, fetch, frechet
 
 CONTENT = b"weights" * 1000
@@ -68,11 +70,11 @@ def test_weights_that_cannot_be_had_are_named(server, tmp_path, place):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", perceptual.PERCEPTUAL)
+@pytest.mark.parametrize("name", OPTIONAL)
 def test_missing_network_names_the_extra(monkeypatch, name):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(UsageError, match=r"pip install 'colorcli\[perceptual\]'"):
-        perceptual.PERCEPTUAL[name]()
+        METRICS[name].opened()
 
 
 def test_frechet_distance_is_that_of_the_matrix_square_root():
@@ -101,13 +103,19 @@ def test_both_join_an_evaluation(photos, small_model):
         return np.concatenate([rgb.mean((0, 1)), rgb.std((0, 1)), rgb[0, 0], rgb[9, 9]]) @ mix
 
     networks = {
-        "lpips": lambda truth, image: float(np.abs(truth.astype(float) - image).mean()),
-        "fid": features,
+        "lpips": lambda c: float(np.abs(c.truth.rgb.astype(float) - c.image.rgb).mean()),
+        "fid": lambda c: features(c.image.rgb),
+    }
+    metrics = {
+        name: dataclasses.replace(metric, load=lambda name=name: networks[name]).opened()
+        if metric.load
+        else metric
+        for name, metric in chosen(("lpips", "fid")).items()
     }
     names = [str(photos / f"photo{i:02d}.png") for i in range(8)]
     result = evaluate.evaluate(
-        sources.from_names(names).source, [Model("m", Colorizer(small_model))],
-        EvalConfig("squash-32"), perceptual=networks,
+        sources.Folder(inputs=names).selection(), [Model("m", Colorizer(small_model))],
+        EvalConfig("squash-32"), metrics=metrics,
     ).summary  # fmt: skip
     for row in (*result.models, result.gray):
         assert row.metrics["lpips"].mean > 0 and row.metrics["fid"].mean > 0
@@ -171,10 +179,10 @@ def test_the_networks_are_asked_in_their_own_terms(monkeypatch, tmp_path):
     fetched = []
     monkeypatch.setattr(perceptual, "fetch", lambda w, f: fetched.append(w) or tmp_path / w.name)
     rgb = scene(0)
-    assert perceptual.PERCEPTUAL["lpips"]()(rgb, rgb // 2) == 0.25
+    assert perceptual.lpips()(rgb, rgb // 2) == 0.25
     given = seen["given"][0]
     assert given.shape == (1, 3, 80, 96) and given.min() >= -1 and given.max() <= 1
-    assert np.array_equal(perceptual.PERCEPTUAL["fid"]()(rgb), [0, 1, 2])
+    assert np.array_equal(perceptual.inception()(rgb), [0, 1, 2])
     assert seen["given"][0].dtype == np.uint8
     assert seen["made"][1]["feature_extractor_weights_path"].endswith("6726825d.pth")
     assert fetched == [perceptual.ALEXNET, perceptual.INCEPTION]

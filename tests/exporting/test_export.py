@@ -1,10 +1,10 @@
 """Every format, precision and signature: written, run back, compared, explained."""
 
 import ast
+import dataclasses
 import json
 import subprocess
 import sys
-from dataclasses import replace
 
 import keras
 import numpy as np
@@ -16,10 +16,12 @@ from colorcli.color.lab import join
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.config import ExportConfig, ModelConfig
 from colorcli.errors import DataError, ModelError, UsageError
-from colorcli.exporting import export as exporting
-from colorcli.exporting import formats, photographs, signatures
-from colorcli.exporting.export import companions, excess, export
-from colorcli.exporting.formats import FORMATS, Check, Tolerance
+from colorcli.exporting import photographs, signatures
+from colorcli.exporting.check import Bench, Check, excess
+from colorcli.exporting.export import export
+from colorcli.exporting.formats.common import Tolerance
+from colorcli.exporting.formats.table import FORMATS
+from colorcli.exporting.plan import companions, place
 from colorcli.network.decoding import NEUTRAL, Knobs
 from colorcli.system import disk
 
@@ -57,8 +59,8 @@ def exported(small_model, pictures, tmp_path_factory):
             folder = tmp_path_factory.mktemp("export")
             target = folder / f"m{FORMATS[name].suffix}"
             config = ExportConfig(
-                name, precision, signature, size, max_loss=9.0, verify=(str(pictures),),
-            )  # fmt: skip
+                name, precision, signature, size, max_loss=9.0, verify=(str(pictures),)
+            )
             inside = Knobs(temperature=0.8, vividness=0.2, saturation=1.5)
             result = export(
                 small_model, target, config,
@@ -240,8 +242,11 @@ def test_image_graphs_join_as_numpy_does(saturation):
 
 
 def test_excess_names_the_figure():
-    good = Check(4, 24, 0.5, 0.1, 2, 0.3, 22.0, 0.05, 5.0)
-    tolerance = Tolerance(0.2, 0.5, 3, 0.1)
+    good = Check(
+        photographs=4, pictures=24, ab_largest=0.5, ab_mean=0.1, rgb_largest=2, rgb_mean=0.3,
+        psnr=22.0, psnr_lost=0.05, milliseconds=5.0,
+    )  # fmt: skip
+    tolerance = Tolerance(ab=0.2, rgb=0.5, rgb_largest=3, psnr=0.1)
     assert excess(good, tolerance, image=False) is None
     for changes, word in (
         ({"ab_mean": 0.3}, "ab units"), ({"rgb_mean": 0.6}, "levels of RGB in the mean"),
@@ -283,20 +288,19 @@ def test_knobs_go_into_pictures_alone(small_model, tmp_path):
 
 
 def test_an_export_that_is_off_is_not_written(small_model, pictures, tmp_path, monkeypatch):
-    def wrong(graph, path, *rest):
-        network = graph.network
-        network.set_weights([w * 0.9 for w in network.get_weights()])
-        FORMATS["keras"].write(graph, path, *rest)
+    right = FORMATS["keras"]
 
-    changed = {**FORMATS, "keras": formats.Format(
-        ".keras", FORMATS["keras"].precisions, ("ab",), wrong, FORMATS["keras"].open)}  # fmt: skip
-    monkeypatch.setattr(exporting, "FORMATS", changed)
+    def wrong(order, path):
+        network = order.graph.network
+        network.set_weights([w * 0.9 for w in network.get_weights()])
+        right.write(order, path)
+
+    monkeypatch.setitem(FORMATS, "keras", dataclasses.replace(right, write=wrong))
+    config = ExportConfig("keras", verify=(str(pictures),))
     # The reference shares the network, so it is asked before the weights change.
-    monkeypatch.setattr(
-        exporting._Bench, "wanted", lambda self, gray, side, knobs: np.full((16, 16, 2), 30.0)
-    )
+    monkeypatch.setattr(Bench, "wanted", lambda self, gray, side, knobs: np.full((16, 16, 2), 30.0))
     with pytest.raises(ModelError, match="ab units in the mean.*not written"):
-        export(small_model, tmp_path / "m.keras", ExportConfig("keras", verify=(str(pictures),)))
+        export(small_model, tmp_path / "m.keras", config)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -326,28 +330,26 @@ def test_nothing_is_overwritten_unasked(small_model, tmp_path, there):
 
 
 def test_overwrite_replaces_all(small_model, pictures, tmp_path):
-    target = tmp_path / "m.keras"
-    export(small_model, target, ExportConfig("keras", verify=(str(pictures),)))
+    target, config = tmp_path / "m.keras", ExportConfig("keras", verify=(str(pictures),))
+    export(small_model, target, config)
     (tmp_path / "m.md").write_text("old")
-    export(small_model, target, ExportConfig("keras", verify=(str(pictures),)), overwrite=True)
+    export(small_model, target, config, overwrite=True)
     assert (tmp_path / "m.md").read_text() != "old" and len(list(tmp_path.iterdir())) == 4
 
 
 def test_photographs_that_are_not_there(small_model, photos, tmp_path):
     config = ExportConfig("keras")
+    target = tmp_path / "m.keras"
     for names, word in (
         ([str(tmp_path / "none")], "no such file"), ([str(photos / "broken.jpg")], "broken.jpg"),
     ):  # fmt: skip
         with pytest.raises(DataError, match=word):
-            export(small_model, tmp_path / "m.keras", replace(config, verify=tuple(names)))
-    with pytest.raises(UsageError, match="only int8 is calibrated"):
-        export(small_model, tmp_path / "m.keras", replace(config, calibrate=(str(photos),)))
+            export(small_model, target, dataclasses.replace(config, verify=tuple(names)))
+    with pytest.raises(UsageError, match="float32 is not calibrated"):
+        export(small_model, target, dataclasses.replace(config, calibrate=(str(photos),)))
     with pytest.raises(DataError, match="cannot be written"):
-        export(
-            small_model,
-            "/dev/null/x/m.keras",
-            replace(config, verify=(str(photos / "photo00.png"),)),
-        )
+        config = dataclasses.replace(config, verify=(str(photos / "photo00.png"),))
+        export(small_model, "/dev/null/x/m.keras", config)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -399,7 +401,7 @@ def test_the_command_refuses_in_one_line(small_model, tmp_path, monkeypatch, arg
 def test_where_an_export_goes(tmp_path, monkeypatch, output, format, wanted):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "there.x").mkdir()
-    assert exporting.place(output, format, "runs/small") == wanted
+    assert place(output, format, "runs/small") == wanted
 
 
 def test_overwrite_spares_folders_of_other_things(small_model, tmp_path):

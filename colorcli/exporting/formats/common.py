@@ -1,0 +1,128 @@
+"""What makes an export format: the record that every file of this folder holds as ``FORMAT``."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from colorcli.errors import ModelError, UsageError, reason
+
+if TYPE_CHECKING:  # so that names and choices of formats cost nothing
+    import numpy as np
+
+    from colorcli.exporting.signatures import Graph
+
+Feed = Mapping[str, "np.ndarray"]
+Run = Callable[[Feed], dict[str, "np.ndarray"]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tolerance:
+    """Largest allowed difference to the network on photographs.
+
+    ``ab``: mean, in ab units; ``rgb`` and ``rgb_largest``: mean and largest, in 8-bit levels of the
+    coloured picture; ``psnr``: dB lost against the true colours.
+    """
+
+    ab: float
+    rgb: float
+    rgb_largest: float
+    psnr: float
+
+
+EXACT = Tolerance(ab=0.01, rgb=0.05, rgb_largest=2, psnr=0.01)
+HALF = Tolerance(ab=0.1, rgb=0.4, rgb_largest=8, psnr=0.05)
+BYTES = Tolerance(ab=2.0, rgb=3.0, rgb_largest=96, psnr=0.1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """What a format is to write: a graph, its weights in ``precision``.
+
+    ``calibration`` gives feeds to watch the ranges of values on; ``properties`` are words that the
+    file keeps where it can.
+    """
+
+    graph: Graph
+    precision: str
+    calibration: Callable[[], Iterable[Feed]]
+    properties: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Snippet:
+    """How to run a format in another place than Python; the card shows it.
+
+    ``code`` is a template of ``exporting/card.py``: ``<< file >>``, ``<< output >>`` (its name),
+    ``<< output_bytes >>``, and ``inputs``, each with ``name``, ``dtype``, ``shape`` and ``value``:
+    the variable that holds it, or of a knob (``knob`` is true) its default.
+    """
+
+    title: str
+    language: str
+    code: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """How to run a format: packages to install, Python that defines ``run(feed)``, other places."""
+
+    packages: str
+    python: str
+    elsewhere: tuple[Snippet, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """A way to write a graph. ``suffix`` is "" for a folder.
+
+    ``precisions``: name to tolerance, the default first; ``calibrated`` those that watch
+    photographs. ``flexible``: signatures that may take any size. ``write(order, path)``;
+    ``open(path)`` gives what runs the file back. ``needs``: modules of the extra ``extra``.
+    """
+
+    name: str
+    suffix: str
+    precisions: Mapping[str, Tolerance]
+    write: Callable[[Order, Path], None]
+    open: Callable[[Path], Run]
+    example: Example
+    flexible: tuple[str, ...] = ()
+    calibrated: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    extra: str = ""
+
+    def check_runtime(self) -> None:
+        """Raise ``UsageError`` naming the extra when one of the modules is not installed."""
+        for module in self.needs:
+            try:
+                importlib.import_module(module)
+            except ImportError:
+                raise UsageError(
+                    f"{self.name} needs {module}, which is not installed; "
+                    f"pip install 'colorcli[{self.extra}]'"
+                ) from None
+
+    def run_back(self, path: Path) -> Run:
+        """What runs the written file; ``ModelError`` when its own runtime refuses it."""
+        try:
+            return self.open(path)
+        except Exception as error:  # each runtime has errors of its own
+            raise ModelError(
+                f"the {self.name} export cannot be run back ({reason(error)}); not written"
+            ) from None
+
+
+def save_tensorflow(graph: Graph, folder: Path) -> None:
+    """Write a graph as TensorFlow's SavedModel, which its converters read too."""
+    import tensorflow as tf
+
+    # Not Keras's ExportArchive: it stores every variable twice.
+    module: Any = tf.Module()
+    module.weights = [variable.value for variable in graph.network.variables]
+    module.serve = tf.function(graph.positional(), input_signature=graph.specs())
+    served = module.serve.get_concrete_function()
+    tf.saved_model.save(module, str(folder), signatures={"serving_default": served})
