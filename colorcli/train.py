@@ -142,10 +142,10 @@ class _Run:
             self.judge = Validation(validation, config, data.prior)
             self.predict = self.judge.predictor(self.state.average)
             self.journal = Journal(folder, int(self.state.step))
-        before = self.journal.last("overhead", 0.0), self.journal.last("reserve", 0.0)
-        self.spent.resume(float(self.state.seconds), *before)
+        overhead, trained = self.journal.last("overhead", 0.0), float(self.state.seconds)
+        self.spent.resume(trained + overhead, self.journal.last("costs", {}))
         # Seconds of the budget that are not for training; the chief knows, and all must agree.
-        self.withheld = self._mean(sum(before)) * self.workers
+        self.withheld = self._mean(overhead + self.spent.reserve) * self.workers
         # What the logits are multiplied by in the models that are saved: as last judged.
         self.scale = float(self.journal.last("scale", 1.0))
         self.values: dict[str, float] = {}
@@ -180,7 +180,7 @@ class _Run:
 
     def go(self, stop: Callable[[], bool], progress: Progress | None) -> Trained:
         """Train until done, out of patience, or told to stop."""
-        state, config = self.state, self.config
+        state, config, start = self.state, self.config, self.spent.here
         self.journal.note(event=self.started, step=int(state.step), total=self.total)
         steps = {r: compiled(state, self.strategy, r) for r in (False, True)}
         judged, halt = int(state.step), self._out_of_patience()
@@ -192,10 +192,10 @@ class _Run:
         if 0 < config.minutes <= 2 * config.checkpoint_minutes and not self.spent.reserve:
             # Too short a run to find out under way how long saving takes: done now, or, where
             # there is not even time for that, taken for as long as the start was.
-            if config.minutes * 60 >= SHORT * self.spent.here:
+            if config.minutes * 60 >= SHORT * start:
                 self._refresh()
             else:
-                self.spent.suppose(self.spent.here)
+                self.spent.suppose(start)
         clock = saved = time.monotonic()
         reason = "patience" if halt else "done"
         try:
@@ -336,13 +336,13 @@ class _Run:
         """Whether the budget allows it once more, beside the last time."""
         return not self.config.minutes or self.spent.allows(what, self.config.minutes * 60)
 
-    def _clocks(self) -> dict[str, float]:
+    def _clocks(self) -> dict[str, Any]:
         """Minutes of training, for the log; where they are limited, what else took its seconds."""
         seconds = float(self.state.seconds)
-        clocks = {"minutes": round(seconds / 60, 3)}
+        clocks: dict[str, Any] = {"minutes": round(seconds / 60, 3)}
         if self.config.minutes:
-            overhead = self.spent.overhead(seconds)
-            clocks |= {"overhead": round(overhead, 1), "reserve": round(self.spent.reserve, 1)}
+            costs = {what: round(cost, 1) for what, cost in self.spent.costs.items()}
+            clocks |= {"overhead": round(self.spent.overhead(seconds), 1), "costs": costs}
         return clocks
 
     def _out_of_patience(self) -> bool:
@@ -442,8 +442,9 @@ class _Run:
             return
         if self.model_step != int(self.state.step):
             self._save_model(LAST)
-        if self.best_step == int(self.state.step):  # the same weights
-            model_dir.copy(self.folder / LAST, self.folder / BEST)
+        last = self.folder / LAST
+        if self.best_step == int(self.state.step) and last.is_dir():  # the same weights
+            model_dir.copy(last, self.folder / BEST)
         else:
             self._save_model(BEST, model_dir.read_arrays(self.folder / BEST_WEIGHTS))
 
