@@ -99,10 +99,10 @@ class Run:
             self.judge = Validation(judges, self.config, self.data.prior)
             self._predict = self.judge.predictor(self.state.average)
             self.journal = Journal(self.folder, self.step)
-        before = self.record.overhead, self.record.reserve
-        self.spent.resume(float(self.state.seconds), *before)
+        overhead = self.record.overhead
+        self.spent.resume(float(self.state.seconds) + overhead, self.record.costs)
         # Seconds of the budget that are not for training.
-        self.withheld = self.workers.of_chief(sum(before))
+        self.withheld = self.workers.of_chief(overhead + self.spent.reserve)
 
     def _initialise(self) -> str:
         """Weights to start from; in words, whence."""
@@ -140,13 +140,13 @@ class Run:
         """Whether the budget allows it once more, beside the last time."""
         return not self.config.minutes or self.spent.allows(what, self.config.minutes * 60)
 
-    def clocks(self) -> dict[str, float]:
+    def clocks(self) -> dict[str, Any]:
         """Minutes of training, for the log; where they are limited, what else took its seconds."""
         seconds = float(self.state.seconds)
-        clocks = {"minutes": round(seconds / 60, 3)}
+        clocks: dict[str, Any] = {"minutes": round(seconds / 60, 3)}
         if self.config.minutes:
-            overhead = self.spent.overhead(seconds)
-            clocks |= {"overhead": round(overhead, 1), "reserve": round(self.spent.reserve, 1)}
+            costs = {what: round(cost, 1) for what, cost in self.spent.costs.items()}
+            clocks |= {"overhead": round(self.spent.overhead(seconds), 1), "costs": costs}
         return clocks
 
     # --- judging -------------------------------------------------------------------------------
@@ -228,7 +228,7 @@ class Run:
 
     def _remember(self) -> None:
         self.record.overhead = self.spent.overhead(float(self.state.seconds))
-        self.record.reserve = self.spent.reserve
+        self.record.costs = dict(self.spent.costs)
         self.record.write(self.folder)
 
     def checkpoint(self) -> None:
@@ -283,7 +283,7 @@ class Run:
             return
         if self._model_step != self.step:
             self._save_model(LAST)
-        same = self._best_step == self.step
+        same = self._best_step == self.step and (self.folder / LAST).is_dir()
         weights = LAST if same else model_folder.read_arrays(self.folder / BEST_WEIGHTS)
         self._save_model(BEST, weights)
         self.record.finished = self.step

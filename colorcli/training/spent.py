@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 # What stands between the last step and the end of the process: how often each is done.
 LAST = {"judgement": 1, "checkpoint": 1, "model": 2}
@@ -15,24 +15,23 @@ class Spent:
 
     def __init__(self, began: float) -> None:
         """This process's part began at ``began``, a time of ``time.monotonic()``."""
-        self._began, self._trained, self._before = began, 0.0, 0.0
-        self._reserve = 0.0
-        self._costs: dict[str, float] = {}
+        self._began, self._before = began, 0.0
+        self.costs: dict[str, float] = {}  # seconds by what, as last measured
 
-    def resume(self, trained: float, overhead: float, reserve: float) -> None:
-        """Go on where another process ended: its seconds of training, of all else, its ``reserve``."""
-        self._trained, self._before, self._reserve = trained, trained + overhead, reserve
+    def resume(self, spent: float, costs: Mapping[str, float]) -> None:
+        """Go on where another process ended: the seconds that the run had taken, and its costs."""
+        self._before, self.costs = spent, dict(costs)
 
     @contextlib.contextmanager
     def on(self, what: str) -> Iterator[None]:
         """A block whose time tells how long ``what``, a key of ``LAST``, will take again."""
         start = time.monotonic()
         yield
-        self._costs[what] = time.monotonic() - start
+        self.costs[what] = time.monotonic() - start
 
     def suppose(self, seconds: float) -> None:
         """Take writing a model to last so long, until one is written."""
-        self._costs.setdefault("model", seconds)
+        self.costs.setdefault("model", seconds)
 
     @property
     def here(self) -> float:
@@ -51,9 +50,9 @@ class Spent:
     @property
     def reserve(self) -> float:
         """What the last judgement and saving will take; 0 as long as no model was saved."""
-        if "model" not in self._costs:
-            return self._reserve
-        return sum(count * self._costs.get(what, 0.0) for what, count in LAST.items())
+        if "model" not in self.costs:
+            return 0.0
+        return sum(count * self.costs.get(what, 0.0) for what, count in LAST.items())
 
     def withheld(self, trained: float) -> float:
         """What of a budget cannot be trained in: overhead so far, and the reserve."""
@@ -61,4 +60,4 @@ class Spent:
 
     def allows(self, what: str, budget: float) -> bool:
         """Whether ``budget`` seconds hold one more of ``what`` before the end."""
-        return self.total + self._costs.get(what, 0.0) + self.reserve <= budget
+        return self.total + self.costs.get(what, 0.0) + self.reserve <= budget

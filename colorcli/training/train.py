@@ -160,7 +160,7 @@ class _Loop:
 
     def _start(self) -> None:
         """What comes before the first step of this process."""
-        run, config = self.run, self.config
+        run, config, start = self.run, self.config, self.run.spent.here
         run.journal.note(event=run.started, step=run.step, total=run.total)
         self.compiled = {r: compiled(run.state, run.strategy, r) for r in (False, True)}
         if run.fraction >= 1:
@@ -172,10 +172,10 @@ class _Loop:
         if 0 < config.minutes <= 2 * config.checkpoint_minutes and not run.spent.reserve:
             # Too short a run to find out under way how long saving takes: done now, or, where
             # there is not even time for that, taken for as long as the start was.
-            if config.minutes * 60 >= SHORT * run.spent.here:
+            if config.minutes * 60 >= SHORT * start:
                 run.refresh()
             else:
-                run.spent.suppose(run.spent.here)
+                run.spent.suppose(start)
 
     def _steps(self) -> str:
         """Step after step; why they ended."""

@@ -8,7 +8,7 @@ import tensorflow as tf
 from colorcli.training.agreement import Told, Workers
 from colorcli.training.run_folder.record import STATE, Record
 
-KNOWN = Record(overhead=12.5, reserve=3.0, scale=1.2, gains={"a": 0.5}, judges={"a": {"images": 4}},
+KNOWN = Record(overhead=12.5, costs={"model": 3.0}, scale=1.2, gains={"a": 0.5}, judges={"a": {"images": 4}},
                finished=8)  # fmt: skip
 
 

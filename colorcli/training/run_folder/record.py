@@ -17,14 +17,14 @@ STATE = "state.json"
 class Record:
     """Written before each checkpoint and at the end; a run without one goes on with these values.
 
-    ``overhead``: seconds that were not training. ``reserve``: seconds that the end will take, as
-    far as that is known. ``scale``: what the logits are multiplied by in models that are saved, as
+    ``overhead``: seconds that were not training. ``costs``: seconds that judging and saving took,
+    by their names, see ``spent``. ``scale``: what the logits are multiplied by in models that are saved, as
     last judged. ``gains``: dB over gray of the best judgement, by group. ``judges``: what judged.
     ``finished``: the step whose models were written last; −1 before any.
     """
 
     overhead: float = 0.0
-    reserve: float = 0.0
+    costs: dict[str, float] = field(default_factory=dict)
     scale: float = 1.0
     gains: dict[str, float] = field(default_factory=dict)
     judges: dict[str, Any] = field(default_factory=dict)
