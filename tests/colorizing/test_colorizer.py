@@ -222,7 +222,10 @@ def test_a_knob_is_one_row(small_model, monkeypatch, tmp_path):
     """Files made before it have no input for it: it acts on their logits, or is refused."""
     gray = np.linspace(0, 255, 64 * 64).reshape(64, 64).astype(np.uint8)
     wanted = Colorizer(small_model, Knobs(temperature=0.5)).ab(gray)
-    sharp = Knob("sharp", 1.0, 1.0, "Factor on the logits.", LOGITS, lambda z, v, p: z * v)
+    sharp = Knob(
+        name="sharp", neutral=1.0, default=1.0, help="Factor on the logits.", stage=LOGITS,
+        apply=lambda z, value, log_prior: z * value,
+    )  # fmt: skip
     monkeypatch.setitem(KNOBS, "sharp", sharp)
     found = Colorizer(small_model, Knobs(temperature=1.0, sharp=2.0)).ab(gray)
     assert np.abs(found - wanted).max() < 0.05
