@@ -200,7 +200,7 @@ LINES, PARAMETERS, POSITIONAL, MODULE = 60, 7, 5, 400
 BY_KEYWORD = {"colorcli.network.layers.ConvNorm.__init__"}
 # Rooms that are being rebuilt: what is too large there now. To be emptied.
 PRESENT = {
-        "colorcli.cli.train", "colorcli.colorizing.predict",
+    "colorcli.cli.train", "colorcli.colorizing.predict",
     "colorcli.exporting.signatures", "colorcli.imaging.formats.bitmap",
     "colorcli.imaging.formats.psd", "colorcli.imaging.large", "colorcli.imaging.reading",
     "colorcli.imaging.writing",

@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from colorcli.color.levels import to_depth
 from colorcli.errors import DataError, UsageError
 from colorcli.files.inputs import Source as File
 from colorcli.files.inputs import find, stream
@@ -50,6 +49,7 @@ def read_rgb(path: Path | str) -> np.ndarray:
     """sRGB (H, W, 3) uint8 of a file; R = G = B for a gray one. Raises ``ImageError``."""
     import numpy as np
 
+    from colorcli.color.levels import to_depth
     from colorcli.imaging import reading
 
     picture = reading.read(path)
