@@ -150,7 +150,7 @@ def test_killed_while_it_finishes_longer_than_before(data, tmp_path, monkeypatch
     assert (tmp_path / "model-last" / "config.json").read_text() == "6"
     before = log(tmp_path)
     assert train(data, tmp_path, longer).steps == 6  # nothing is left to do
-    assert [e.get("event") for e in log(tmp_path)[len(before) :]] == ["resumed at step 6"]
+    assert log(tmp_path) == before
 
 
 def test_killed_before_the_last_judgement(data, tmp_path, monkeypatch):
