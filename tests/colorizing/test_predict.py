@@ -317,8 +317,8 @@ def test_a_full_disk_under_the_log_spoils_nothing(photos, small_model, tmp_path,
 
 
 def test_a_reader_of_messages_that_leaves_ends_it_quietly(small_model, tmp_path):
-    for i in range(50):
-        (tmp_path / f"{i}.jpg").write_bytes(b"no picture")
+    for i in range(400):  # lines for more than a pipe holds, so that none is written in time
+        (tmp_path / f"{i:0200}.jpg").write_bytes(b"no picture")
     command = [sys.executable, "-m", "colorcli", "predict", tmp_path, "-m", small_model]
     shell = '"$@" 2>&1 >&3 | head -n 1 | cut -c -9; exit ${PIPESTATUS[0]}'
     done = subprocess.run(["bash", "-c", f"exec 3>&1; {shell}", "-", *command],
