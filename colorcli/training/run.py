@@ -99,6 +99,8 @@ class Run:
             self.judge = Validation(judges, self.config, self.data.prior)
             self._predict = self.judge.predictor(self.state.average)
             self.journal = Journal(self.folder, self.step)
+        if self.tail.network is not None:
+            self.spent.last["judgement"] += 1  # that of the tail average
         overhead = self.record.overhead
         self.spent.resume(float(self.state.seconds) + overhead, self.record.costs)
         # Seconds of the budget that are not for training.

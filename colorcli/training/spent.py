@@ -17,6 +17,7 @@ class Spent:
         """This process's part began at ``began``, a time of ``time.monotonic()``."""
         self._began, self._before = began, 0.0
         self.costs: dict[str, float] = {}  # seconds by what, as last measured
+        self.last = dict(LAST)
 
     def resume(self, spent: float, costs: Mapping[str, float]) -> None:
         """Go on where another process ended: the seconds that the run had taken, and its costs."""
@@ -52,7 +53,7 @@ class Spent:
         """What the last judgement and saving will take; 0 as long as no model was saved."""
         if "model" not in self.costs:
             return 0.0
-        return sum(count * self.costs.get(what, 0.0) for what, count in LAST.items())
+        return sum(count * self.costs.get(what, 0.0) for what, count in self.last.items())
 
     def withheld(self, trained: float) -> float:
         """What of a budget cannot be trained in: overhead so far, and the reserve."""
