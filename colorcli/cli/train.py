@@ -130,10 +130,8 @@ def train(
     except KeyboardInterrupt as error:
         if json:
             terminal.emit(result)
-        terminal.say(
-            f"colorize: {output}: stopped at step {result.steps}, saved; "
-            "repeat the command to go on"
-        )
+        done = f"stopped at step {result.steps}, saved; repeat the command to go on"
+        terminal.say(f"colorize: {output}: {done}")
         raise typer.Exit(getattr(error, "exit_code", ExitCode.INTERRUPTED)) from None
     if json:
         terminal.emit(result)

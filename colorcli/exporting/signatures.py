@@ -100,7 +100,10 @@ def _ab(
         name: Port(tuple(tensor.shape), "float32", notes[name])
         for name, tensor in decoded.input.items()
     }
-    return Graph("ab", inputs, _by_name(decoded), _by_name(portable), network, flexible)
+    return Graph(
+        signature="ab", inputs=inputs, call=_by_name(decoded), portable=_by_name(portable),
+        network=network, flexible=flexible,
+    )  # fmt: skip
 
 
 def _by_name(model: keras.Model) -> Callable[[Any], Any]:
@@ -205,7 +208,10 @@ def _image(
 
     note = "sRGB picture of any size" if size is None else "sRGB picture of this size"
     port = Port((1, size, size, 3), "uint8", f"{note}; R = G = B for a gray one")
-    return Graph("image", {"image": port}, call, call, network, size is None)
+    return Graph(
+        signature="image", inputs={"image": port}, call=call, portable=call, network=network,
+        flexible=size is None,
+    )  # fmt: skip
 
 
 SIGNATURES: dict[str, Callable[..., Graph]] = {"ab": _ab, "image": _image}

@@ -315,6 +315,7 @@ def peek(file: BinaryIO) -> Header | None:
         tags = getattr(image, "tag_v2", {})  # of a TIFF, whose size Pillow gives upright
         size = (tags[256], tags[257]) if 256 in tags else image.size
         ours = provenance.is_ours(head, image.info)
-        return Header(kind, size, pillow.depth(image, head), len(image.getbands()), single, ours)
+        depth, bands = pillow.depth(image, head), len(image.getbands())
+        return Header(kind, size, depth, bands, single=single, result=ours)
     except Exception:  # whatever damage does; decode() has the words for it
         return None

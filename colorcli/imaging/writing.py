@@ -187,16 +187,27 @@ class Format:
 
 FORMATS: dict[str, Format] = {
     "jpeg": Format((".jpg", ".jpeg", ".jpe", ".jfif"), _write_jpeg, side=65500, quality=95),
-    "png": Format((".png",), _write_png, (8, 16), True, ("animation",), 2**31 - 1),
+    "png": Format((".png",), _write_png, (8, 16), True, ("animation",), side=2**31 - 1),
     "tiff": Format((".tif", ".tiff"), _write_tiff, (8, 16), True, ("pages", "animation")),
-    "webp": Format((".webp",), _write_web("WEBP"), (8,), True, ("animation",), 16383, 90),
-    "avif": Format((".avif",), _write_web("AVIF"), (8,), True, ("animation",), 65536, 85),
-    "gif": Format((".gif",), _write_gif, (8,), True, ("animation",), 65535),
+    "webp": Format(
+        (".webp",), _write_web("WEBP"), (8,), True, ("animation",), side=16383, quality=90
+    ),
+    "avif": Format(
+        (".avif",), _write_web("AVIF"), (8,), True, ("animation",), side=65536, quality=85
+    ),
+    "gif": Format((".gif",), _write_gif, (8,), True, ("animation",), side=65535),
     "bmp": Format((".bmp",), _write_bmp),
     "jp2": Format((".jp2",), _write_jp2, (8, 16), True),
     "ppm": Format((".ppm", ".pnm"), _write_ppm, (8, 16)),
     "heic": Format(
-        (".heic", ".heif"), _write_web("HEIF"), (8,), True, ("pages",), 16384, 90, "pillow_heif"
+        (".heic", ".heif"),
+        _write_web("HEIF"),
+        (8,),
+        True,
+        ("pages",),
+        side=16384,
+        quality=90,
+        package="pillow_heif",
     ),
 }
 SUFFIXES: dict[str, str] = {s: name for name, f in FORMATS.items() for s in f.suffixes}

@@ -65,8 +65,9 @@ def _header(data: bytes, at: int, start: int | None) -> _Header:
         table = np.frombuffer(data, np.uint8, count * entry, behind).reshape(count, entry)
         colours, behind = table[:, 2::-1], behind + count * entry
     return _Header(
-        (width, abs(height)), height > 0, bits, fields, colours,
-        behind if start is None else start, compression in (_RLE8, _RLE4),
+        size=(width, abs(height)), upside_down=height > 0, bits=bits, fields=fields,
+        colours=colours, start=behind if start is None else start,
+        runs=compression in (_RLE8, _RLE4),
     )  # fmt: skip
 
 

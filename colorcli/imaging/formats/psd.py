@@ -44,8 +44,9 @@ def _header(data: bytes) -> _Header:
     if length > wide + 2 and struct.unpack_from(form, data, at + wide)[0]:
         (layers,) = struct.unpack_from(">h", data, at + 2 * wide)
     return _Header(
-        channels, (width, height), bits, mode, palette, resources, layers, at + wide + length
-    )
+        channels=channels, size=(width, height), bits=bits, mode=mode, palette=palette,
+        resources=resources, layers=layers, start=at + wide + length,
+    )  # fmt: skip
 
 
 def _resources(data: bytes) -> dict[int, bytes]:
