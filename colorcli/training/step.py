@@ -145,7 +145,8 @@ class _Learning:
         norm = self._apply(gradients)
         for slow, fast in self.moving:
             slow.assign(keep * slow + (1.0 - keep) * fast)
-        return {**logs, "norm": norm, "told": told}
+        # A tensor of each device's own: one that all share would not be summed over them.
+        return {**logs, "norm": norm, "told": tf.identity(told)}
 
     def _gradients(self, lightness: Any, ab: Any) -> tuple[list[Any], dict[str, Any]]:
         """Of the scaled loss; and what to log."""
