@@ -26,9 +26,8 @@ LEAST = 1024  # values; a smaller kernel costs nothing where it is
 TOLERANCE = 2.0**-10
 
 
-def _laid(layer: ConvNorm, kernel: np.ndarray) -> np.ndarray:
-    """A kernel as LiteRT lays it: HWIO as OHWI, depthwise HWC1 as 1HWC."""
-    return kernel.transpose(3, 0, 1, 2)
+# LiteRT lays HWIO as OHWI and depthwise HWC1 as 1HWC: the same turn of axes.
+_LAID, _BACK = (3, 0, 1, 2), (1, 2, 3, 0)
 
 
 def _shared(layer: ConvNorm) -> bool:
@@ -38,7 +37,7 @@ def _shared(layer: ConvNorm) -> bool:
 
 def _tensor(layer: ConvNorm, tensors: Mapping[int, np.ndarray]) -> int:
     """The number of the tensor that holds a layer's folded kernel; raises ``ModelError``."""
-    kernel = _laid(layer, layer.folded()[0])
+    kernel = layer.folded()[0].transpose(_LAID)
     errors = {
         number: float(np.abs(tensor.astype(np.float32) - kernel).max())
         for number, tensor in tensors.items()
@@ -83,7 +82,7 @@ def unpack(network: keras.Model, packed: Arrays, litert: bytes) -> None:
     for path, array in packed.items():  # when the norms that scale them are there
         if path.startswith(AT):
             layer = kernels[path.removeprefix(AT)]
-            tensor = tensors[int(array[0])]
-            if tensor.shape != _laid(layer, np.empty(layer.kernel.shape)).shape:
-                raise ModelError(f"weights do not fit the network: {path} is {tensor.shape}")
-            layer.unfold(tensor.astype(np.float32).transpose(1, 2, 3, 0))
+            kernel = tensors[int(array[0])].astype(np.float32)
+            if kernel.ndim != 4 or kernel.transpose(_BACK).shape != tuple(layer.kernel.shape):
+                raise ModelError(f"weights do not fit the network: {path} is {kernel.shape}")
+            layer.unfold(kernel.transpose(_BACK))
