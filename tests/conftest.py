@@ -25,6 +25,12 @@ def scene(seed: int, width: int = 96, height: int = 80) -> np.ndarray:
     return np.clip(image + random.normal(0, 6, image.shape[:2])[..., None], 0, 255).astype(np.uint8)
 
 
+def sepia(seed):
+    """A scene in brown tones: (H, W, 3) uint8."""
+    gray = scene(seed)[..., 0].astype(float)
+    return np.clip(gray[..., None] * [1.0, 0.86, 0.67] + [20, 10, 0], 0, 255).astype(np.uint8)
+
+
 def saved(image: Image.Image, format: str, **options) -> bytes:
     """The file that Pillow writes of an image."""
     buffer = io.BytesIO()

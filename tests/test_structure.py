@@ -198,8 +198,6 @@ def test_manual_page_renders_without_a_warning(command):
 LINES, PARAMETERS, POSITIONAL, MODULE = 60, 7, 5, 400
 # Keras makes a layer from its settings by keyword, so that they cannot be a record.
 BY_KEYWORD = {"colorcli.network.layers.ConvNorm.__init__"}
-# Modules that are still too large. To be emptied.
-PRESENT = {"colorcli.colorizing.predict", "colorcli.imaging.large"}
 
 
 def functions(tree, prefix):
@@ -244,11 +242,7 @@ def oversized(name, text):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_is_larger_than_a_reader_can_hold(name):
-    found = list(oversized(name, NAMES[name].read_text("utf-8")))
-    if name in PRESENT:
-        assert found, f"{name} is small enough now: take it off PRESENT"
-    else:
-        assert not found, found
+    assert not list(oversized(name, NAMES[name].read_text("utf-8")))
 
 
 @pytest.mark.parametrize(("code", "words"), [

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from colorcli.colorizing.colorizer import Colorizer
-    from colorcli.colorizing.predict import Result
+    from colorcli.colorizing.result import Result
     from colorcli.files.inputs import Found
     from colorcli.files.outputs import Job
 

@@ -12,7 +12,7 @@ from colorcli.config import PredictConfig
 from colorcli.errors import DataError, ImageError, reason
 from colorcli.files.inputs import STREAM, Found, Source, find
 from colorcli.files.outputs import Job, agreed, output_folder, plan
-from colorcli.imaging import large, reading, writing
+from colorcli.imaging import reading, writing
 from colorcli.system.atomic import is_special
 
 
@@ -32,7 +32,7 @@ def read(source: Source) -> bytes:
 
 def is_result(path: str) -> bool:
     """Whether a file is what an earlier run made; its header is read."""
-    header = None if is_special(path) else large.peek(path)
+    header = None if is_special(path) else reading.peek(path)
     return header is not None and header.result
 
 
@@ -57,7 +57,7 @@ def _suffixed(source: Source, max_pixels: int) -> Source:
     try:
         if source.path == STREAM:
             source = replace(source, data=read(source))
-        header = large.peek(source.path if source.data is None else source.data)
+        header = reading.peek(source.path if source.data is None else source.data)
         if header is None or header.single:
             return source
         document = reading.decode(read(source), source.path, max_pixels=max_pixels)

@@ -4,252 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
-import tempfile
 import threading
-import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import KW_ONLY, dataclass, field, replace
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
 
 import cv2
-import numpy as np
 
-from colorcli.color.lab import Join, join, rgb_to_lab
-from colorcli.color.levels import to_depth
 from colorcli.colorizing import intake
 from colorcli.colorizing.colorizer import Colorizer
-from colorcli.colorizing.framing import halved, halvings
+from colorcli.colorizing.photograph import colorize_bytes
+from colorcli.colorizing.result import STAGES, Result, Stopwatch
+from colorcli.colorizing.strips import colorize_strips
 from colorcli.config import PredictConfig
-from colorcli.errors import ColorizeError, DataError, reason
+from colorcli.errors import ColorizeError, reason
+from colorcli.files.delivery import deliver, delivered
 from colorcli.files.inputs import STREAM
 from colorcli.files.outputs import Job
-from colorcli.imaging import large, reading, writing
-from colorcli.system.atomic import atomic, is_special, sweep, write_atomic
+from colorcli.imaging import reading, writing
+from colorcli.imaging.large.decision import decide
+from colorcli.imaging.large.photograph import Photograph
+from colorcli.system.atomic import is_special, sweep
 from colorcli.system.parallel import Budget, Stopped, available_memory, cores, in_order
-
-STAGES = ("read", "decode", "network", "join", "encode", "write")
-
-
-@dataclass(frozen=True)
-class Result:
-    """One photograph's line in the JSON output.
-
-    ``status``: done, kept (in colour already, passed on), skipped (there already), failed,
-    planned (dry run), result (of an earlier run, left alone). ``notes``: what to know of how it
-    was read.
-    """
-
-    input: str
-    output: str | None
-    status: str
-    _: KW_ONLY
-    width: int | None = None
-    height: int | None = None
-    frames: int | None = None
-    milliseconds: dict[str, float] = field(default_factory=dict)
-    error: str | None = None
-    notes: tuple[str, ...] = ()
-
-
-class _Stopwatch:
-    """Milliseconds by stage: each call books the time since the last one."""
-
-    def __init__(self) -> None:
-        self.spent: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def __call__(self, stage: str) -> None:
-        now = time.perf_counter()
-        self.spent[stage] = round(self.spent.get(stage, 0.0) + (now - self._last) * 1000, 1)
-        self._last = now
-
-
-def is_colour(rgb: np.ndarray, least: float = 3.0, spot: float = 15.0) -> bool:
-    """Whether sRGB (H, W, 3) uint8 or uint16 holds more than grays of one tone.
-
-    Sepia, a yellowed print and a scanner's tint are chroma that follows from L: what a parabola
-    ab(L) explains does not count. Of the rest the mean must reach ``least``, or the 99th
-    percentile ``spot``, both in ab units at 128 × 128 pixels.
-    """
-    small = cv2.resize(rgb, (128, 128), interpolation=cv2.INTER_AREA)
-    lab = rgb_to_lab(small.astype(np.float32) / np.iinfo(rgb.dtype).max).reshape(-1, 3)
-    lightness = lab[:, 0] / 100
-    tones = np.stack([np.ones_like(lightness), lightness, lightness**2], axis=1)
-    rest = lab[:, 1:] - tones @ np.linalg.lstsq(tones, lab[:, 1:], rcond=None)[0]
-    chroma = np.hypot(rest[:, 0], rest[:, 1])
-    return bool(chroma.mean() >= least or np.percentile(chroma, 99) >= spot)
-
-
-def colorize_bytes(
-    data: bytes,
-    name: str,
-    colorizer: Colorizer,
-    format: str | Callable[[reading.Document], str] | None = None,
-    config: PredictConfig = PredictConfig(),
-    *,
-    stop: Callable[[], bool] = lambda: False,
-) -> tuple[bytes, Result]:
-    """Encoded colours of an encoded photograph, every frame of it.
-
-    ``format`` None: that of the photograph; a function chooses for what was decoded. Raises ``ImageError``, and ``Stopped`` soon after
-    ``stop()`` is true.
-    """
-    clock = _Stopwatch()
-    document = reading.decode(
-        data, name, max_pixels=config.max_pixels, keep_color=config.keep_color
-    )
-    width, height = document.size
-    format = format(document) if callable(format) else format
-    clock("decode")
-    kept = 0
-    notes: dict[str, None] = {}  # each once, in order
-
-    def coloured() -> Iterator[tuple[np.ndarray, reading.Picture]]:
-        nonlocal kept
-        for index in range(len(document.frames)):
-            if stop():
-                raise Stopped
-            picture = document.frames[index]
-            notes.update(dict.fromkeys(picture.notes))
-            clock("decode")
-            if config.keep_color and picture.rgb is not None and is_colour(picture.rgb):
-                kept += 1
-                yield picture.rgb, picture
-            else:
-                ab = colorizer.ab(picture.gray)
-                clock("network")
-                rgb = join(picture.gray, ab, np.uint16 if picture.depth == 16 else np.uint8)
-                clock("join")
-                if stop():
-                    raise Stopped
-                yield rgb, picture
-                del rgb
-            clock("encode")
-            del picture
-
-    encoded = writing.encode(
-        coloured(), document, format or document.format,
-        quality=config.quality, strip=config.strip,
-    )  # fmt: skip
-    frames = len(document.frames)
-    # Nothing was changed and nothing is asked for: the very file, without another loss.
-    if kept == frames and format in (None, document.format) and config.changes_nothing:
-        encoded = data
-    clock("encode")
-    return encoded, Result(
-        name, None, "kept" if kept == frames else "done", width=width, height=height,
-        frames=frames, milliseconds=clock.spent, notes=tuple(notes),
-    )  # fmt: skip
-
-
-def colorize_strips(
-    source: str | bytes,
-    header: reading.Header,
-    file: BinaryIO,
-    name: str,
-    colorizer: Colorizer,
-    format: str,
-    config: PredictConfig = PredictConfig(),
-    *,
-    stop: Callable[[], bool] = lambda: False,
-) -> Result:
-    """Colour a photograph that ``strips.decide`` was for: the file ``source``, or its bytes.
-
-    Like ``colorize_bytes``, in two passes that never hold more than a few strips; the encoded
-    colours go to ``file``, open for writing and seeking.
-    """
-    clock = _Stopwatch()
-    photograph = large.Photograph(source, header, name)
-    width, height = photograph.size
-    with reading.failures(name):
-        reading.check_size(width, height, config.max_pixels)
-        writing.check_sides(format, width, height)
-    down, across = halvings(height, width, colorizer.side)
-    grays, colours = [], []
-    notes: tuple[str, ...] = ()
-    for rows, picture in photograph.pictures(1 << down, config.keep_color):
-        if stop():
-            raise Stopped
-        notes = picture.notes
-        if rows.stop - rows.start >> down:  # else less than one row is left
-            grays.append(halved(picture.gray, down, across))
-            if config.keep_color:
-                rgb = cv2.cvtColor(picture.gray, cv2.COLOR_GRAY2RGB)
-                colours.append(halved(rgb if picture.rgb is None else picture.rgb, down, across))
-    kept = config.keep_color and is_colour(_stacked(colours))
-    clock("decode")
-    result = partial(
-        Result, name, None, "kept" if kept else "done", width=width, height=height, frames=1
-    )
-    if kept and format == header.format and config.changes_nothing:
-        photograph.copy_to(file)
-        clock("encode")
-        return result(milliseconds=clock.spent, notes=notes)
-    joined = None if kept else Join(colorizer.ab(_stacked(grays)), height, width)
-    clock("network")
-
-    def coloured() -> Generator[writing.Page, None, None]:
-        for rows, picture in photograph.pictures(keep=kept):
-            if stop():
-                raise Stopped
-            clock("decode")
-            if joined:
-                rgb = joined(picture.gray, rows.start, photograph.dtype)
-            elif picture.rgb is None:
-                gray = to_depth(picture.gray, photograph.dtype)
-                rgb = cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB)
-            else:
-                rgb = picture.rgb
-            clock("join")
-            yield rgb, picture.alpha
-            clock("encode")
-
-    with contextlib.closing(coloured()) as pages:
-        large.write(file, photograph, pages, format, quality=config.quality, strip=config.strip)
-    clock("encode")
-    return result(milliseconds=clock.spent, notes=notes)
-
-
-def _stacked(parts: list[np.ndarray]) -> np.ndarray:
-    """Strips as one plane, of 16 bits where any of them is."""
-    dtype = np.result_type(*parts)
-    return np.concatenate([to_depth(part, dtype) for part in parts])
-
-
-def _write(job: Job, encoded: bytes) -> None:
-    if job.target == STREAM:
-        _to_stdout([encoded])
-    else:
-        write_atomic(job.target, encoded)
-
-
-@contextlib.contextmanager
-def _written(job: Job) -> Iterator[BinaryIO]:
-    """A file that becomes the job's result at the end of the block."""
-    if job.target != STREAM:
-        with atomic(job.target) as file:
-            yield file
-        return
-    with tempfile.TemporaryFile() as file:  # nothing half-done goes down a pipe
-        yield file
-        file.seek(0)
-        _to_stdout(iter(lambda: file.read(1 << 20), b""))
-
-
-def _to_stdout(parts: Iterable[bytes]) -> None:
-    if sys.stdout is None:
-        raise DataError("-: stdout is closed; give -o FILE")
-    try:
-        for part in parts:
-            sys.stdout.buffer.write(part)
-        sys.stdout.buffer.flush()
-    except BrokenPipeError:  # the reader has gone: for the whole call, not for this picture
-        raise
-    except OSError as error:
-        raise DataError(f"-: stdout cannot be written: {reason(error)}") from None
 
 
 class _Worker:
@@ -284,31 +60,37 @@ class _Worker:
                 raise Stopped
             yield
 
-    def _coloured(self, job: Job, clock: _Stopwatch) -> Result:
-        assert self._colorizer is not None, "work to do needs a colorizer"
-        name, target, config = job.source.path, job.target, self._config
-        format = config.format
+    def _format(self, target: str) -> str | Callable[[reading.Document], str]:
+        """What a result is written as; a function where that hangs on what the file holds."""
+        format = self._config.format
         stream = target == STREAM or is_special(target)
         if format is None and stream:
             format = writing.SUFFIXES.get(os.path.splitext(target)[1].lower())
         # Into a pipe what holds it all, unless asked otherwise; PNG where it is one picture.
-        chosen = format or (writing.holding if stream else writing.format_of(target))
+        return format or (writing.holding if stream else writing.format_of(target))
+
+    def _coloured(self, job: Job, clock: Stopwatch) -> Result:
+        assert self._colorizer is not None, "work to do needs a colorizer"
+        name, target, config = job.source.path, job.target, self._config
+        chosen = self._format(target)
         format = "png" if callable(chosen) else chosen
         once = name == STREAM or is_special(name)  # can be read
         source = intake.read(job.source) if once else name
-        header = large.peek(source)
+        header = reading.peek(source)
         clock("read")
         if header is not None and header.result and not once and not config.again:
             return Result(name, None, "result")
         need = None
         if header is not None and header.pixels <= config.max_pixels:
-            need = large.decide(source, header, format, self._memory, config.large, name)
+            need = decide(
+                source, header, format, memory=self._memory, large=config.large, name=name
+            )
+        if target != STREAM:
+            self._sweep(target)
         if header is not None and need is not None:
-            if target != STREAM:
-                self._sweep(target)
-            with self._turn(need), _written(job) as file:
+            with self._turn(need), delivered(target) as file:
                 result = colorize_strips(
-                    source, header, file, name, self._colorizer, format, config,
+                    Photograph(source, header, name), file, self._colorizer, format, config,
                     stop=self._stopped,
                 )  # fmt: skip
                 clock("colour")
@@ -322,9 +104,7 @@ class _Worker:
             )
             del data
         clock("colour")
-        if target != STREAM:
-            self._sweep(target)
-        _write(job, encoded)
+        deliver(target, encoded)
         return result
 
     def __call__(self, job: Job) -> Result:
@@ -336,7 +116,7 @@ class _Worker:
             return Result(name, target, "skipped")
         if job.result:
             return Result(name, None, "result")
-        clock = _Stopwatch()
+        clock = Stopwatch()
         try:
             result = self._coloured(job, clock)
             clock("write")

@@ -103,6 +103,11 @@ def register(name: str) -> None:
         importlib.import_module(f"PIL.{kind.plugin}ImagePlugin")
 
 
+def opened(source: str | bytes) -> BinaryIO:
+    """The file ``source``, or its bytes, to read."""
+    return io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb")
+
+
 def lazily(file: BinaryIO, name: str) -> Image.Image:
     """A Pillow image of a kind of file whose pixels are not read yet; raises ``ImageError``."""
     try:

@@ -17,7 +17,7 @@ from colorcli.errors import ImageError, reason
 from colorcli.imaging import truncation
 from colorcli.imaging.formats import bitmap, jp2, jpeg, netpbm, pillow, psd, raw, tiff, vips
 from colorcli.imaging.formats.pillow import Pages, Request
-from colorcli.imaging.kinds import KINDS, kind_of, lazily, outline
+from colorcli.imaging.kinds import KINDS, kind_of, lazily, opened, outline
 from colorcli.imaging.planes import Picture, from_samples
 from colorcli.imaging.refusals import Declined, Final, Refused, best, check_size, failures
 from colorcli.imaging.sixteen_bit import Samples
@@ -288,34 +288,39 @@ class Header:
         return self.pixels * (self.depth // 8) * (8 + 2 * self.bands)
 
 
-def peek(file: BinaryIO) -> Header | None:
-    """The header of a file at its beginning; None where ``decode`` would raise, or may."""
+def peek(source: str | bytes) -> Header | None:
+    """The header of the file ``source``, or of its bytes; None where ``decode`` would raise, or may."""
     try:
-        kind = _kind(file)
-        head = file.read(HEAD)
-        file.seek(0)
-        header = netpbm.header(head)
-        if header is not None:
-            ours = provenance.is_ours(head, {})
-            return Header("PPM", header.size, 16, header.channels, result=ours)
-        if kind is None:
-            return None
-        if kind == "RAW":
-            return Header(kind, raw.size(file), 16, 3)
-        try:
-            image = lazily(file, kind)
-        except ImageError:
-            if kind != "TIFF":
-                return None
-            file.seek(0)
-            data = file.read()
-            ours = provenance.is_ours(head, {"icc_profile": tiff.profile_of(data)})
-            return Header(kind, tiff.pages_of(data)[0], 16, 4, result=ours)
-        single = image.format == kind != "GIF" and pillow.page_numbers(image, head) == [0]
-        tags = getattr(image, "tag_v2", {})  # of a TIFF, whose size Pillow gives upright
-        size = (tags[256], tags[257]) if 256 in tags else image.size
-        ours = provenance.is_ours(head, image.info)
-        depth, bands = pillow.depth(image, head), len(image.getbands())
-        return Header(kind, size, depth, bands, single=single, result=ours)
+        with opened(source) as file:
+            return _header(file)
     except Exception:  # whatever damage does; decode() has the words for it
         return None
+
+
+def _header(file: BinaryIO) -> Header | None:
+    kind = _kind(file)
+    head = file.read(HEAD)
+    file.seek(0)
+    header = netpbm.header(head)
+    if header is not None:
+        ours = provenance.is_ours(head, {})
+        return Header("PPM", header.size, 16, header.channels, result=ours)
+    if kind is None:
+        return None
+    if kind == "RAW":
+        return Header(kind, raw.size(file), 16, 3)
+    try:
+        image = lazily(file, kind)
+    except ImageError:
+        if kind != "TIFF":
+            return None
+        file.seek(0)
+        data = file.read()
+        ours = provenance.is_ours(head, {"icc_profile": tiff.profile_of(data)})
+        return Header(kind, tiff.pages_of(data)[0], 16, 4, result=ours)
+    single = image.format == kind != "GIF" and pillow.page_numbers(image, head) == [0]
+    tags = getattr(image, "tag_v2", {})  # of a TIFF, whose size Pillow gives upright
+    size = (tags[256], tags[257]) if 256 in tags else image.size
+    ours = provenance.is_ours(head, image.info)
+    depth, bands = pillow.depth(image, head), len(image.getbands())
+    return Header(kind, size, depth, bands, single=single, result=ours)

@@ -12,11 +12,13 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from conftest import scene, tiff
+from conftest import scene, sepia, tiff
 from PIL import Image
 
 from colorcli.colorizing import predict
 from colorcli.colorizing.colorizer import Colorizer
+from colorcli.colorizing.photograph import colorize_bytes
+from colorcli.colorizing.result import STAGES
 from colorcli.config import PredictConfig
 from colorcli.errors import ImageError, ModelError
 from colorcli.files.inputs import Source
@@ -70,7 +72,7 @@ def test_folder_in_folder_out(run, photos, tmp_path):
     assert "49 coloured, 1 failed" in lines(done.stderr)[-1]
     assert Image.open(tmp_path / "photo00.png").size == (96, 80)
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
-    assert set(told[1]["milliseconds"]) == set(predict.STAGES)
+    assert set(told[1]["milliseconds"]) == set(STAGES)
 
 
 def mixed(root) -> dict[str, str]:
@@ -508,7 +510,7 @@ def test_the_number_of_workers_changes_nothing(colorizer, tmp_path):
 def test_one_bug_or_one_want_of_memory_costs_one_photograph(colorizer, tmp_path, monkeypatch):
     for i in range(4):
         (tmp_path / f"{i}.jpg").write_bytes(jpeg(i))
-    real = predict.colorize_bytes
+    real = colorize_bytes
 
     def faulty(data, name, *arguments, **options):
         if name.endswith("/1.jpg"):
@@ -555,23 +557,6 @@ def test_bombs_are_refused_with_the_flag(run, tmp_path):
     assert run(tmp_path / "big.png", "--max-megapixels", "2").returncode == 0
 
 
-def sepia(seed):
-    gray = scene(seed)[..., 0].astype(float)
-    return np.clip(gray[..., None] * [1.0, 0.86, 0.67] + [20, 10, 0], 0, 255).astype(np.uint8)
-
-
-def test_is_colour():
-    assert predict.is_colour(scene(1))
-    assert predict.is_colour(scene(1).astype(np.uint16) * 257)
-    assert not predict.is_colour(sepia(1))
-    gray = np.dstack([scene(1)[..., 0]] * 3)
-    noise = np.random.default_rng(0).normal(0, 2, gray.shape)
-    assert not predict.is_colour(np.clip(gray + noise, 0, 255).astype(np.uint8))
-    rose = gray.copy()
-    rose[20:32, 20:36] = 200, 20, 30  # 2.5 % of the picture
-    assert predict.is_colour(rose)
-
-
 def test_keep_color_passes_colour_and_colours_the_rest(run, tmp_path):
     (tmp_path / "colour.jpg").write_bytes(jpeg(1))
     (tmp_path / "gray.jpg").write_bytes(saved(scene(2)[..., 0], "JPEG"))
@@ -594,7 +579,7 @@ def test_every_frame_is_coloured(colorizer):
     pages = [Image.fromarray(scene(i)[..., 0]) for i in range(3)]
     data = io.BytesIO()
     pages[0].save(data, "TIFF", save_all=True, append_images=pages[1:])
-    encoded, result = predict.colorize_bytes(data.getvalue(), "x.tif", colorizer)
+    encoded, result = colorize_bytes(data.getvalue(), "x.tif", colorizer)
     assert (result.frames, result.width, result.height) == (3, 96, 80)
     document = reading.decode(encoded, "out", keep_color=True)
     assert [frame.rgb is not None for frame in document.frames] == [True] * 3
@@ -602,7 +587,7 @@ def test_every_frame_is_coloured(colorizer):
 
 def test_damage_is_an_image_error_with_the_name(colorizer):
     with pytest.raises(ImageError, match=r"^x\.jpg: "):
-        predict.colorize_bytes(jpeg()[:500], "x.jpg", colorizer)
+        colorize_bytes(jpeg()[:500], "x.jpg", colorizer)
 
 
 def test_the_budget_lets_one_large_or_many_small_run():

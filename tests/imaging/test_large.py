@@ -20,14 +20,22 @@ from colorcli.color.levels import to_depth
 from colorcli.colorizing import predict
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.colorizing.framing import halved, halvings
+from colorcli.colorizing.photograph import colorize_bytes
+from colorcli.colorizing.result import STAGES
+from colorcli.colorizing.strips import colorize_strips
 from colorcli.config import PredictConfig
 from colorcli.errors import DataError, ImageError
+from colorcli.files.delivery import delivered
 from colorcli.files.inputs import Source
 from colorcli.files.outputs import Job
-from colorcli.imaging import large, png, reading, sixteen_bit
+from colorcli.imaging import png, reading, sixteen_bit
 from colorcli.imaging.formats import tiff_writing, vips
+from colorcli.imaging.large import decision, photograph
+from colorcli.imaging.large.photograph import Photograph
+from colorcli.imaging.large.writing import WRITERS
 from colorcli.imaging.tags import metadata
 from colorcli.network.decoding import Knobs
+from colorcli.system.parallel import Stopped
 
 needs_vips = pytest.mark.skipif(vips.library() is None, reason="needs the extra large")
 GAMMA = test_icc.gamma(1.5)
@@ -42,7 +50,7 @@ def colorizer(small_model):
 
 @pytest.fixture(autouse=True)
 def low_strips(monkeypatch):
-    monkeypatch.setattr(large, "STRIP", 5000)  # several strips of a small picture
+    monkeypatch.setattr(photograph, "STRIP", 5000)  # several strips of a small picture
 
 
 def photo(width=211, height=203, seed=3) -> np.ndarray:
@@ -120,8 +128,8 @@ INPUTS = {
 
 def by_strips(data, colorizer, format, output=PredictConfig(), name="x"):
     file = io.BytesIO()
-    header = large.peek(data)
-    result = predict.colorize_strips(data, header, file, name, colorizer, format, output)
+    large = Photograph(data, reading.peek(data), name)
+    result = colorize_strips(large, file, colorizer, format, output)
     return file.getvalue(), result
 
 
@@ -144,11 +152,11 @@ def difference(a: np.ndarray, b: np.ndarray) -> float:
 @pytest.mark.parametrize("name", INPUTS)
 def test_strips_give_what_the_whole_gives(name, colorizer):
     data = INPUTS[name]()
-    header = large.peek(data)
+    header = reading.peek(data)
     format = header.format
-    assert large.decide(data, header, format, FREE, 0) >= large.TAKES
+    assert decision.decide(data, header, format, memory=FREE, large=0) >= decision.TAKES
     ours, result = by_strips(data, colorizer, format)
-    theirs, expected = predict.colorize_bytes(data, "x", colorizer)
+    theirs, expected = colorize_bytes(data, "x", colorizer)
     assert replace(result, milliseconds={}) == replace(expected, milliseconds={})
     a, b = decoded(ours), decoded(theirs)
     assert (a.depth, a.alpha is None) == (b.depth, b.alpha is None)
@@ -162,35 +170,35 @@ def test_strips_give_what_the_whole_gives(name, colorizer):
 @pytest.mark.parametrize("name", ["adobe.tif", "adobe16.png", "dots.jpg", "inks.jpg"])
 def test_profiles_move_what_strips_read(name):
     data = INPUTS[name]()
-    parts = large.Photograph(data, large.peek(data)).pictures(keep=True)
+    parts = Photograph(data, reading.peek(data)).pictures(keep=True)
     deep_samples = np.dtype(np.uint16)
     ours = np.concatenate([to_depth(p.gray, deep_samples) for _, p in parts])
     theirs = to_depth(reading.decode(data).frames[0].gray, deep_samples)
     assert difference(ours, theirs) <= 1
-    plain = large.Photograph(data, large.peek(data))
+    plain = Photograph(data, reading.peek(data))
     plain._profile = None
     bare = np.concatenate([to_depth(p.gray, deep_samples) for _, p in plain.pictures()])
     assert difference(bare, ours) > 5  # or the profile says nothing
 
 
 @needs_vips
-@pytest.mark.parametrize("format", large.WRITERS)
+@pytest.mark.parametrize("format", WRITERS)
 @pytest.mark.parametrize("strip", [False, True])
 def test_strips_make_results_that_are_known_as_such(format, strip, colorizer):
     data = INPUTS["gray.jpg"]()
     made, _ = by_strips(data, colorizer, format, PredictConfig(strip=strip))
-    assert [large.peek(d).result for d in (data, made)] == [False, True]
+    assert [reading.peek(d).result for d in (data, made)] == [False, True]
 
 
 @needs_vips
-@pytest.mark.parametrize("format", large.WRITERS)
+@pytest.mark.parametrize("format", WRITERS)
 @pytest.mark.parametrize("strip", [False, True])
 @pytest.mark.parametrize("name", ["alpha.png", "rgba16.png", "gray16.tif", "gray.jpg"])
 def test_every_format_is_written_like_the_whole(name, format, strip, colorizer):
     data = INPUTS[name]()
     output = PredictConfig(strip=strip, quality=80 if format == "jpeg" else None)
     ours, _ = by_strips(data, colorizer, format, output)
-    theirs, _ = predict.colorize_bytes(data, "x", colorizer, format, output)
+    theirs, _ = colorize_bytes(data, "x", colorizer, format, output)
     a, b = (Image.open(io.BytesIO(d)) for d in (ours, theirs))
     assert (a.format, a.mode, a.size) == (b.format, b.mode, b.size)
     assert a.info.get("dpi") == b.info.get("dpi")
@@ -209,7 +217,7 @@ def test_a_tiff_of_many_strips(name, colorizer, monkeypatch):
     monkeypatch.setattr(tiff_writing, "TIFF_STRIP", 20_000)
     data = INPUTS[name]()
     ours, _ = by_strips(data, colorizer, "tiff")
-    theirs, _ = predict.colorize_bytes(data, "x", colorizer, "tiff")
+    theirs, _ = colorize_bytes(data, "x", colorizer, "tiff")
     assert ours == theirs
 
 
@@ -224,7 +232,7 @@ def test_metadata_is_kept_whole_and_orientation_reset(colorizer):
         Image.fromarray(gray()), "JPEG", exif=exif.tobytes(), xmp=xmp, dpi=(600, 600),
         comment=b"by hand",
     )  # fmt: skip
-    for format in large.WRITERS:
+    for format in WRITERS:
         ours, _ = by_strips(data, colorizer, format)
         copy = Image.open(io.BytesIO(ours))
         found = copy.getexif()
@@ -257,7 +265,7 @@ def test_colour_is_passed_on(colorizer):
     ):  # fmt: skip
         data = INPUTS[name]()
         ours, result = by_strips(data, colorizer, format, output)
-        theirs, expected = predict.colorize_bytes(data, "x", colorizer, format, output)
+        theirs, expected = colorize_bytes(data, "x", colorizer, format, output)
         assert result.status == expected.status == status
         assert difference(decoded(ours).rgb, decoded(theirs).rgb) <= 2
 
@@ -289,17 +297,19 @@ def test_a_jpeg_that_ends_behind_its_back_is_damaged(orientation, colorizer):
 
 def test_what_fits_is_coloured_whole():
     data = INPUTS["gray.jpg"]()
-    header = large.peek(data)
+    header = reading.peek(data)
     assert header.size == (211, 203) and header.need == 10 * 211 * 203
-    assert not large.decide(data, header, "jpeg", FREE, 10**6)
+    assert not decision.decide(data, header, "jpeg", memory=FREE, large=10**6)
 
 
 @needs_vips
 def test_what_does_not_fit_goes_by_strips(monkeypatch):
-    monkeypatch.setattr(large, "TAKES", 100_000)
+    monkeypatch.setattr(decision, "TAKES", 100_000)
     data = INPUTS["gray.jpg"]()
-    assert large.decide(data, large.peek(data), "jpeg", 400_000, 10**6)
-    assert not large.decide(data, large.peek(data), "webp", 450_000, 10**6)  # whole, alone
+    assert decision.decide(data, reading.peek(data), "jpeg", memory=400_000, large=10**6)
+    assert not decision.decide(
+        data, reading.peek(data), "webp", memory=450_000, large=10**6
+    )  # whole, alone
 
 
 @pytest.mark.parametrize(
@@ -320,24 +330,24 @@ def test_what_neither_fits_nor_streams_is_refused(name, format, remedy):
         "gray.webp": lambda: saved(Image.fromarray(gray()), "WEBP"),
     }[name]()
     with pytest.raises(ImageError, match=rf"^y: 211 x 203 pixels need .* are free; {remedy}"):
-        large.decide(data, large.peek(data), format, 100_000, 10**6, "y")
+        decision.decide(data, reading.peek(data), format, memory=100_000, large=10**6, name="y")
 
 
 def test_without_the_extra_its_name_is_told(monkeypatch):
     monkeypatch.setattr(vips, "library", lambda: None)
     data = INPUTS["gray.jpg"]()
     with pytest.raises(ImageError, match=r"pip install 'colorcli\[large\]'"):
-        large.decide(data, large.peek(data), "jpeg", 100_000, 10**6)
-    assert not large.decide(data, large.peek(data), "jpeg", 450_000, 0)
+        decision.decide(data, reading.peek(data), "jpeg", memory=100_000, large=10**6)
+    assert not decision.decide(data, reading.peek(data), "jpeg", memory=450_000, large=0)
 
 
 @needs_vips
 def test_a_progressive_jpeg_needs_room_for_its_coefficients(monkeypatch):
-    monkeypatch.setattr(large, "TAKES", 1000)
+    monkeypatch.setattr(decision, "TAKES", 1000)
     plain, progressive = INPUTS["rgb.jpg"](), INPUTS["progressive.jpg"]()
-    assert large.decide(plain, large.peek(plain), "jpeg", 200_000, 0)
+    assert decision.decide(plain, reading.peek(plain), "jpeg", memory=200_000, large=0)
     with pytest.raises(ImageError, match="use a machine with more"):
-        large.decide(progressive, large.peek(progressive), "jpeg", 200_000, 0)
+        decision.decide(progressive, reading.peek(progressive), "jpeg", memory=200_000, large=0)
 
 
 def test_one_that_does_not_fit_harms_no_other(colorizer, tmp_path, monkeypatch):
@@ -374,7 +384,7 @@ def test_a_side_too_long_for_the_format_is_told_with_a_remedy(colorizer):
 def test_a_batch_by_strips_equals_a_batch_of_wholes(colorizer, tmp_path, monkeypatch):
     names, taken, real = [], [], predict.colorize_strips
     monkeypatch.setattr(
-        predict, "colorize_strips", lambda *a, **k: taken.append(a[3]) or real(*a, **k)
+        predict, "colorize_strips", lambda *a, **k: taken.append(a[0].name) or real(*a, **k)
     )
     for name in ("gray.jpg", "alpha.png", "gray16.tif", "turned6.jpg", "rgb.png"):
         odd = name.replace(".", " [1]\udcff.")  # options to libvips, and no UTF-8
@@ -384,7 +394,7 @@ def test_a_batch_by_strips_equals_a_batch_of_wholes(colorizer, tmp_path, monkeyp
         jobs = [Job(Source(str(tmp_path / n), n), str(tmp_path / folder / n)) for n in names]
         results = list(predict.predict(jobs, colorizer, replace(output, workers=2)))
         assert [r.status for r in results] == ["done"] * len(names), results
-        assert all(tuple(r.milliseconds) == predict.STAGES for r in results)
+        assert all(tuple(r.milliseconds) == STAGES for r in results)
     assert sorted(taken) == sorted(str(tmp_path / n) for n in names)
     for name in names:
         a, b = (decoded((tmp_path / f / name).read_bytes()) for f in ("strips", "whole"))
@@ -398,9 +408,9 @@ def test_no_room_and_no_reader_are_told_as_ever(colorizer, monkeypatch):
             raise OSError(28, "No space left on device")
 
     data = INPUTS["gray.jpg"]()
-    for format in large.WRITERS:
+    for format in WRITERS:
         with pytest.raises(OSError, match="No space left"):
-            predict.colorize_strips(data, large.peek(data), Full(), "x", colorizer, format)
+            colorize_strips(Photograph(data, reading.peek(data)), Full(), colorizer, format)
     result, *_ = predict.predict(
         [Job(Source("/dev/null", "x"), "/dev/full")], colorizer, replace(ALWAYS, workers=1)
     )
@@ -417,13 +427,12 @@ def test_stopping_leaves_nothing(colorizer, tmp_path):
         return len(calls) > 40  # in the second pass
 
     with (
-        pytest.raises(predict.Stopped),
-        predict._written(Job(Source("a", "a"), str(tmp_path / "out.jpg"))) as file,
+        pytest.raises(Stopped),
+        delivered(str(tmp_path / "out.jpg")) as file,
     ):
         source = str(tmp_path / "a.jpg")
-        predict.colorize_strips(
-            source, large.peek(source), file, "a", colorizer, "jpeg", stop=later
-        )
+        large = Photograph(source, reading.peek(source))
+        colorize_strips(large, file, colorizer, "jpeg", stop=later)
     assert not stop.is_set() and os.listdir(tmp_path) == ["a.jpg"]
 
 
@@ -434,9 +443,9 @@ def test_writing_to_a_full_device_is_a_data_error(colorizer):
     data = INPUTS["gray.jpg"]()
     with (
         pytest.raises(DataError, match="No space left"),
-        predict._written(Job(Source("a", "a"), "/dev/full")) as file,
+        delivered("/dev/full") as file,
     ):
-        predict.colorize_strips(data, large.peek(data), file, "a", colorizer, "jpeg")
+        colorize_strips(Photograph(data, reading.peek(data)), file, colorizer, "jpeg")
 
 
 @needs_vips

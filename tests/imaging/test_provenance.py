@@ -11,7 +11,7 @@ from conftest import saved, scene, tiff
 from PIL import Image
 
 from colorcli.colorizing import intake
-from colorcli.colorizing.predict import colorize_bytes
+from colorcli.colorizing.photograph import colorize_bytes
 from colorcli.config import PredictConfig
 from colorcli.imaging import reading, writing
 from colorcli.imaging.tags import provenance
@@ -36,7 +36,7 @@ class _Colours:
 
 
 def header(data):
-    found = reading.peek(io.BytesIO(data))
+    found = reading.peek(data)
     assert found is not None
     return found
 

@@ -1,0 +1,43 @@
+"""What is told of a photograph that was worked on, and the time that it took."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import KW_ONLY, dataclass, field
+
+STAGES = ("read", "decode", "network", "join", "encode", "write")
+
+
+@dataclass(frozen=True)
+class Result:
+    """One photograph's line in the JSON output.
+
+    ``status``: done, kept (in colour already, passed on), skipped (there already), failed,
+    planned (dry run), result (of an earlier run, left alone). ``notes``: what to know of how it
+    was read.
+    """
+
+    input: str
+    output: str | None
+    status: str
+    _: KW_ONLY
+    width: int | None = None
+    height: int | None = None
+    frames: int | None = None
+    milliseconds: dict[str, float] = field(default_factory=dict)
+    error: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Stopwatch:
+    """Milliseconds by stage: each call books the time since the last one."""
+
+    def __init__(self) -> None:
+        self.spent: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def __call__(self, stage: str) -> None:
+        """Book the time since the last call, or the beginning, as that of ``stage``."""
+        now = time.perf_counter()
+        self.spent[stage] = round(self.spent.get(stage, 0.0) + (now - self._last) * 1000, 1)
+        self._last = now

@@ -1,0 +1,113 @@
+"""One photograph too large to hold, coloured a strip of rows at a time."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import cv2
+import numpy as np
+
+from colorcli.color.lab import Join
+from colorcli.color.levels import to_depth
+from colorcli.color.tone import is_colour
+from colorcli.colorizing.colorizer import Colorizer
+from colorcli.colorizing.framing import halved, halvings
+from colorcli.colorizing.result import Result, Stopwatch
+from colorcli.config import PredictConfig
+from colorcli.imaging import reading, writing
+from colorcli.imaging.large.photograph import Photograph
+from colorcli.imaging.large.writing import write
+from colorcli.system.parallel import Stopped
+
+Stop = Callable[[], bool]
+
+
+@dataclass(frozen=True)
+class _Small:
+    """A photograph at about the network's size: gray, colours if asked for, notes of reading."""
+
+    gray: np.ndarray
+    rgb: np.ndarray | None
+    notes: tuple[str, ...]
+
+
+def _reduced(photograph: Photograph, side: int, keep_color: bool, stop: Stop) -> _Small:
+    """A first pass over all strips."""
+    width, height = photograph.size
+    down, across = halvings(height, width, side)
+    grays, colours = [], []
+    notes: tuple[str, ...] = ()
+    for rows, picture in photograph.pictures(1 << down, keep_color):
+        if stop():
+            raise Stopped
+        notes = picture.notes
+        if rows.stop - rows.start >> down:  # else less than one row is left
+            grays.append(halved(picture.gray, down, across))
+            if keep_color:
+                rgb = cv2.cvtColor(picture.gray, cv2.COLOR_GRAY2RGB)
+                colours.append(halved(rgb if picture.rgb is None else picture.rgb, down, across))
+    return _Small(_stacked(grays), _stacked(colours) if keep_color else None, notes)
+
+
+def _stacked(parts: list[np.ndarray]) -> np.ndarray:
+    """Strips as one plane, of 16 bits where any of them is."""
+    dtype = np.result_type(*parts)
+    return np.concatenate([to_depth(part, dtype) for part in parts])
+
+
+def _pages(
+    photograph: Photograph, joined: Join | None, clock: Stopwatch, stop: Stop
+) -> Generator[writing.Page, None, None]:
+    """A second pass: strips in colour, with their alpha; ``joined`` None keeps their own."""
+    for rows, picture in photograph.pictures(keep=joined is None):
+        if stop():
+            raise Stopped
+        clock("decode")
+        if joined:
+            rgb = joined(picture.gray, rows.start, photograph.dtype)
+        elif picture.rgb is None:
+            rgb = cv2.cvtColor(to_depth(picture.gray, photograph.dtype), cv2.COLOR_GRAY2RGB)
+        else:
+            rgb = picture.rgb
+        clock("join")
+        yield rgb, picture.alpha
+        clock("encode")
+
+
+def colorize_strips(
+    photograph: Photograph,
+    file: BinaryIO,
+    colorizer: Colorizer,
+    format: str,
+    config: PredictConfig = PredictConfig(),
+    *,
+    stop: Stop = lambda: False,
+) -> Result:
+    """Colour a photograph that ``large.decision.decide`` was for.
+
+    Like ``colorize_bytes``, in two passes that never hold more than a few strips; the encoded
+    colours go to ``file``, open for writing and seeking.
+    """
+    clock = Stopwatch()
+    width, height = photograph.size
+    with reading.failures(photograph.name):
+        reading.check_size(width, height, config.max_pixels)
+        writing.check_sides(format, width, height)
+    small = _reduced(photograph, colorizer.side, config.keep_color, stop)
+    kept = small.rgb is not None and is_colour(small.rgb)
+    clock("decode")
+    if kept and format == photograph.format and config.changes_nothing:
+        photograph.copy_to(file)
+    else:
+        joined = None if kept else Join(colorizer.ab(small.gray), height, width)
+        clock("network")
+        with contextlib.closing(_pages(photograph, joined, clock, stop)) as pages:
+            write(file, photograph, pages, format, quality=config.quality, strip=config.strip)
+    clock("encode")
+    return Result(
+        photograph.name, None, "kept" if kept else "done", width=width, height=height, frames=1,
+        milliseconds=clock.spent, notes=small.notes,
+    )  # fmt: skip
