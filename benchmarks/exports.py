@@ -19,7 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from colorcli.color.lab import join, neutral, plane
+from colorcli.color.lab import gray_to_L, join, neutral
 from colorcli.evaluation.metrics import psnr
 from colorcli.evaluation.protocols import squash
 from colorcli.exporting import photographs
@@ -40,7 +40,7 @@ def feed(signature: str, gray: np.ndarray, side: int) -> dict[str, np.ndarray]:
         return {"image": np.dstack([levels] * 3)[None]}
     small = cv2.resize(gray, (side, side), interpolation=cv2.INTER_AREA)
     one = np.ones(1, np.float32)
-    return {"L": plane(small)[None, ..., None], "temperature": one, "vividness": 0 * one}
+    return {"L": gray_to_L(small)[None, ..., None], "temperature": one, "vividness": 0 * one}
 
 
 def main() -> None:

@@ -17,9 +17,10 @@ import cv2
 import numpy as np
 
 from colorcli.color.lab import join, neutral
+from colorcli.color.tone import Colours
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.config import JUDGED_SIDE, EvalConfig
-from colorcli.evaluation.metrics import View, mean_chroma, psnr
+from colorcli.evaluation.metrics import View, psnr
 from colorcli.evaluation.protocols import squash
 from colorcli.files.inputs import find
 from colorcli.imaging import reading, writing
@@ -55,7 +56,7 @@ def main() -> None:
         if picture.rgb is None:
             continue
         truth = squash(picture.rgb, JUDGED_SIDE)
-        if mean_chroma(truth) >= EvalConfig.min_chroma:
+        if Colours.of(truth).chroma >= EvalConfig.min_chroma:
             truths.append(truth)
         if len(truths) == options.limit:
             break

@@ -19,9 +19,10 @@ import cv2
 import numpy as np
 
 from colorcli.color.lab import join, neutral, srgb_linear
+from colorcli.color.tone import Colours
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.config import JUDGED_SIDE, EvalConfig
-from colorcli.evaluation.metrics import mean_chroma, psnr
+from colorcli.evaluation.metrics import psnr
 from colorcli.evaluation.protocols import squash
 from colorcli.files.inputs import find
 from colorcli.imaging import reading, writing
@@ -91,7 +92,7 @@ def photographs(inputs: list[str], limit: int) -> Iterator[np.ndarray]:
         if picture.rgb is None:
             continue
         rgb = squash(picture.rgb, JUDGED_SIDE)
-        if mean_chroma(rgb) >= EvalConfig.min_chroma:
+        if Colours.of(rgb).chroma >= EvalConfig.min_chroma:
             yield rgb
 
 

@@ -19,6 +19,7 @@ from colorcli.choices import (
     OPTIMIZER_NAMES,
     PERCEPTUAL_METRICS,
 )
+from colorcli.color.limits import Limits
 
 MODEL_SCHEMA = 2
 DATASET_SCHEMA = 1
@@ -77,20 +78,19 @@ class ModelConfig:
 class PrepareConfig:
     """Which photographs are kept and how they become training shards.
 
-    Colours are judged on the picture reduced to about 64 pixels, in CIE Lab. ``min_chroma``: a
-    mean √(a²+b²) below it is near-gray. ``min_spread``: a picture of one hue (the mean (a, b) at
-    least 0.95 of the mean chroma long) whose colours lie closer than this, as root mean square,
-    to the mean colour of their lightness is toned: sepia, cyanotype, a faded print. ``rims``: what
-    becomes of letterboxed pictures and those with a margin: ``crop``, ``drop`` or ``keep``. A
+    ``min_chroma``, ``min_spread``: what is gray, and what is toned (``color/limits.py``). ``rims``:
+    what becomes of letterboxed pictures and those with a margin: ``crop``, ``drop`` or ``keep``. A
     photograph belongs to the set that the first folder below one of ``roots`` names; outside of
     them, its own folder.
     """
 
     size: int = value(256, "Short side of the stored pictures, in pixels.", least=32)
     min_side: int = value(64, "Leave out pictures with a shorter side.", least=1)
-    min_chroma: float = value(3.0, "Mean chroma below which one is gray.", least=0)
+    min_chroma: float = value(Limits.min_chroma, "Mean chroma below which one is gray.", least=0)
     min_spread: float = value(
-        2.0, "Spread of colours below which one of a single hue is toned (sepia).", least=0
+        Limits.min_spread,
+        "Spread of colours below which one of a single hue is toned (sepia).",
+        least=0,
     )
     rims: str = value(
         "crop", "Letterboxed pictures and those with a margin: crop, leave out, keep.",
@@ -323,7 +323,7 @@ class EvalConfig:
         (), "Judge by this too; needs colorcli[perceptual].", flag="with",
         choices=PERCEPTUAL_METRICS,
     )  # fmt: skip
-    min_chroma: float = 3.0  # mean √(a²+b²) below which an original counts as gray
+    min_chroma: float = Limits.min_chroma  # below which an original counts as gray
     limit: int = value(0, LIMIT, least=0)
     samples: int = 1000  # bootstrap replicates
     seed: int = value(0, SEED, least=0)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from colorcli.color.lab import plane as lightness_of
+from colorcli.color.lab import gray_to_L
 
 NARROW = 55.0  # range of L below which a photograph counts as faded
 TAILS = 0.5  # percent of the pixels left outside the range at either end
@@ -65,4 +65,4 @@ def squared(gray: np.ndarray, side: int) -> np.ndarray:
 
 def shown(gray: np.ndarray, side: int) -> np.ndarray:
     """L (side, side) float32 in 0…100 that the network is shown of gray (H, W) uint8 or uint16."""
-    return stretch(lightness_of(squared(gray, side)))
+    return stretch(gray_to_L(squared(gray, side)))

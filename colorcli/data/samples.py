@@ -16,6 +16,8 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from colorcli.color import bins
+from colorcli.color.limits import Limits
+from colorcli.color.tone import Colours, reduced
 from colorcli.config import PrepareConfig
 from colorcli.data import rims, tfrecord
 from colorcli.data.duplicates import perceptual_hash
@@ -24,9 +26,6 @@ from colorcli.imaging import reading
 from colorcli.imaging.tags import icc
 from colorcli.system import native
 
-REDUCED = 64  # short side, at most, of the picture that is judged
-LEVELS = 32  # of lightness, for the colour that each has on the whole
-ONE_HUE = 0.95  # length of the mean (a, b) over mean chroma: 1 when every pixel has the same hue
 CELLS = 2 * (bins.REACH // bins.GRID) + 1  # of the ab plane on the bins' grid, a side
 
 
@@ -52,38 +51,13 @@ class Sample:
     detail: str = ""
 
 
-@dataclass(frozen=True)
-class Colours:
-    """What the colours of a picture (H, W, 3) come to, in Lab units."""
-
-    chroma: float
-    spread: float
-    tone: tuple[float, float]
-    cells: np.ndarray
-
-    @property
-    def one_hue(self) -> bool:
-        """Whether nearly every pixel has the same hue."""
-        return float(np.hypot(*self.tone)) >= ONE_HUE * self.chroma
-
-
-def colours(rgb: np.ndarray) -> Colours:
-    """Measure sRGB (H, W, 3) uint8."""
-    lab = cv2.cvtColor(np.float32(1 / 255) * rgb, cv2.COLOR_RGB2Lab)
-    lightness, a, b = (plane.ravel() for plane in cv2.split(lab))
-    level = np.minimum((lightness * (LEVELS / 100)).astype(np.intp), LEVELS - 1)
-    pixels = np.maximum(np.bincount(level, minlength=LEVELS), 1)
-    variance = 0.0
-    for channel in (a, b):
-        sums = np.bincount(level, channel, LEVELS)
-        variance += (float(channel @ channel) - (sums * sums / pixels).sum()) / len(level)
+def cells(lab: np.ndarray) -> np.ndarray:
+    """The share (CELLS²,) float32 of each cell of the ab plane in Lab (H, W, 3)."""
+    a, b = lab[..., 1].ravel(), lab[..., 2].ravel()
     # |a|, |b| of sRGB colours stay below 110, so that no cell lies outside.
     index = np.rint(a / bins.GRID) * CELLS + np.rint(b / bins.GRID) + CELLS * CELLS // 2
-    shares = np.bincount(index.astype(np.intp), minlength=CELLS * CELLS) / len(level)
-    return Colours(
-        float(cv2.magnitude(a, b).mean()), max(0.0, variance) ** 0.5,
-        (float(a.mean()), float(b.mean())), shares.astype(np.float32),
-    )  # fmt: skip
+    shares = np.bincount(index.astype(np.intp), minlength=CELLS * CELLS) / len(index)
+    return shares.astype(np.float32)
 
 
 @lru_cache(maxsize=1)
@@ -190,19 +164,6 @@ def set_name(path: str, roots: Sequence[str]) -> str:
     return inside[0] if inside else folders[-1] if folders else ""
 
 
-def _reduced(rgb: np.ndarray) -> np.ndarray:
-    factor = -(-min(rgb.shape[:2]) // REDUCED)
-    while factor > 1:
-        # Whole factors have a fast way of area averaging, two the fastest.
-        step = 2 if factor % 2 == 0 else factor
-        height, width = (side // step for side in rgb.shape[:2])
-        rgb = cv2.resize(
-            rgb[: height * step, : width * step], (width, height), interpolation=cv2.INTER_AREA
-        )
-        factor //= step
-    return rgb
-
-
 def sample(path: str, config: PrepareConfig) -> Sample:
     """Read, judge and encode one photograph. Never raises for a bad file: it says so."""
     try:
@@ -224,13 +185,14 @@ def sample(path: str, config: PrepareConfig) -> Sample:
         rgb = _without_rim(rgb, box, data, config)
         if min(rgb.shape[:2]) < config.min_side:
             return Sample(dropped="small", detail=f"{rgb.shape[1]}×{rgb.shape[0]}, {cropped}")
-    reduced = _reduced(rgb)
-    found = colours(reduced)
-    if found.chroma < config.min_chroma:
-        return Sample(dropped="gray", detail=f"mean chroma {found.chroma:.1f}")
-    if found.spread < config.min_spread and found.one_hue:
-        detail = f"one hue, spread {found.spread:.1f} at mean chroma {found.chroma:.1f}"
-        return Sample(dropped="toned", detail=detail)
+    small = reduced(rgb)
+    found = Colours.of(small)
+    kind = found.kind(Limits(config.min_chroma, config.min_spread))
+    if kind != "colour":
+        detail = f"mean chroma {found.chroma:.1f}"
+        if kind == "toned":
+            detail = f"one hue, spread {found.spread:.1f} at {detail}"
+        return Sample(dropped=kind, detail=detail)
     jpeg = cv2.imencode(".jpg", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [
         cv2.IMWRITE_JPEG_QUALITY, config.quality,
         cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444,
@@ -239,8 +201,8 @@ def sample(path: str, config: PrepareConfig) -> Sample:
     features = {"image": jpeg, "name": os.fsencode(Path(path).name), "set": os.fsencode(name)}
     return Sample(
         record=tfrecord.frame(tfrecord.example(features)), digest=hashlib.sha256(data).digest(),
-        hash=perceptual_hash(reduced), tone=(round(found.tone[0], 1), round(found.tone[1], 1)),
-        chroma=found.chroma, cells=found.cells, set=name, side=min(rgb.shape[:2]),
+        hash=perceptual_hash(small), tone=(round(found.mean[0], 1), round(found.mean[1], 1)),
+        chroma=found.chroma, cells=cells(found.lab), set=name, side=min(rgb.shape[:2]),
         cropped=cropped,
     )  # fmt: skip
 

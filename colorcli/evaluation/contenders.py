@@ -10,12 +10,13 @@ from typing import Any, Protocol
 import numpy as np
 
 from colorcli.color.lab import join
+from colorcli.color.limits import Limits
+from colorcli.color.tone import Colours
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.config import EvalConfig
 from colorcli.data.sources import Item, read_rgb
 from colorcli.errors import ImageError
 from colorcli.evaluation import protocols
-from colorcli.evaluation.metrics import mean_chroma
 from colorcli.imaging import png
 
 GRAY = "gray"  # the row of doing nothing
@@ -110,7 +111,7 @@ def scene(
     truth = protocol(original)
     if min(truth.shape[:2]) < 11:
         raise ImageError(f"{item.name}: under 11 pixels, too small to judge")
-    if mean_chroma(truth) < config.min_chroma:
+    if Colours.of(truth).kind(Limits(config.min_chroma)) == "gray":
         return None
     gray = protocols.GRAYS[config.gray](truth)
     shown = {c.name: c.show(item, original, gray, protocol) for c in contenders}

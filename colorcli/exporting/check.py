@@ -10,9 +10,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from colorcli.color.lab import join, neutral
+from colorcli.color.lab import join, neutral, picture_to_lab
 from colorcli.colorizing.framing import shown
-from colorcli.evaluation.metrics import lab_of, psnr
+from colorcli.evaluation.metrics import psnr
 from colorcli.evaluation.protocols import squash
 from colorcli.exporting.formats.common import Feed, Run, Tolerance
 from colorcli.exporting.plan import Plan
@@ -128,7 +128,7 @@ class Bench:
         if self.plan.image:
             made = outputs["colours"][0]
             # Of 8-bit colours, so a rounded level of a dark pixel shows here as well.
-            apart = np.abs(lab_of(made) - lab_of(wanted))[..., 1:]
+            apart = np.abs(picture_to_lab(made) - picture_to_lab(wanted))[..., 1:]
         else:
             made = join(gray, outputs["ab"][0], np.uint8)
             apart = np.abs(outputs["ab"][0] - ab)

@@ -9,7 +9,14 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageCms
 
-from colorcli.color.lab import is_neutral, lab_to_rgb, neutral, srgb_encoded, strips
+from colorcli.color.lab import (
+    L_to_luminance,
+    is_neutral,
+    lab_to_rgb,
+    neutral,
+    srgb_encoded,
+    strips,
+)  # fmt: skip
 from colorcli.color.levels import STEP, to_depth
 from colorcli.imaging import sixteen_bit
 from colorcli.imaging.formats import vips
@@ -142,8 +149,7 @@ def from_samples(samples: sixteen_bit.Samples, keep: bool) -> Picture:
 @lru_cache(maxsize=1)
 def _gray_of_lightness() -> np.ndarray:
     """Gray (65536,) uint16 of L in 65536 steps from 0 to 100."""
-    light = np.linspace(0, 100, 65536)
-    y = np.where(light > 8, ((light + 16) / 116) ** 3, light / 903.3)
+    y = L_to_luminance(np.linspace(0, 100, 65536))
     return np.rint(srgb_encoded(y) * 65535).astype(np.uint16)
 
 

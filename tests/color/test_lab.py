@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -30,16 +31,39 @@ def test_rgb_to_lab_refuses_integers():
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_plane_is_the_lightness_of_neutral_colours(dtype):
+def test_gray_to_L_is_the_lightness_of_neutral_colours(dtype):
     gray = np.linspace(0, np.iinfo(dtype).max, 256).astype(dtype)[None]
     rgb = np.repeat(gray[..., None], 3, -1) / np.iinfo(dtype).max
-    assert np.abs(lab.plane(gray) - color.rgb2lab(rgb)[..., 0]).max() < 1e-3
+    assert np.abs(lab.gray_to_L(gray) - color.rgb2lab(rgb)[..., 0]).max() < 1e-3
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_picture_to_lab_is_the_exact_one(dtype):
+    rgb = (CUBE * (np.iinfo(dtype).max // 255)).astype(dtype)
+    assert np.abs(lab.picture_to_lab(rgb) - color.rgb2lab(CUBE / 255)).max() < 1e-3
+
+
+def test_opencv_which_joins_for_speed_is_held_to_ours():
+    planes = lab.picture_to_lab(CUBE.astype(np.uint8))
+    theirs = cv2.cvtColor(planes, cv2.COLOR_Lab2RGB)
+    assert np.abs(theirs - lab.lab_to_rgb(planes)).max() * 255 < 0.5
+    assert np.abs(theirs * 255 - CUBE).max() < 0.5
+
+
+def test_curves_meet_their_lines_and_return():
+    light = np.linspace(0, 1, 100_001)
+    for there, back in (
+        (lab.srgb_linear, lab.srgb_encoded), (lab.luminance_to_L, lab.L_to_luminance),
+    ):  # fmt: skip
+        shown = there(light)
+        assert (np.diff(shown) > 0).all() and np.abs(back(shown) - light).max() < 1e-6
+    assert abs(lab.luminance_to_L(0.0)) < 1e-4 and abs(lab.luminance_to_L(1.0) - 100) < 1e-9
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_neutral_keeps_lightness(dtype):
     rgb = (CUBE * (np.iinfo(dtype).max // 255)).astype(dtype)
-    kept = lab.plane(lab.neutral(rgb))
+    kept = lab.gray_to_L(lab.neutral(rgb))
     assert np.abs(kept - color.rgb2lab(CUBE / 255)[..., 0]).max() < 0.02
 
 
@@ -48,7 +72,7 @@ def test_join_is_scikit_image_within_a_level(dtype):
     random = np.random.default_rng(1)
     gray = random.integers(0, np.iinfo(dtype).max + 1, (40, 50)).astype(dtype)
     ab = random.uniform(-60, 60, (40, 50, 2)).astype(np.float32)
-    planes = np.dstack([lab.plane(gray), ab]).astype(np.float64)
+    planes = np.dstack([lab.gray_to_L(gray), ab]).astype(np.float64)
     wanted = lab.lab_to_shown(planes)
     assert np.abs(lab.join(gray, ab) / np.iinfo(dtype).max - wanted).max() * 255 <= 1.0
 
@@ -62,7 +86,7 @@ def test_join_preserves_lightness_of_in_gamut_colours(seed):
     gray = lab.neutral((rgb * 255).astype(np.uint8))
     ab = true[..., 1:].astype(np.float32)
     shown, coloured = lab.join(gray, ab, np.uint16) / 65535, lab.join(gray, ab) / 65535
-    assert np.abs(color.rgb2lab(shown)[..., 0] - lab.plane(gray)).max() < 0.03
+    assert np.abs(color.rgb2lab(shown)[..., 0] - lab.gray_to_L(gray)).max() < 0.03
     inside = ((rgb > 0.01) & (rgb < 0.99)).all(axis=-1)  # no channel at an end: nothing changes
     assert np.abs(coloured - rgb)[inside].max() * 255 < 1
 
@@ -105,7 +129,7 @@ def half_a_level() -> np.ndarray:
 
 def off(shown: np.ndarray, gray: np.ndarray) -> np.ndarray:
     """How far L of ``shown`` is from that of ``gray``."""
-    return np.abs(color.rgb2lab(shown / np.iinfo(shown.dtype).max)[..., 0] - lab.plane(gray))
+    return np.abs(color.rgb2lab(shown / np.iinfo(shown.dtype).max)[..., 0] - lab.gray_to_L(gray))
 
 
 @pytest.mark.parametrize(("given", "shown", "most"), [
@@ -121,12 +145,12 @@ def test_every_level_keeps_its_lightness_under_every_chroma(given, shown, most):
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_black_and_white_are_neutral(dtype):
     gray, ab = ramps(dtype)
-    shown, light = lab.join(gray, ab), lab.plane(gray)
+    shown, light = lab.join(gray, ab), lab.gray_to_L(gray)
     ends = (light <= 1) | (light >= 99)
     assert ends.any() and np.array_equal(shown[ends], np.repeat(gray[ends][:, None], 3, axis=1))
     between = np.linspace(0, np.iinfo(dtype).max, 5000).astype(dtype)[None]
     shown = lab.join(between, np.full((1, 5000, 2), -60, np.float32))
-    ends = (lab.plane(between) <= 1) | (lab.plane(between) >= 99)
+    ends = (lab.gray_to_L(between) <= 1) | (lab.gray_to_L(between) >= 99)
     assert (np.ptp(shown[ends].astype(int), axis=-1) == 0).all()
 
 
@@ -163,7 +187,7 @@ def test_drawn_in_once_is_drawn_in(colour):
 
 def test_numpy_and_keras_show_the_same():
     gray, ab = ramps(np.uint8)
-    planes = np.dstack([lab.plane(gray), ab]).astype(np.float32)
+    planes = np.dstack([lab.gray_to_L(gray), ab]).astype(np.float32)
     ours, theirs = lab.lab_to_shown(planes), np.asarray(lab.lab_to_shown(planes, ops))
     assert np.abs(ours - theirs).max() * 255 < 0.1
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 import colorcli
 from colorcli.choices import DEVICES
-from colorcli.color.lab import neutral, plane, rgb_to_lab
+from colorcli.color.lab import gray_to_L, neutral, rgb_to_lab
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.colorizing.framing import stretch
 from colorcli.errors import ImageError, ModelError, UsageError
@@ -181,7 +181,7 @@ def test_lightness_stays_at_any_saturation(small_model, dtype):
     )
     coloured = Colorizer(small_model, Knobs(saturation=20.0))(gray)
     light = rgb_to_lab(coloured / np.iinfo(dtype).max)[..., 0]
-    assert np.abs(light - plane(gray)).max() < (0.25 if dtype == np.uint8 else 0.05)
+    assert np.abs(light - gray_to_L(gray)).max() < (0.25 if dtype == np.uint8 else 0.05)
     assert np.ptp(coloured.astype(int), axis=-1).max() > np.iinfo(dtype).max // 4
     assert (np.ptp(coloured[[0, 1, 2, 3, 253, 254, 255]].astype(int), axis=-1) == 0).all()
 
@@ -291,6 +291,6 @@ def test_fading_changes_the_colours_little(small_model):
     colorizer = Colorizer(small_model)
     clean, old = colorizer.ab(gray), colorizer.ab(faded)
     plain = colorizer._first.engine(
-        plane(cv2.resize(faded, (64, 64), interpolation=cv2.INTER_AREA))
+        gray_to_L(cv2.resize(faded, (64, 64), interpolation=cv2.INTER_AREA))
     )
     assert np.abs(old - clean).mean() < np.abs(plain - clean).mean()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from colorcli.color.lab import plane
+from colorcli.color.lab import gray_to_L
 from colorcli.colorizing import framing
 from colorcli.exporting.signatures import _stretched
 
@@ -12,7 +12,7 @@ from colorcli.exporting.signatures import _stretched
 def test_the_graph_stretches_as_framing_does(low, span):
     random = np.random.default_rng(0)
     gray = (low + span * random.integers(0, 65535, (96, 96))).astype(np.uint16)
-    light = plane(gray)
+    light = gray_to_L(gray)
     found = np.asarray(_stretched(light[None], 96))[0]
     assert np.abs(found - framing.stretch(light)).max() < 1e-3
     assert (np.abs(found - light).max() > 1) == (span < 1)

@@ -16,6 +16,7 @@ import pytest
 from conftest import REPO, scene
 from PIL import Image
 
+from colorcli.color.tone import Colours
 from colorcli.config import PrepareConfig
 from colorcli.data import blocks, dataset, samples, tfrecord, workers
 from colorcli.data.prepare import prepare
@@ -73,14 +74,11 @@ def test_everything_is_counted(made, photos):
 
 def test_prior_and_chroma_are_those_of_the_photographs(made, photos):
     result, folder = made
-    found = [
-        samples.colours(samples._reduced(np.asarray(Image.open(p))))
-        for p in sorted(photos.glob("photo*"))
-    ]
+    found = [Colours.of(np.asarray(Image.open(p))) for p in sorted(photos.glob("photo*"))]
     assert result.mean_chroma == pytest.approx(np.mean([f.chroma for f in found]), abs=1e-3)
     from colorcli.color import bins
 
-    prior = bins.prior(samples.histogram(sum(f.cells.astype(float) for f in found)))
+    prior = bins.prior(samples.histogram(sum(samples.cells(f.lab).astype(float) for f in found)))
     assert dataset.load(folder).prior == pytest.approx(prior, rel=1e-4)
 
 

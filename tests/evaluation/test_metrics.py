@@ -9,6 +9,7 @@ from skimage import color, data
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from colorcli.color import bins
+from colorcli.color.lab import picture_to_lab
 from colorcli.evaluation import metrics
 from colorcli.evaluation.metrics import METRICS, Case, View
 
@@ -68,7 +69,7 @@ def test_ciede2000_and_lab_over_the_whole_cube(seed):
     one[:4] = one[:4, :, :1]  # grays, whose hue is arbitrary
     other[2:6] = other[2:6, :, :1]
     labs = [color.rgb2lab(p) for p in (one, other)]
-    ours = [metrics.lab_of(p) for p in (one, other)]
+    ours = [picture_to_lab(p) for p in (one, other)]
     assert np.abs(ours[0] - labs[0]).max() < 1e-3
     wanted = color.deltaE_ciede2000(*labs)
     # Hue turns over for opposite colours, where any two computations may part.
@@ -116,7 +117,7 @@ def test_rebalancing_asks_for_rare_colours():
     weights = View(truth).rarity
     plain, rebalanced = (metrics.auc(View(truth), View(missed), w) for w in (None, weights))
     assert plain > 0.99 and rebalanced < 0.5
-    index = bins.nearest_table()[bins.table_index(metrics.lab_of(truth)[..., 1:])]
+    index = bins.nearest_table()[bins.table_index(picture_to_lab(truth)[..., 1:])]
     prior = np.asarray(json.loads(metrics.PRIOR.read_text())["prior"])
     assert weights[0, 0] / weights[1, 1] == pytest.approx(
         prior[index[1, 1]] / prior[index[0, 0]], rel=1e-4

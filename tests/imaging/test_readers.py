@@ -11,7 +11,7 @@ from oddities import FILES, REFUSED
 from PIL import Image
 from skimage.color import rgb2lab
 
-from colorcli.color.lab import plane, rgb_to_lab
+from colorcli.color.lab import gray_to_L, rgb_to_lab
 from colorcli.colorizing.photograph import colorize_bytes
 from colorcli.config import PredictConfig
 from colorcli.errors import ImageError
@@ -53,7 +53,7 @@ def test_every_kind_is_read_as_it_is_meant(kind):
     picture = document.frames[0]
     assert picture.gray.shape == odd.wanted.shape[:2] and len(document.frames) == 1
     assert picture.depth == odd.depth
-    mean, most = differs(plane(picture.gray), lightness(odd.wanted))
+    mean, most = differs(gray_to_L(picture.gray), lightness(odd.wanted))
     assert mean < 1.5 and most < 6
     found = picture.gray if picture.rgb is None else picture.rgb
     found = found / np.iinfo(found.dtype).max
@@ -141,7 +141,7 @@ def inked(**options) -> bytes:
 @needs_vips
 def test_inks_without_a_profile_are_those_of_a_press():
     picture = reading.decode(inked(), keep_color=True).frames[0]
-    mean, most = differs(plane(picture.gray), vips_lightness(inked()))
+    mean, most = differs(gray_to_L(picture.gray), vips_lightness(inked()))
     assert mean < 1.5 and most < 6 and picture.notes == ()
     assert reading.decode(inked()).frames[0].notes == ()
 
@@ -216,7 +216,7 @@ def test_camera_raw_is_developed(tmp_path):
     document = reading.decode(data)
     picture = document.frames[0]
     assert document.format == "tiff" and picture.depth == 16 and picture.gray.shape == (48, 64)
-    found = plane(picture.gray)[24, 4:-4]
+    found = gray_to_L(picture.gray)[24, 4:-4]
     assert (np.diff(found) > 0).all() and found[0] < 60 < 90 < found[-1]
 
 
@@ -225,4 +225,4 @@ def test_odd_samples_keep_their_lightness_in_colour():
     odd = FILES["tiff cielab 16 bits"]()
     picture = reading.decode(odd.data).frames[0]
     wanted = rgb_to_lab(odd.wanted)[..., 0]
-    assert np.abs(plane(picture.gray) - wanted).max() < 0.02
+    assert np.abs(gray_to_L(picture.gray) - wanted).max() < 0.02

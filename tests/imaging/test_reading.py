@@ -11,7 +11,7 @@ from conftest import saved, scene, tiff
 from PIL import ExifTags, Image, ImageOps
 from PIL.TiffImagePlugin import IFDRational
 
-from colorcli.color.lab import plane, rgb_to_lab
+from colorcli.color.lab import gray_to_L, rgb_to_lab
 from colorcli.color.levels import to_depth
 from colorcli.errors import ImageError, UsageError
 from colorcli.imaging import reading, writing
@@ -124,7 +124,7 @@ def test_every_mode_is_read(mode, no_press):
 def test_gray_has_the_lightness_of_each_colour():
     picture = colours(saved(Image.fromarray(scene(2)), "PNG"))
     wanted = rgb_to_lab(scene(2) / 255.0)[..., 0]
-    assert np.abs(plane(picture.gray) - wanted).max() < 0.02
+    assert np.abs(gray_to_L(picture.gray) - wanted).max() < 0.02
 
 
 def test_a_little_colour_at_the_bottom_changes_no_gray_above_it():

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageCms
 
-from colorcli.color.lab import srgb_encoded
+from colorcli.color.lab import L_to_luminance, srgb_encoded
 from colorcli.color.levels import to_depth
 from colorcli.imaging.tags import provenance
 
@@ -110,7 +110,7 @@ def _gray_table(tag: bytes, pcs: bytes) -> Callable[[int], np.ndarray]:
     def table(levels: int) -> np.ndarray:
         y = _curve(tag, levels)
         if pcs == b"Lab ":  # the curve gives L / 100
-            y = np.where(y > 0.08, ((y * 100 + 16) / 116) ** 3, y * 100 / 903.3)
+            y = L_to_luminance(y * 100)
         return _sixteen(srgb_encoded(y))
 
     return lru_cache(maxsize=2)(table)

@@ -1,8 +1,7 @@
 """Training batches: shards to (L, ab) as one endless ``tf.data`` stream that starts at any step.
 
 The processor also runs the network, so this is written to be cheap: the JPEG decoder reads only
-the crop, and everything on floats is done once for a whole batch, without the slow ``pow`` and
-``select``.
+the crop, and everything on floats is done once for a whole batch.
 """
 
 from __future__ import annotations
@@ -14,8 +13,9 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from keras import ops
 
-from colorcli.color.lab import F_FROM_RGB
+from colorcli.color.lab import f_to_ab, f_to_L, linear_to_f, luminance_to_L, srgb_linear
 from colorcli.data.dataset import Dataset
 from colorcli.training.feed.aging import DRAWS, aged
 from colorcli.training.feed.mixture import passes
@@ -26,30 +26,12 @@ SHUFFLE = 2048  # encoded pictures held for shuffling
 _CROP_DRAWS = 5
 
 
-def _power(x: Any, exponent: float) -> Any:
-    return tf.exp(exponent * tf.math.log(x))
-
-
-def _linear(rgb: Any) -> Any:
-    """Linear light of sRGB in 0…1: the curve above the edge, continued by the line below it."""
-    edge = 0.04045
-    curve = _power((tf.maximum(rgb, edge) + 0.055) / 1.055, 2.4)
-    return curve + (tf.minimum(rgb, edge) - edge) / 12.92
-
-
-def _root(t: Any) -> Any:
-    """CIE's f of X, Y or Z over white: the cube root, continued by a line near black."""
-    edge = 0.008856
-    return _power(tf.maximum(t, edge), 1 / 3) + 7.787 * (tf.minimum(t, edge) - edge)
-
-
 def lab(linear: Any, stride: int) -> tuple[Any, Any]:
     """L (n, h, w) and the mean ab (n, h/stride, w/stride, 2) of each cell, of linear sRGB."""
-    f = _root(tf.matmul(linear, tf.constant(F_FROM_RGB.T, tf.float32)))
+    f = linear_to_f(linear, ops)
     # The mean goes before the differences: they are linear, and there is less to subtract.
     cell = tf.nn.avg_pool2d(f, stride, stride, "VALID") if stride > 1 else f
-    x, y, z = (cell[..., i] for i in range(3))
-    return 116.0 * f[..., 1] - 16.0, tf.stack([500.0 * (x - y), 200.0 * (y - z)], -1)
+    return f_to_L(f[..., 1]), f_to_ab(cell, ops)
 
 
 def _cropped(jpeg: Any, size: int, smallest: float, draw: Any, enlarge: float) -> Any:
@@ -212,12 +194,12 @@ def _colours(view: View) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
     """From a batch of windows, draws and noise to (L, ab)."""
 
     def colours(image: Any, draws: Any, noise: Any) -> tuple[Any, Any]:
-        linear = _linear(image / 255.0)
+        linear = srgb_linear(image / 255.0, ops)
         lightness, ab = lab(linear, view.stride)
         if view.augment > 0:
             old = tf.where(draws[:, -1] < view.augment)[:, 0]
             linear, draws, noise = (tf.gather(x, old) for x in (linear, draws, noise))
-            aged_lightness = 116.0 * _root(aged(linear, draws, noise)) - 16.0
+            aged_lightness = luminance_to_L(aged(linear, draws, noise), ops)
             lightness = tf.tensor_scatter_nd_update(lightness, old[:, None], aged_lightness)
         return lightness[..., None], ab
 
