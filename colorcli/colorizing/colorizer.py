@@ -14,6 +14,7 @@ from colorcli.choices import DEVICES
 from colorcli.color.lab import join, neutral
 from colorcli.colorizing import framing
 from colorcli.errors import ImageError, UsageError
+from colorcli.imaging.tags.origin import Origin
 from colorcli.network.decoding import Knobs, after
 from colorcli.network.runtimes import ENGINES, Opened, open_model
 from colorcli.system.parallel import cores, in_order
@@ -54,6 +55,12 @@ class Colorizer:
     def side(self) -> int:
         """Side in pixels of the square L that the network is shown."""
         return self._first.engine.size
+
+    @property
+    def origin(self) -> Origin:
+        """What its pictures can say of where their colours come from."""
+        opened, knobs = self._first, self.knobs
+        return Origin(model=opened.name, digest=opened.digest, knobs=knobs.told())
 
     def ab(self, gray: np.ndarray) -> np.ndarray:
         """Predicted ab (s, s, 2) float32 of gray (H, W) uint8 or uint16, stretched to a square.

@@ -23,6 +23,7 @@ from colorcli.imaging.planes import Picture
 from colorcli.imaging.reading import Document
 from colorcli.imaging.tags import metadata, provenance
 from colorcli.imaging.tags.icc import srgb_profile
+from colorcli.imaging.tags.origin import Origin
 
 Page = tuple[np.ndarray, "np.ndarray | None"]  # RGB (H, W, 3) and alpha (H, W), of one dtype
 
@@ -79,13 +80,18 @@ def _chosen(copy: Copy, *keys: str) -> dict[str, Any]:
     return {key: copy.extra[key] for key in keys if key in copy.extra}
 
 
+_SEGMENT = 65000  # bytes of XMP that one segment of a JPEG takes
+
+
 def _write_jpeg(pages: Iterator[Page], copy: Copy) -> bytes:
     options: dict[str, Any] = {"quality": copy.quality, "icc_profile": srgb_profile()}
     if copy.quality is not None and copy.quality > 90:
         options["subsampling"] = 0
     options |= _chosen(copy, "exif", "dpi", "comment", "xmp")
-    if len(options.get("xmp", b"")) > 65000:
+    if len(options.get("xmp", b"")) > _SEGMENT:
         del options["xmp"]
+        if "origin" in copy.extra:
+            options["xmp"] = copy.extra["origin"].packet()
     if len(options.get("exif", b"")) > 65533:
         del options["exif"]
     if "iptc" in copy.extra:
@@ -309,6 +315,12 @@ def _fits(format: str, document: Document) -> None:
         )
 
 
+def carried(extra: Mapping[str, Any], strip: bool, origin: Origin | None) -> dict[str, Any]:
+    """What a copy carries of its source's ``extra``, and what it says of its colours."""
+    kept = {k: v for k, v in extra.items() if not strip or k == "loop"}
+    return kept if origin is None else origin.onto(kept)
+
+
 def holding(document: Document) -> str:
     """The format that holds a document without loss, where nothing else chooses one.
 
@@ -327,12 +339,13 @@ def encode(
     *,
     quality: int | None = None,
     strip: bool = False,
+    origin: Origin | None = None,
 ) -> bytes:
     """The file of sRGB pages (H, W, 3) uint8 or uint16, each with its ``Picture``'s alpha.
 
     ``pictures`` are taken one at a time, and must be as many as the document's frames. 16 bits
     and alpha are kept where the format holds them; alpha is laid over white elsewhere. ``strip``
-    leaves out all metadata but the sRGB profile. Raises ``ImageError``, one line beginning with
+    leaves out all metadata but the sRGB profile and ``origin``, what made the colours. Raises ``ImageError``, one line beginning with
     the document's name, when the format cannot hold the document.
     """
     chosen = FORMATS[format]
@@ -350,7 +363,7 @@ def encode(
     try:
         _fits(format, document)
         width, height = document.size
-        extra = {k: v for k, v in document.extra.items() if not strip or k == "loop"}
+        extra = carried(document.extra, strip, origin)
         quality = chosen.quality if quality is None else quality
         data = chosen.write(pages(), Copy(count, quality, extra, durations, width * height))
     except MemoryError:
@@ -368,4 +381,4 @@ def encode(
         ) from None
     if len(durations) != count:
         raise ValueError(f"{name}: {len(durations)} pictures for {count} frames")
-    return provenance.marked(format, data)
+    return provenance.marked(format, data, extra)

@@ -17,7 +17,7 @@ import numpy as np
 from colorcli.errors import ModelError, UsageError, reason
 from colorcli.network import model_folder
 from colorcli.network.decoding import KNOBS, LOGITS, NEUTRAL, decode, of_stage
-from colorcli.system import native
+from colorcli.system import disk, native
 from colorcli.system.interpreter import open_interpreter
 
 
@@ -209,10 +209,15 @@ FILES: dict[str, Callable[[Path], Engine]] = {".tflite": LiteRT, ".onnx": Onnx}
 
 @dataclass(frozen=True)
 class Opened:
-    """An engine, and the log of the colour prior (Q,) where its model's folder tells it."""
+    """An engine, and the log of the colour prior (Q,) where its model's folder tells it.
+
+    ``name`` of the model; ``digest``: sha256, in hex, of the file that the engine runs.
+    """
 
     engine: Engine
     log_prior: np.ndarray | None = None
+    name: str = ""
+    digest: str = ""
 
     def another(self) -> Opened:
         """The same for another thread."""
@@ -245,7 +250,8 @@ def open_model(model: str | Path, device: str = "auto") -> Opened:
     """
     path, runtime = model_folder.find(model), ENGINES[device]
     if path.is_file():
-        return Opened(FILES[path.suffix.lower()](path))
+        engine = FILES[path.suffix.lower()](path)
+        return Opened(engine, name=path.name, digest=disk.digest(path))
     folder = model_folder.load(path, needs=(runtime.needs,))
     engine = runtime.open(folder.path / runtime.needs)
     if engine.size != folder.config.size:
@@ -253,4 +259,5 @@ def open_model(model: str | Path, device: str = "auto") -> Opened:
             f"{folder.path}: damaged model folder ({model_folder.CONFIG} says size "
             f"{folder.config.size}, {runtime.needs} takes {engine.size}); install the model again"
         )
-    return Opened(engine, np.log(folder.prior))
+    digest = folder.metadata["files"][runtime.needs]
+    return Opened(engine, np.log(folder.prior), name=folder.name, digest=digest)

@@ -70,7 +70,7 @@ def test_other_readers_see_the_same_picture(format, monkeypatch):
         return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
 
     marked, _ = colorize_bytes(SOURCES["8 bits"], "x", _Colours(), format)
-    monkeypatch.setattr(provenance, "marked", lambda format, data: data)
+    monkeypatch.setattr(provenance, "marked", lambda format, data, extra: data)
     plain, _ = colorize_bytes(SOURCES["8 bits"], "x", _Colours(), format)
     assert marked != plain and np.array_equal(read(marked), read(plain))
     assert np.array_equal(

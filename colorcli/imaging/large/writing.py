@@ -13,6 +13,7 @@ from colorcli.imaging.formats import tiff_writing, vips
 from colorcli.imaging.large.photograph import Photograph
 from colorcli.imaging.large.streams import Head, jpeg_body, png_body, through_vips
 from colorcli.imaging.tags.icc import srgb_profile
+from colorcli.imaging.tags.origin import Origin
 
 
 def _write_jpeg(
@@ -53,6 +54,7 @@ def write(
     *,
     quality: int | None = None,
     strip: bool = False,
+    origin: Origin | None = None,
 ) -> None:
     """Write sRGB strips (h, W, 3) with alpha (h, W) or None as a copy of ``photograph``.
 
@@ -60,7 +62,7 @@ def write(
     """
     chosen, name = writing.FORMATS[format], photograph.name
     quality = chosen.quality if quality is None else quality
-    extra = {} if strip else photograph.extra
+    extra = writing.carried(photograph.extra, strip, origin)
     width, height = photograph.size
     channels = photograph.channels if chosen.alpha else 3
     dtype = photograph.dtype if 16 in chosen.depths else np.dtype(np.uint8)
