@@ -276,6 +276,9 @@ class PredictConfig:
     )  # fmt: skip
     quality: int | None = value(None, "Of lossy formats.", least=1, most=100)
     strip: bool = value(False, "Leave EXIF, XMP, IPTC and DPI out.")
+    no_provenance: bool = value(
+        False, "Do not write into the results that a model predicted their colours."
+    )
     again: bool = value(False, "Colour results of earlier runs, too.")
     workers: int = value(
         0, "Photographs at once; 0: one for each core.", least=0, environment=WORKERS

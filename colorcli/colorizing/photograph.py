@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -13,6 +13,13 @@ from colorcli.colorizing.result import Result, Stopwatch
 from colorcli.config import PredictConfig
 from colorcli.imaging import reading, writing
 from colorcli.system.parallel import Stopped
+
+
+def _kept(frames: Sequence[reading.Picture], config: PredictConfig) -> list[bool]:
+    """Which frames are passed on in the colours that they have."""
+    if not config.keep_color:
+        return [False] * len(frames)  # without decoding them
+    return [frame.rgb is not None and is_colour(frame.rgb) for frame in frames]
 
 
 def colorize_bytes(
@@ -35,20 +42,20 @@ def colorize_bytes(
     )
     width, height = document.size
     format = format(document) if callable(format) else format
+    keeps = _kept(document.frames, config)
+    origin = None if config.no_provenance or all(keeps) else colorizer.origin
     clock("decode")
-    kept = 0
     notes: dict[str, None] = {}  # each once, in order
 
     def coloured() -> Iterator[tuple[np.ndarray, reading.Picture]]:
-        nonlocal kept
-        for index in range(len(document.frames)):
+        for index in range(len(keeps)):
             if stop():
                 raise Stopped
             picture = document.frames[index]
             notes.update(dict.fromkeys(picture.notes))
             clock("decode")
-            if config.keep_color and picture.rgb is not None and is_colour(picture.rgb):
-                kept += 1
+            if keeps[index]:
+                assert picture.rgb is not None
                 yield picture.rgb, picture
             else:
                 ab = colorizer.ab(picture.gray)
@@ -64,14 +71,14 @@ def colorize_bytes(
 
     encoded = writing.encode(
         coloured(), document, format or document.format,
-        quality=config.quality, strip=config.strip,
+        quality=config.quality, strip=config.strip, origin=origin,
     )  # fmt: skip
-    frames = len(document.frames)
     # Nothing was changed and nothing is asked for: the very file, without another loss.
-    if kept == frames and format in (None, document.format) and config.changes_nothing:
+    if all(keeps) and format in (None, document.format) and config.changes_nothing:
         encoded = data
     clock("encode")
     return encoded, Result(
-        name, None, "kept" if kept == frames else "done", width=width, height=height,
-        frames=frames, milliseconds=clock.spent, notes=tuple(notes),
+        name, None, "kept" if all(keeps) else "done", width=width, height=height,
+        frames=len(keeps), milliseconds=clock.spent, notes=tuple(notes),
+        provenance=origin.told() if origin else None,
     )  # fmt: skip

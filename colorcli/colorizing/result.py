@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import KW_ONLY, dataclass, field
+from typing import Any
 
 STAGES = ("read", "decode", "network", "join", "encode", "write")
 
@@ -14,7 +15,7 @@ class Result:
 
     ``status``: done, kept (in colour already, passed on), skipped (there already), failed,
     planned (dry run), result (of an earlier run, left alone). ``notes``: what to know of how it
-    was read.
+    was read. ``provenance``: what the result says of its colours' origin, None where it says nothing.
     """
 
     input: str
@@ -27,6 +28,7 @@ class Result:
     milliseconds: dict[str, float] = field(default_factory=dict)
     error: str | None = None
     notes: tuple[str, ...] = ()
+    provenance: dict[str, Any] | None = None
 
 
 class Stopwatch:

@@ -98,6 +98,7 @@ def colorize_strips(
         writing.check_sides(format, width, height)
     small = _reduced(photograph, colorizer.side, config.keep_color, stop)
     kept = small.rgb is not None and is_colour(small.rgb)
+    origin = None if config.no_provenance or kept else colorizer.origin
     clock("decode")
     if kept and format == photograph.format and config.changes_nothing:
         photograph.copy_to(file)
@@ -105,9 +106,12 @@ def colorize_strips(
         joined = None if kept else Join(colorizer.ab(small.gray), height, width)
         clock("network")
         with contextlib.closing(_pages(photograph, joined, clock, stop)) as pages:
-            write(file, photograph, pages, format, quality=config.quality, strip=config.strip)
+            write(
+                file, photograph, pages, format,
+                quality=config.quality, strip=config.strip, origin=origin,
+            )  # fmt: skip
     clock("encode")
     return Result(
         photograph.name, None, "kept" if kept else "done", width=width, height=height, frames=1,
-        milliseconds=clock.spent, notes=small.notes,
+        milliseconds=clock.spent, notes=small.notes, provenance=origin.told() if origin else None,
     )  # fmt: skip

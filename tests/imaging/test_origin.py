@@ -1,5 +1,6 @@
 """Every result says that a model predicted its colours, beside what its source said."""
 
+import hashlib
 import io
 import json
 import shutil
@@ -11,7 +12,10 @@ import pytest
 from conftest import saved, scene
 from PIL import Image
 
-from colorcli import __version__
+from colorcli import Colorizer, __version__
+from colorcli.colorizing.intake import Request, planned
+from colorcli.colorizing.predict import predict
+from colorcli.config import PredictConfig
 from colorcli.imaging import reading, writing
 from colorcli.imaging.tags.origin import SOURCE_TYPE, Origin
 
@@ -163,3 +167,38 @@ def test_exif_of_the_source_stays():
     made = writing.encode([(RGB, document.frames[0])], document, "jpeg", origin=ORIGIN)
     kept = Image.open(io.BytesIO(made)).getexif()
     assert (kept[0x0131], kept[0x013B]) == ("ScanTool 3", "A. Photographer")
+
+
+def run(colorize, tmp_path, *arguments) -> dict:
+    done = colorize("predict", *arguments, "-o", tmp_path / "out.png", "--json", "--overwrite")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_command_says_it_in_files_and_json(colorize, small_model, photos, tmp_path):
+    gray, colour = photos / "gray.png", photos / "photo00.png"
+    told = run(colorize, tmp_path, gray, "-m", small_model, "--vividness", "0.4")["provenance"]
+    made = properties(Image.open(tmp_path / "out.png").info["xmp"])
+    digest = hashlib.sha256((small_model / "model.tflite").read_bytes()).hexdigest()
+    assert told["model_sha256"] == made["colorize:ModelSHA256"] == digest
+    assert told["model"] == made["colorize:Model"] == "small"
+    assert told["knobs"]["vividness"] == 0.4 and made["colorize:vividness"] == "0.4"
+    assert told["digital_source_type"] == made["Iptc4xmpExt:DigitalSourceType"] == SOURCE_TYPE
+    for arguments in ((gray, "--no-provenance"), (colour, "--keep-color", "--strip")):
+        said = run(colorize, tmp_path, *arguments, "-m", small_model)
+        assert said["provenance"] is None
+        assert "xmp" not in Image.open(tmp_path / "out.png").info
+
+
+def test_strips_say_it_too(small_model, tmp_path, monkeypatch):
+    pytest.importorskip("pyvips")
+    source = tmp_path / "in.jpg"
+    Image.fromarray(RGB[..., 0]).save(source, xmp=SCANNED.encode())
+    config = PredictConfig(large=1000)
+    for name in ("a.jpg", "a.png", "a.tif"):
+        jobs = planned(Request([str(source)], str(tmp_path / name)), config)[1]
+        (result,) = predict(jobs, Colorizer(small_model), config)
+        assert result.status == "done", result.error
+        told = exiftool((tmp_path / name).read_bytes(), tmp_path)
+        assert told["XMP-iptcExt:DigitalSourceType"] == SOURCE_TYPE
+        assert told["XMP-colorize:SourceCreatorTool"] == "Scan & Co"

@@ -31,6 +31,8 @@ SOURCES = {
 class _Colours:
     """Two hues; no network."""
 
+    origin = None
+
     def ab(self, gray):
         return np.dstack([np.full((4, 4), 20.0), np.full((4, 4), -10.0)]).astype(np.float32)
 

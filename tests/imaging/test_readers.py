@@ -25,6 +25,8 @@ needs_vips = pytest.mark.skipif(vips.library() is None, reason="needs the extra 
 class Tint:
     """A colorizer that gives every picture the same slight chroma."""
 
+    origin = None
+
     def ab(self, gray):
         return np.broadcast_to(np.float32([4, 6]), (8, 8, 2)).copy()
 

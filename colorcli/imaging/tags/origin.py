@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 from xml.dom import minidom
-from xml.sax.saxutils import quoteattr
 
 from colorcli import __version__
 
@@ -118,16 +118,20 @@ class Origin:
         return {**extra, "xmp": self.packet(extra.get("xmp", b"")), "origin": self}
 
 
+def _quoted(value: str) -> str:
+    return f'"{escape(value)}"'
+
+
 def _tree(properties: Mapping[str, str], event: str) -> Any:
     """An XMP document of simple ``properties`` and one event of the history."""
-    spaces = " ".join(f"xmlns:{name}={quoteattr(uri)}" for name, uri in _NAMESPACES.items())
-    simple = " ".join(f"{name}={quoteattr(value)}" for name, value in properties.items())
-    agent = quoteattr(properties["xmp:CreatorTool"])
+    spaces = " ".join(f"xmlns:{name}={_quoted(uri)}" for name, uri in _NAMESPACES.items())
+    simple = " ".join(f"{name}={_quoted(value)}" for name, value in properties.items())
+    agent = _quoted(properties["xmp:CreatorTool"])
     return minidom.parseString(
         f'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="{_RDF}">'
         f'<rdf:Description rdf:about="" {spaces} {simple}><xmpMM:History><rdf:Seq>'
         f'<rdf:li stEvt:action="edited" stEvt:softwareAgent={agent} '
-        f"stEvt:parameters={quoteattr('colours predicted: ' + event)}/>"
+        f"stEvt:parameters={_quoted('colours predicted: ' + event)}/>"
         "</rdf:Seq></xmpMM:History></rdf:Description></rdf:RDF></x:xmpmeta>"
     )
 
