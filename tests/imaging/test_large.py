@@ -227,7 +227,12 @@ def test_metadata_is_kept_whole_and_orientation_reset(colorizer):
     exif[274], exif[270] = 6, "A long description " * 500
     exif.get_ifd(0x8769)[0x9003] = "1931:05:04 10:00:00"
     exif.get_ifd(0x8825)[1] = "N"
-    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/">' + b"kept " * 3000 + b"</x:xmpmeta>"
+    xmp = (
+        b'<x:xmpmeta xmlns:x="adobe:ns:meta/">'
+        b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        b'<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/" dc:format="'
+        + b"kept " * 3000 + b'"/></rdf:RDF></x:xmpmeta>'
+    )  # fmt: skip
     data = saved(
         Image.fromarray(gray()), "JPEG", exif=exif.tobytes(), xmp=xmp, dpi=(600, 600),
         comment=b"by hand",
