@@ -276,6 +276,10 @@ class PredictConfig:
     )  # fmt: skip
     quality: int | None = value(None, "Of lossy formats.", least=1, most=100)
     strip: bool = value(False, "Leave EXIF, XMP, IPTC and DPI out.")
+    confidence: str | None = value(
+        None, "Map of where the model is sure, white for sure: FILE.png (or .tif), or what to add "
+        "to the results' names.", metavar="FILE|ENDING",
+    )  # fmt: skip
     no_provenance: bool = value(
         False, "Do not write into the results that a model predicted their colours."
     )
@@ -354,6 +358,7 @@ class VerdictConfig:
     per_image: Path | None = value(None, "Every picture's figures: FILE.csv or FILE.jsonl.")
     panels: Path | None = value(None, "Folder for gray, predicted, truth side by side.")
     report: Path | None = value(None, "One HTML page with everything.")
+    calibration: bool = value(False, "A table of the models' confidence against their error, too.")
     fail_under: tuple[str, ...] = value((), "Exit 5 below it.", metavar="METRIC=VALUE")
     fail_over: tuple[str, ...] = value((), "Exit 5 above it.", metavar="METRIC=VALUE")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -91,6 +92,8 @@ def evaluate(
             progress=bar,
         )  # fmt: skip
     summary = result.summary
+    if verdict.calibration:
+        summary = _calibrated(summary, chosen, contenders, config, quiet)
     _say(entry["reason"] for entry in summary.broken[len(chosen.broken) :])
     if verdict.report:
         _write_page(verdict.report, result, chosen.items, contenders, config)
@@ -98,6 +101,7 @@ def evaluate(
         terminal.emit(summary)
     else:
         _show(summary, known, quiet, verbose)
+        _show_calibration(summary)
     short = [line for gate in gates for line in gate.failures(summary)]
     _say(short)
     if short or summary.broken or summary.missing or summary.extra:
@@ -191,6 +195,46 @@ def _each(path: Path | None, columns: Sequence[str]) -> Iterator[Callable[..., N
 
     with per_image.writer(path, ["picture", "row", *columns]) as write:
         yield lambda picture, row, figures: write({"picture": picture, "row": row, **figures})
+
+
+def _calibrated(
+    summary: Any, chosen: Any, contenders: Sequence[Any], config: EvalConfig, quiet: bool
+) -> Any:
+    """A summary with what each model's confidence is worth."""
+    from colorcli.evaluation import calibration
+    from colorcli.evaluation.contenders import Model
+
+    found = {}
+    for contender in contenders:
+        if isinstance(contender, Model):
+            with terminal.progress("calibrating", quiet) as bar:
+                found[contender.name] = calibration.calibrate(
+                    chosen, contender.colorizer, config, progress=bar
+                )
+    return dataclasses.replace(summary, calibration=found)
+
+
+def _show_calibration(summary: Any) -> None:
+    """The tables of confidence against error on stdout."""
+    for name, found in (summary.calibration or {}).items():
+        rows = [[f"{name}: confidence", "mean", "pixels", "ciede2000", "ab error"]]
+        rows += [
+            [
+                f"{level.least:.3f} … {level.most:.3f}", f"{level.confidence:.3f}",
+                f"{level.share:.1%}", f"{level.ciede2000:.2f}", f"{level.ab:.2f}",
+            ]
+            for level in found.levels
+        ]  # fmt: skip
+        terminal.table([["", "", "", "", ""], *rows])
+        low, high = found.bounds
+        for words, error in (
+            (f"photographs under {low:.3f}, a quarter", found.least_sure),
+            ("all photographs", found.all),
+            (f"photographs over {high:.3f}, a quarter", found.surest),
+        ):
+            terminal.show(words, f"ciede2000 {error:.2f}")
+        if found.correlation is not None:
+            terminal.show("correlation of confidence and error", f"{found.correlation:.2f}")
 
 
 def _write_page(

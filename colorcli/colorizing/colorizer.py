@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
 import numpy as np
 
@@ -15,12 +16,45 @@ from colorcli.color.lab import join, neutral
 from colorcli.colorizing import framing
 from colorcli.errors import ImageError, UsageError
 from colorcli.imaging.tags.origin import Origin
-from colorcli.network.decoding import Knobs, after
+from colorcli.network.decoding import Knobs, after, confidence, distribution
 from colorcli.network.runtimes import ENGINES, Opened, open_model
 from colorcli.system.parallel import cores, in_order
 
 if TYPE_CHECKING:
     from PIL import Image
+
+
+class Colours(Protocol):
+    """What colours a photograph: a ``Colorizer``, or one for this photograph that stands before it."""
+
+    @property
+    def side(self) -> int:
+        """See ``Colorizer``."""
+
+    @property
+    def origin(self) -> Origin | None:
+        """See ``Colorizer``."""
+
+    def ab(self, gray: np.ndarray) -> np.ndarray:
+        """See ``Colorizer``."""
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """ab (s, s, 2) float32 and, where asked for, ``confidence`` (s, s) float32 in 0…1.
+
+    It is that of ``decoding.confidence``, of the distribution before any knob.
+    """
+
+    ab: np.ndarray
+    confidence: np.ndarray | None = None
+
+
+def _shares(opened: Opened) -> np.ndarray:
+    """The distribution (s, s, Q) of the last run."""
+    logits = opened.engine.logits()
+    assert logits is not None
+    return distribution(logits, np)
 
 
 class Colorizer:
@@ -62,11 +96,35 @@ class Colorizer:
         opened, knobs = self._first, self.knobs
         return Origin(model=opened.name, digest=opened.digest, knobs=knobs.told())
 
+    @property
+    def distribution(self) -> bool:
+        """Whether the model predicts how likely colours are, and so can say how sure it is."""
+        return self._first.engine.distribution
+
     def ab(self, gray: np.ndarray) -> np.ndarray:
         """Predicted ab (s, s, 2) float32 of gray (H, W) uint8 or uint16, stretched to a square.
 
         A huge picture may be given ``framing.halved`` by ``framing.halvings``, strip by strip.
         """
+        return self._predicted(gray, sure=False).ab
+
+    def predicted(self, gray: np.ndarray) -> Predicted:
+        """Like ``ab``, with how sure the model is, by the same run of the network.
+
+        Raises ``UsageError`` for a model that gives no distribution.
+        """
+        self.require_distribution()
+        return self._predicted(gray, sure=True)
+
+    def require_distribution(self) -> None:
+        """Raise ``UsageError`` for a model that cannot say how sure it is."""
+        if not self.distribution:
+            raise UsageError(
+                f"the model {self._first.name} has no colour distribution, so that it cannot say "
+                "how sure it is; choose one of --loss classification"
+            )
+
+    def _predicted(self, gray: np.ndarray, sure: bool) -> Predicted:
         lightness, knobs = framing.shown(gray, self.side), self.knobs
         try:
             opened = self._idle.get_nowait()
@@ -74,14 +132,18 @@ class Colorizer:
             opened = self._first.another()
         try:
             ab = opened.ab(lightness, knobs.decoding)
+            shares = _shares(opened) if sure else None
             if knobs.flip_average:
                 # The mean of ab is the mean over both pictures' distributions taken together;
                 # the mean of logits would sharpen where they agree and gray where they do not.
                 mirrored = opened.ab(lightness[:, ::-1], knobs.decoding)
                 ab = (ab + mirrored[:, ::-1]) / 2
+                if shares is not None:
+                    shares = (shares + _shares(opened)[:, ::-1]) / 2
         finally:
             self._idle.put(opened)
-        return after(ab, knobs.decoding).astype(np.float32, copy=False)
+        ab = after(ab, knobs.decoding).astype(np.float32, copy=False)
+        return Predicted(ab, None if shares is None else confidence(shares, np))
 
     def colorize(self, gray: np.ndarray, dtype: np.dtype | type | None = None) -> np.ndarray:
         """sRGB (H, W, 3) of gray (H, W) uint8 or uint16; the same depth unless ``dtype``."""

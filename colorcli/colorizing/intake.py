@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from colorcli.colorizing import sureness
 from colorcli.config import PredictConfig
 from colorcli.errors import DataError, ImageError, reason
 from colorcli.files.inputs import STREAM, Found, Source, find
@@ -109,4 +110,6 @@ def planned(request: Request, config: PredictConfig) -> tuple[Found, list[Job]]:
             meant = writing.SUFFIXES.get(os.path.splitext(job.target)[1].lower())
             if agreed(job.target, format, meant) is None and not is_special(job.target):
                 writing.format_of(job.target)  # raises, with what is known
+    if config.confidence is not None:
+        sureness.check(jobs, config.confidence, replace=request.overwrite or request.skip_existing)
     return found, jobs

@@ -8,7 +8,7 @@ import numpy as np
 
 from colorcli.color.lab import join
 from colorcli.color.tone import is_colour
-from colorcli.colorizing.colorizer import Colorizer
+from colorcli.colorizing.colorizer import Colours
 from colorcli.colorizing.result import Result, Stopwatch
 from colorcli.config import PredictConfig
 from colorcli.imaging import reading, writing
@@ -25,7 +25,7 @@ def _kept(frames: Sequence[reading.Picture], config: PredictConfig) -> list[bool
 def colorize_bytes(
     data: bytes,
     name: str,
-    colorizer: Colorizer,
+    colorizer: Colours,
     format: str | Callable[[reading.Document], str] | None = None,
     config: PredictConfig = PredictConfig(),
     *,

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import cv2
 
-from colorcli.colorizing import intake
-from colorcli.colorizing.colorizer import Colorizer
+from colorcli.colorizing import intake, sureness
+from colorcli.colorizing.colorizer import Colorizer, Colours
 from colorcli.colorizing.photograph import colorize_bytes
 from colorcli.colorizing.result import STAGES, Result, Stopwatch
 from colorcli.colorizing.strips import colorize_strips
+from colorcli.colorizing.sureness import Witness
 from colorcli.config import PredictConfig
 from colorcli.errors import ColorizeError, reason
 from colorcli.files.delivery import deliver, delivered
@@ -72,6 +73,8 @@ class _Worker:
     def _coloured(self, job: Job, clock: Stopwatch) -> Result:
         assert self._colorizer is not None, "work to do needs a colorizer"
         name, target, config = job.source.path, job.target, self._config
+        witness = Witness(self._colorizer) if config.confidence is not None else None
+        colorizer: Colours = witness or self._colorizer
         chosen = self._format(target)
         format = "png" if callable(chosen) else chosen
         once = name == STREAM or is_special(name)  # can be read
@@ -90,22 +93,32 @@ class _Worker:
         if header is not None and need is not None:
             with self._turn(need), delivered(target) as file:
                 result = colorize_strips(
-                    Photograph(source, header, name), file, self._colorizer, format, config,
+                    Photograph(source, header, name), file, colorizer, format, config,
                     stop=self._stopped,
                 )  # fmt: skip
                 clock("colour")
-            return result
+            return self._mapped(result, target, witness)
         data = source if isinstance(source, bytes) else intake.read(job.source)
         del source
         clock("read")
         with self._turn(header.need if header else 0):
             encoded, result = colorize_bytes(
-                data, name, self._colorizer, chosen, config, stop=self._stopped
+                data, name, colorizer, chosen, config, stop=self._stopped
             )
             del data
         clock("colour")
         deliver(target, encoded)
-        return result
+        return self._mapped(result, target, witness)
+
+    def _mapped(self, result: Result, target: str, witness: Witness | None) -> Result:
+        """A result with the map of where the model was sure, which is written."""
+        if witness is None or not witness.seen or self._config.confidence is None:
+            return result
+        seen = witness.seen
+        if result.frames == 1 and result.width and result.height:  # one in strips was shown less
+            seen = [replace(seen[0], size=(result.height, result.width))]
+        path = sureness.write(self._config.confidence, target, seen)
+        return replace(result, confidence=witness.mean, confidence_map=path)
 
     def __call__(self, job: Job) -> Result:
         """Colour one photograph; what goes wrong with it is its result."""
@@ -151,8 +164,11 @@ def predict(
     ``config.workers`` photographs are worked on at the same time, fewer when they are so large
     that half of the memory would not hold them; decoding, the network, OpenCV and writing all
     release the GIL. ``colorizer`` may be None when no job is to do. After ``stop`` is set, what is
-    finished still comes; what is begun is dropped without a trace.
+    finished still comes; what is begun is dropped without a trace. Raises ``UsageError`` where
+    ``config.confidence`` is asked of a model that cannot tell.
     """
+    if config.confidence is not None and colorizer is not None:
+        colorizer.require_distribution()
     todo = sum(job.todo for job in jobs)
     together = max(1, min(config.workers or cores(), todo))
     worker = _Worker(colorizer, config, together)

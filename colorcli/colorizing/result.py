@@ -16,6 +16,7 @@ class Result:
     ``status``: done, kept (in colour already, passed on), skipped (there already), failed,
     planned (dry run), result (of an earlier run, left alone). ``notes``: what to know of how it
     was read. ``provenance``: what the result says of its colours' origin, None where it says nothing.
+    ``confidence``: mean of ``confidence_map``, 0…1, where that was asked for.
     """
 
     input: str
@@ -29,6 +30,8 @@ class Result:
     error: str | None = None
     notes: tuple[str, ...] = ()
     provenance: dict[str, Any] | None = None
+    confidence: float | None = None
+    confidence_map: str | None = None
 
 
 class Stopwatch:

@@ -13,7 +13,7 @@ import numpy as np
 from colorcli.color.lab import Join
 from colorcli.color.levels import to_depth
 from colorcli.color.tone import is_colour
-from colorcli.colorizing.colorizer import Colorizer
+from colorcli.colorizing.colorizer import Colours
 from colorcli.colorizing.framing import halved, halvings
 from colorcli.colorizing.result import Result, Stopwatch
 from colorcli.config import PredictConfig
@@ -80,7 +80,7 @@ def _pages(
 def colorize_strips(
     photograph: Photograph,
     file: BinaryIO,
-    colorizer: Colorizer,
+    colorizer: Colours,
     format: str,
     config: PredictConfig = PredictConfig(),
     *,

@@ -20,6 +20,7 @@ from colorcli.data.sources import Item, Selection
 from colorcli.errors import DataError, ImageError
 from colorcli.evaluation import metrics as judges
 from colorcli.evaluation import protocols
+from colorcli.evaluation.calibration import Calibration
 from colorcli.evaluation.contenders import GRAY, Contender, Scene, panel, scene
 from colorcli.evaluation.metrics import HEADLINE, Case, Metric, Pool, View
 from colorcli.evaluation.statistics import Stat, summarise
@@ -59,6 +60,7 @@ class Evaluation:
     models: list[Row]
     gray: Row
     truth: dict[str, Stat]
+    calibration: dict[str, Calibration] | None = None  # by row, where it was asked for
 
 
 @dataclass(frozen=True, kw_only=True)

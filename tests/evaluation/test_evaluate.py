@@ -266,7 +266,7 @@ def test_json_keeps_its_schema(photos, small_model, pairs):
     for done in (comparison, alone):
         document = json.loads(done.stdout)
         validator.validate(document)
-        assert set(document) == set(SCHEMA["required"])
+        assert set(document) == {*SCHEMA["required"], "calibration"}
         assert set(document["models"][0]["metrics"]) == set(chosen_metrics())
     assert set(METRICS) <= set(SCHEMA["$defs"]["row"]["properties"]["metrics"]["properties"])
 
@@ -431,3 +431,37 @@ def test_records_leave_nothing_behind_after_an_error(tmp_path):
     with per_image.writer(tmp_path / "x.jsonl", ["a"]) as write:
         write({"a": math.nan})
     assert json.loads((tmp_path / "x.jsonl").read_text()) == {"a": None}
+
+
+def test_confidence_is_judged_against_error(four, small_model):
+    done = run(four, "-m", small_model, "--calibration", "--json")
+    document = json.loads(done.stdout)
+    jsonschema.Draft202012Validator(SCHEMA).validate(document)
+    (found,) = document["calibration"].values()
+    levels = found["levels"]
+    assert found["photographs"] == document["judged"]
+    assert sum(level["share"] for level in levels) == pytest.approx(1, abs=1e-3)
+    assert [level["confidence"] for level in levels] == sorted(x["confidence"] for x in levels)
+    for level in levels:
+        assert level["least"] - 1e-3 <= level["confidence"] <= level["most"] + 1e-3
+    # The same error by another way: the mean over all pixels, of pictures of one size.
+    mean = sum(level["share"] * level["ciede2000"] for level in levels)
+    assert mean == pytest.approx(found["all"], rel=1e-3)
+    assert found["all"] == pytest.approx(
+        document["models"][0]["metrics"]["ciede2000"]["mean"], rel=1e-3
+    )
+    table = run(four, "-m", small_model, "--calibration", "-q").stdout
+    assert f"{small_model.name}: confidence" in table and "all photographs" in table
+
+
+def test_calibration_tells_true_confidence_from_none():
+    """Errors that follow confidence are found to, and errors at random are not."""
+    from colorcli.evaluation import calibration
+
+    random = np.random.default_rng(0)
+    sure = random.uniform(0, 1, 400)
+    for error, least, most in (
+        (10 - 8 * sure, -1.0, -0.99),
+        (random.uniform(0, 9, 400), -0.2, 0.2),
+    ):
+        assert least <= calibration._correlation(sure, error) <= most

@@ -32,6 +32,7 @@ _SRGB_D50 = np.array(
         [0.01392, 0.09708, 0.71410],
     ]
 )
+_D50 = (0.9642, 1.0, 0.8249)  # the white of the connection space (ICC.1:2022, 7.2.16)
 _NODES = np.arange(0, 256, 5)  # 52 nodes an axis: 0 and 255 are both 8-bit levels
 
 
@@ -39,6 +40,37 @@ _NODES = np.arange(0, 256, 5)  # 52 nodes an axis: 0 and 255 are both 8-bit leve
 def srgb_profile() -> bytes:
     """A small ICC profile that says sRGB, and that it is ours."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return provenance.of_profile(profile)
+
+
+def _fixed_bytes(*values: float) -> bytes:
+    return b"".join(struct.pack(">i", round(value * 65536)) for value in values)
+
+
+@lru_cache(maxsize=1)
+def gray_profile() -> bytes:
+    """A small ICC profile (version 4.3) of gray with sRGB's curve, and that it is ours."""
+
+    def text(words: str) -> bytes:
+        data = words.encode("utf-16-be")
+        return b"mluc\0\0\0\0" + struct.pack(">II4sII", 1, 12, b"enUS", len(data), 28) + data
+
+    curve = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)  # IEC 61966-2-1
+    tags = {
+        b"desc": text("Gray, sRGB curve"),
+        b"cprt": text("CC0"),
+        b"wtpt": b"XYZ \0\0\0\0" + _fixed_bytes(*_D50),
+        b"kTRC": b"para\0\0\0\0" + struct.pack(">HH", 3, 0) + _fixed_bytes(*curve),
+    }
+    table, body, start = b"", b"", 128 + 4 + 12 * len(tags)
+    for name, data in tags.items():
+        table += struct.pack(">4sII", name, start + len(body), len(data))
+        body += data + b"\0" * (-len(data) % 4)
+    head = struct.pack(
+        ">I4sI4s4s4s", start + len(body), b"", 0x04300000, b"mntr", b"GRAY", b"XYZ "
+    )  # fmt: skip
+    head += struct.pack(">6H4s", 2026, 1, 1, 0, 0, 0, b"acsp") + bytes(28) + _fixed_bytes(*_D50)
+    profile = head.ljust(128, b"\0") + struct.pack(">I", len(tags)) + table + body
     return provenance.of_profile(profile)
 
 
