@@ -46,6 +46,14 @@ def tiff(pixels: np.ndarray, **options) -> bytes:
     return buffer.getvalue()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def shelf(tmp_path_factory) -> Path:
+    """An empty folder of added models, instead of the user's."""
+    folder = tmp_path_factory.mktemp("shelf") / "models"
+    os.environ["COLORIZE_MODELS"] = str(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory) -> Path:
     """A folder of 48 colour photographs, one gray, one broken."""

@@ -15,10 +15,9 @@ import typer
 from typer.core import TyperGroup
 
 from colorcli import __version__
-from colorcli.cli import prepare, terminal
+from colorcli.cli import models, prepare, terminal
 from colorcli.cli.evaluate import evaluate
 from colorcli.cli.export import export
-from colorcli.cli.models import models
 from colorcli.cli.predict import predict
 from colorcli.cli.train import train
 from colorcli.errors import ColorizeError, ExitCode, reason
@@ -30,7 +29,7 @@ class Commands(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Names in the order of the help: what most come for, then as work goes."""
-        first = ("predict", "prepare")  # Typer puts groups last
+        first = ("predict", "prepare")  # Typer puts commands first, and groups in their own order
         return [*first, *(name for name in super().list_commands(ctx) if name not in first)]
 
     def invoke(self, ctx: Any) -> Any:
@@ -76,8 +75,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
 app.add_typer(prepare.app, name="prepare")
+app.add_typer(models.app, name="models")
 COMMANDS = {
-    "predict": predict, "train": train, "eval": evaluate, "export": export, "models": models,
+    "predict": predict, "train": train, "eval": evaluate, "export": export,
 }  # fmt: skip
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)

@@ -17,10 +17,10 @@ from colorcli.cli.options import (
     Json,
     Overwrite,
     Quiet,
-    bundled,
     configured,
     items,
     listed,
+    model_names,
     steerable,
 )
 from colorcli.config import EvalConfig, JudgedConfig, NamesConfig, VerdictConfig
@@ -40,7 +40,7 @@ Photographs = Annotated[
 Models = Annotated[
     Optional[list[str]],
     typer.Option(
-        "--model", "-m", autocompletion=bundled, show_default=False,
+        "--model", "-m", autocompletion=model_names, show_default=False,
         help="Model name, folder, run or exported file; repeat to compare. "
         "[default: COLORIZE_MODEL, default]",
     ),

@@ -1,26 +1,77 @@
-"""``colorize models``: what is bundled, where, and whether it is whole."""
+"""``colorize models``: what is bundled or was added, where, and whether it is whole."""
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
+from typer.core import TyperGroup
 
 from colorcli.cli import terminal
-from colorcli.cli.options import Json, bundled
+from colorcli.cli.options import Json, Overwrite, Quiet, added_names, model_names
 from colorcli.errors import ExitCode, ModelError, UsageError
 
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
 
 
-def models(
+class _Models(TyperGroup):
+    """``colorize models`` alone lists, and so does ``colorize models NAME``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Put ``list`` before what is no other command of it."""
+        wanted = args and args[0] not in (*self.commands, *ctx.help_option_names)
+        if wanted or (not args and not ctx.resilient_parsing):
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+    def shell_complete(self, ctx: Any, incomplete: str) -> list[Any]:
+        """The names of models beside the commands."""
+        offered = super().shell_complete(ctx, incomplete)
+        kind = next((type(item) for item in offered), None)
+        if kind is None:
+            listing = self.commands["list"]
+            return listing.params[0].shell_complete(ctx, incomplete)
+        return offered + [kind(name) for name in model_names(incomplete)]
+
+
+app = typer.Typer(
+    cls=_Models, rich_markup_mode=None,
+    help="List the models there are, say where they are, check their files; add and remove some. "
+    "Without a command: list.",
+)  # fmt: skip
+
+
+def _entry(name: str, checked: bool) -> dict[str, Any]:
+    """What is told of a model; raises ``ModelError``."""
+    from colorcli.network import model_folder
+
+    path = model_folder.find(name)
+    entry: dict[str, Any] = {"name": name, "path": str(path)}
+    if path.is_file():  # an export that was added, which finding it has checked
+        if name not in added_names(""):
+            raise ModelError(
+                f"{path}: an exported file only colours; give the model folder it came from"
+            )
+        entry |= {"backbone": None, "loss": None, "size": None}
+        return entry | ({"whole": True, "files": {path.name: "ok"}} if checked else {})
+    folder = model_folder.load(name, needs=())
+    config = folder.config
+    entry |= {"path": str(folder.path), "backbone": config.backbone, "loss": config.loss}
+    entry["size"] = config.size
+    if checked:
+        states = model_folder.verify(folder)
+        entry["whole"] = not any(states.values())
+        entry["files"] = {key: state or "ok" for key, state in states.items()}
+    return entry
+
+
+@app.command("list")
+def listing(
     names: Annotated[
         Optional[list[str]],
         typer.Argument(
-            metavar="[MODEL]...",
-            autocompletion=bundled,
-            show_default=False,
-            help="Model names, folders or training runs. [default: the bundled models]",
+            metavar="[MODEL]...", autocompletion=model_names, show_default=False,
+            help="Model names, folders or training runs. [default: those bundled and added]",
         ),
     ] = None,
     path: Annotated[bool, typer.Option("--path", help="Print only where each is.")] = False,
@@ -28,39 +79,78 @@ def models(
         bool, typer.Option("--verify", help="Check every file's sha256; exit 4 if one differs.")
     ] = False,
     json: Json = False,
-) -> None:
-    """List the bundled models, say where they are, check their files."""
+) -> None:  # fmt: skip
+    """List the bundled and added models, say where they are, check their files."""
     if path and json:
         raise UsageError("--path and --json contradict each other; --json says the path too")
-    from colorcli.network import model_folder
-
     damaged = False
-    for name in names or model_folder.bundled():
+    for name in names or model_names(""):
         try:
-            folder = model_folder.load(name, needs=())
-            states = model_folder.verify(folder) if verify else {}
+            entry = _entry(name, verify)
         except ModelError as error:
             terminal.say(f"colorize: {error}")
             damaged = True
             continue
-        for fault in filter(None, states.values()):
-            terminal.say(f"colorize: {fault}")
-        whole = not any(states.values())
+        whole = entry.get("whole", True)
         damaged |= not whole
-        entry = {
-            "name": name,
-            "path": str(folder.path),
-            "backbone": folder.config.backbone,
-            "loss": folder.config.loss,
-            "size": folder.config.size,
-        }
+        for state in entry.get("files", {}).values():
+            if state != "ok":
+                terminal.say(f"colorize: {state}")
         if json:
-            checked = {"whole": whole, "files": {k: v or "ok" for k, v in states.items()}}
-            terminal.emit({**entry, **(checked if verify else {})})
+            terminal.emit(entry)
         elif path:
-            terminal.show(str(folder.path))
+            terminal.show(entry["path"])
         else:
-            state = ("whole" if whole else "damaged",) if verify else ()
-            terminal.show(*map(str, entry.values()), *state)
+            columns = ("name", "path", "backbone", "loss", "size")
+            shown = ["–" if entry[key] is None else str(entry[key]) for key in columns]
+            terminal.show(*shown, *((("damaged", "whole")[whole],) if verify else ()))
     if damaged:
         raise typer.Exit(ExitCode.MODEL)
+
+
+@app.command("add")
+def add(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE|FOLDER|URL#sha256=HEX",
+            help="A model folder, a training run, an archive of one, or an exported file.",
+        ),
+    ],
+    name: Annotated[
+        Optional[str],
+        typer.Option("--name", help="What --model calls it. [default: as it is called]",
+                     show_default=False),
+    ] = None,
+    overwrite: Overwrite = False,
+    json: Json = False,
+    quiet: Quiet = False,
+) -> None:  # fmt: skip
+    """Put a model into your own folder of them, checked and tried, under a name for --model."""
+    from colorcli.network.shelf import adding
+
+    with terminal.progress("fetching", quiet) as bar:
+        done = adding.add(source, name=name, overwrite=overwrite, progress=bar)
+    if json:
+        terminal.emit(done)
+    elif not quiet:
+        terminal.say(f"colorize: --model {done.name} is {done.path}")
+
+
+@app.command("remove")
+def remove(
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL...", autocompletion=added_names, help="Names of added models."
+        ),
+    ],
+    quiet: Quiet = False,
+) -> None:
+    """Remove models that were added."""
+    from colorcli.network.shelf import adding
+
+    for name in names:
+        folder = adding.remove(name)
+        if not quiet:
+            terminal.say(f"colorize: removed {folder}")

@@ -13,22 +13,29 @@ import typer
 from colorcli.config import NamesConfig
 from colorcli.errors import UsageError
 from colorcli.network.decoding import KNOBS, Knob, Knobs
+from colorcli.network.shelf import places
 from colorcli.system import settings
 
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
 
 
-def bundled(incomplete: str) -> Iterable[str]:
-    """Names of bundled models that start so, for completion."""
+def added_names(incomplete: str) -> list[str]:
+    """Names of added models that start so, for completion."""
+    return [name for name in places.names() if name.startswith(incomplete)]
+
+
+def model_names(incomplete: str) -> list[str]:
+    """Names of bundled and added models that start so, for completion."""
     root = Path(__file__).parents[1] / "models"
-    return sorted(p.name for p in root.iterdir() if p.is_dir() and p.name.startswith(incomplete))
+    bundled = sorted(p.name for p in root.iterdir() if p.is_dir())
+    return [name for name in bundled if name.startswith(incomplete)] + added_names(incomplete)
 
 
 Model = Annotated[
     str,
     typer.Option(
-        "--model", "-m", envvar="COLORIZE_MODEL", autocompletion=bundled,
-        help="Bundled model name, model folder, training run or exported file.",
+        "--model", "-m", envvar="COLORIZE_MODEL", autocompletion=model_names,
+        help="Name of a model (see colorize models), model folder, training run or exported file.",
     ),
 ]  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]

@@ -23,6 +23,7 @@ from colorcli.color import bins
 from colorcli.config import MODEL_SCHEMA, MOST_STAGES, ModelConfig
 from colorcli.errors import ModelError, UsageError, reason
 from colorcli.files.inputs import is_below
+from colorcli.network.shelf import places
 from colorcli.system import disk, native, settings
 from colorcli.system.atomic import atomic_folder
 
@@ -58,12 +59,15 @@ def bundled() -> list[str]:
 
 
 def find(name: str | Path) -> Path:
-    """What a ``--model`` value means: a bundled name, a model folder, a run's best model, or a file.
+    """What a ``--model`` value means: the name of a bundled or added model, a model folder, a run's
+    best model, or a file.
 
     Raises ``ModelError`` naming what is known.
     """
     if str(name) in bundled():
         return BUNDLED / str(name)
+    if (added := places.held(str(name))) is not None:
+        return added
     folder = Path(name)
     for candidate in (folder, folder / "model-best", folder / "model-last"):
         if (candidate / CONFIG).is_file():
@@ -74,7 +78,7 @@ def find(name: str | Path) -> Path:
         raise ModelError(
             f"{name}: not a model; exported files end in {' or '.join(EXPORTED_SUFFIXES)}"
         )
-    known = ", ".join(bundled()) or "none bundled"
+    known = ", ".join([*bundled(), *places.names()]) or "none bundled"
     cause = "holds no config.json" if folder.is_dir() else "no such model or folder"
     raise ModelError(f"{name}: {cause}; known models: {known}")
 

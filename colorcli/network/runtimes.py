@@ -243,6 +243,11 @@ class Opened:
         return decode(engine.logits(), values, self.log_prior, np).astype(np.float32)
 
 
+def _called(model: str | Path, path: Path) -> str:
+    """What a model is called in records: its name, or that of its file, folder or run."""
+    return Path(model).name or path.resolve().name
+
+
 def open_model(model: str | Path, device: str = "auto") -> Opened:
     """The model that ``model`` names, on ``device`` (a key of ``ENGINES``).
 
@@ -251,7 +256,7 @@ def open_model(model: str | Path, device: str = "auto") -> Opened:
     path, runtime = model_folder.find(model), ENGINES[device]
     if path.is_file():
         engine = FILES[path.suffix.lower()](path)
-        return Opened(engine, name=path.name, digest=disk.digest(path))
+        return Opened(engine, name=_called(model, path), digest=disk.digest(path))
     folder = model_folder.load(path, needs=(runtime.needs,))
     engine = runtime.open(folder.path / runtime.needs)
     if engine.size != folder.config.size:
@@ -260,4 +265,4 @@ def open_model(model: str | Path, device: str = "auto") -> Opened:
             f"{folder.config.size}, {runtime.needs} takes {engine.size}); install the model again"
         )
     digest = folder.metadata["files"][runtime.needs]
-    return Opened(engine, np.log(folder.prior), name=folder.name, digest=digest)
+    return Opened(engine, np.log(folder.prior), name=_called(model, path), digest=digest)
