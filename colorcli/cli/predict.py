@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import sys
 import time
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional, Protocol
 
 import typer
 
@@ -18,19 +19,25 @@ from colorcli.cli.options import (
     listed,
     steerable,
 )
-from colorcli.config import NamesConfig, PredictConfig
+from colorcli.config import BatchConfig, EngineConfig, NamesConfig, PredictConfig
 from colorcli.errors import ExitCode, UsageError
 from colorcli.network.decoding import Knobs
 
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+    from threading import Event
 
     from colorcli.colorizing.colorizer import Colorizer
     from colorcli.colorizing.result import Result
+    from colorcli.colorizing.tolerance import Tolerance
     from colorcli.files.inputs import Found
+    from colorcli.files.journal import Journal
     from colorcli.files.outputs import Job
+
+    Progress = Callable[..., None] | None
 
 Photographs = Annotated[
     Optional[list[str]],
@@ -52,6 +59,8 @@ Output = Annotated[
 @steerable
 @configured(PredictConfig)
 @configured(NamesConfig, "names")
+@configured(BatchConfig, "batch")
+@configured(EngineConfig, "where")
 def predict(
     context: typer.Context,
     inputs: Photographs = None,
@@ -69,27 +78,38 @@ def predict(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Name each result.")] = False,
     *,
     names: NamesConfig,
+    batch: BatchConfig,
+    where: EngineConfig,
     config: PredictConfig,
     knobs: Knobs,
 ) -> None:
     """Colour photographs at full resolution."""
-    if not inputs and names.files_from is None:
-        raise UsageError("no photographs given; name files, folders or globs, or - for stdin")
     if overwrite and skip_existing:
         raise UsageError("--overwrite and --skip-existing contradict each other")
     if quiet and verbose:
         raise UsageError("--quiet and --verbose contradict each other")
-    if names.files_from == "-" and "-" in (inputs or []):
-        raise UsageError("stdin cannot be both a photograph and the list of --files-from")
+    _check(inputs or [], names, where)
     knobs.suiting(distribution=True)  # whatever the model: what no model takes
     from colorcli.colorizing import intake
+    from colorcli.colorizing.tolerance import Tolerance
+    from colorcli.files.inputs import Found
+    from colorcli.files.shards import Shard
 
     request = intake.Request(
         inputs or [], output, listed=listed(names), recursive=names.recursive,
         overwrite=overwrite, skip_existing=skip_existing, model=model,
+        shard=Shard.parse(batch.shard) if batch.shard else None,
     )  # fmt: skip
-    found, jobs = intake.planned(request, config)
-    if json and _piped(jobs):
+    tolerance = Tolerance.parse(batch.max_errors) if batch.max_errors else None
+    run: _Run
+    if where.engine == "ray" and not dry_run:
+        from colorcli.scale import predict as cluster
+
+        found, run = Found(()), cluster.opened(request, config, knobs, where.address)
+    else:
+        found, jobs = intake.planned(request, config)
+        run = _Here(jobs, config, lambda: _opened(model, knobs, config.device))
+    if json and run.piped:
         raise UsageError("--json and a picture cannot share stdout; give -o FILE")
     told = _Told(found, json, quiet, verbose)
     if dry_run:
@@ -98,9 +118,24 @@ def predict(
         for result in foretold(jobs, config):
             told(result)
     else:
-        _colour(context, jobs, config, told, lambda: _opened(model, knobs, config.device))
-    if failed := told.counts.get("failed"):
-        raise typer.Exit(ExitCode.PARTIAL if sum(told.counts.values()) > failed else ExitCode.DATA)
+        _colour(context, run, told, batch.log, tolerance)
+    _end(told.counts)
+
+
+def _check(inputs: list[str], names: NamesConfig, where: EngineConfig) -> None:
+    """Raise ``UsageError`` for what cannot be meant."""
+    if not inputs and names.files_from is None:
+        raise UsageError("no photographs given; name files, folders or globs, or - for stdin")
+    if names.files_from == "-" and "-" in inputs:
+        raise UsageError("stdin cannot be both a photograph and the list of --files-from")
+    if where.address and where.engine != "ray":
+        raise UsageError("--address belongs to --engine ray")
+
+
+def _end(counts: dict[str, int]) -> None:
+    """End with the exit code that failures call for."""
+    if failed := counts.get("failed"):
+        raise typer.Exit(ExitCode.PARTIAL if sum(counts.values()) > failed else ExitCode.DATA)
 
 
 def _opened(model: str, knobs: Knobs, device: str) -> Colorizer:
@@ -109,37 +144,80 @@ def _opened(model: str, knobs: Knobs, device: str) -> Colorizer:
     return Colorizer(model, knobs, device=device)
 
 
-def _piped(jobs: Sequence[Job]) -> bool:
-    """Whether a picture goes down stdout."""
-    return any(job.target == "-" for job in jobs)
+def _journal(path: Path | None) -> Any:
+    from colorcli.files.journal import journal
+
+    return journal(path)
+
+
+class _Run(Protocol):
+    """Photographs to colour. ``todo``: how many, as far as anybody knows."""
+
+    todo: int | None
+    piped: bool  # a picture goes down stdout
+
+    def __call__(
+        self, *, progress: Progress = None, stop: Event | None = None, drop: Event | None = None
+    ) -> Iterator[Result]:
+        """Colour them; see ``colorizing.predict.predict``."""
+
+
+class _Here:
+    """Photographs coloured by this process; ``model`` is opened where there is something to do."""
+
+    def __init__(
+        self, jobs: Sequence[Job], config: PredictConfig, model: Callable[[], Colorizer]
+    ) -> None:
+        self.todo: int | None = sum(job.todo for job in jobs)
+        self.piped = any(job.target == "-" for job in jobs)
+        self._jobs, self._config, self._model = jobs, config, model
+
+    def __call__(
+        self, *, progress: Progress = None, stop: Event | None = None, drop: Event | None = None
+    ) -> Iterator[Result]:
+        from colorcli.colorizing.predict import predict
+
+        model = self._model() if self.todo else None
+        return predict(self._jobs, model, self._config, progress=progress, stop=stop, drop=drop)
 
 
 def _colour(
-    context: typer.Context, jobs: Sequence[Job], config: PredictConfig, told: _Told,
-    model: Callable[[], Colorizer],
-) -> None:  # fmt: skip
-    """Colour, and tell of each and of all; ``model`` is opened where there is something to do."""
-    from colorcli.colorizing.predict import predict as run
-
-    todo = sum(job.todo for job in jobs)
-    colorizer = model() if todo else None
+    context: typer.Context, run: _Run, told: _Told, log: Path | None, tolerance: Tolerance | None
+) -> None:
+    """Colour, and tell of each and of all."""
     # A live line only where it cannot tear JSON on the same terminal.
-    live = todo > 1 and not (told.json and sys.stdout is not None and sys.stdout.isatty())
+    live = run.todo != 1 and not (told.json and sys.stdout is not None and sys.stdout.isatty())
     began = time.monotonic()
     try:
         with (
+            _journal(log) as told.log,
             terminal.progress("colouring", told.quiet or not live) as bar,
             context.obj.deferred() as stop,
         ):
-            for result in run(jobs, colorizer, config, progress=bar, stop=stop):
+            for result in run(progress=bar, stop=stop, drop=context.obj.drop):
                 told(result)
+                if tolerance and tolerance.exceeded(told.counts.get("failed", 0), told.tried):
+                    stop.set()
     except KeyboardInterrupt as error:
         terminal.say(
-            f"colorize: interrupted; {told.kept(todo)}; --skip-existing goes on from there"
+            f"colorize: interrupted; {told.kept(run.todo)}; --skip-existing goes on from there"
         )
         raise typer.Exit(getattr(error, "exit_code", ExitCode.INTERRUPTED)) from None
-    if not told.quiet and not _piped(jobs) and (line := told.summary(time.monotonic() - began)):
+    if not told.quiet and not run.piped and (line := told.summary(time.monotonic() - began)):
         terminal.say(f"colorize: {line}")
+    if tolerance and tolerance.exceeded(told.counts.get("failed", 0), told.tried):
+        terminal.say(
+            f"colorize: stopped: more failed than --max-errors {tolerance.text}; "
+            "--skip-existing goes on from there"
+        )
+
+
+NAMED = 20  # results that an interrupted run names
+
+
+def _now() -> str:
+    """The time as logs have it."""
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds")
 
 
 class _Told:
@@ -148,13 +226,23 @@ class _Told:
     def __init__(self, found: Found, json: bool, quiet: bool, verbose: bool) -> None:
         self.json, self.quiet, self.verbose = json, quiet, verbose
         self.counts: dict[str, int] = {}
-        self._finished: list[str] = []
+        self.log: Journal | None = None
+        self._first: list[str] = []  # results to name; there may be a million
         self._others = found.others
         for path in found.results:
             self._left(path)
 
     def _count(self, status: str) -> None:
         self.counts[status] = self.counts.get(status, 0) + 1
+
+    @property
+    def tried(self) -> int:
+        """Photographs that were worked on."""
+        return sum(self.counts.get(status, 0) for status in ("done", "kept", "failed"))
+
+    @property
+    def _finished(self) -> int:
+        return self.counts.get("done", 0) + self.counts.get("kept", 0)
 
     def _left(self, path: str) -> None:
         self._count("result")
@@ -167,8 +255,11 @@ class _Told:
             self._left(result.input)
             return
         self._count(result.status)
-        if result.output is not None and result.status in ("done", "kept"):
-            self._finished.append(result.output)
+        finished = result.output is not None and result.status in ("done", "kept")
+        if finished and len(self._first) < NAMED:
+            self._first.append(result.output or "")
+        if self.log:
+            self.log.add(terminal.document({**terminal.plain(result), "time": _now()}))
         if self.json:
             terminal.emit(result)
         elif result.status == "planned":
@@ -184,10 +275,11 @@ class _Told:
                 + (f"  {result.width} × {result.height}  ms: {spent}" if spent else "")
             )
 
-    def kept(self, todo: int) -> str:
+    def kept(self, todo: int | None) -> str:
         """What an interrupted run leaves, by name."""
-        names = ", ".join(self._finished[:20]) + (", …" if len(self._finished) > 20 else "")
-        count = f"{len(self._finished)} of {todo} are finished and kept"
+        names = ", ".join(self._first) + (", …" if self._finished > NAMED else "")
+        of = "" if todo is None else f" of {todo}"
+        count = f"{self._finished}{of} are finished and kept"
         return f"{count}: {names}" if names else count
 
     def summary(self, seconds: float) -> str | None:
@@ -196,7 +288,7 @@ class _Told:
         if counts == {"failed": 1}:
             return None
         if counts == {"done": 1} and not others:
-            return self._finished[0]
+            return self._first[0]
         parts = [f"{counts.get('done', 0)} coloured"]
         parts += [f"{counts[s]} {s}" for s in ("kept", "skipped", "failed") if counts.get(s)]
         if results := counts.get("result"):
@@ -204,6 +296,6 @@ class _Told:
         if others:
             what = "file with another suffix" if others == 1 else "files with other suffixes"
             parts.append(f"{others} {what} left alone")
-        count = len(self._finished)
+        count = self._finished
         rate = f", {count / seconds:.1f}/s" if count > 1 else ""
         return f"{', '.join(parts)} in {seconds:.1f} s{rate}"

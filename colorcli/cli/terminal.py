@@ -60,9 +60,14 @@ def _print(shown: str) -> None:
         raise DataError(f"stdout cannot be written: {reason(error)}") from None
 
 
+def document(value: Any) -> str:
+    """One JSON document on one line."""
+    return json.dumps(plain(value), ensure_ascii=False)
+
+
 def emit(value: Any) -> None:
     """One JSON document on one line of stdout, at once."""
-    _print(json.dumps(plain(value), ensure_ascii=False))
+    _print(document(value))
 
 
 def show(*fields: str) -> None:

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import array
+import hashlib
+import itertools
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from colorcli.colorizing import sureness
 from colorcli.config import PredictConfig
 from colorcli.errors import DataError, ImageError, reason
-from colorcli.files.inputs import STREAM, Found, Source, find
-from colorcli.files.outputs import Job, agreed, output_folder, plan
+from colorcli.files import places
+from colorcli.files.inputs import (
+    STREAM,
+    Found,
+    Identity,
+    Source,
+    find,
+    stream,
+    without_results,
+)
+from colorcli.files.outputs import Existing, Job, Names, agreed, output_folder, plan_part
+from colorcli.files.shards import Shard
 from colorcli.imaging import reading, writing
 from colorcli.system.atomic import is_special
 
@@ -26,14 +39,16 @@ def read(source: Source) -> bytes:
             raise DataError("-: stdin is closed; give a file")
         return sys.stdin.buffer.read()
     try:
-        return Path(source.path).read_bytes()
+        return places.read(source.path)
     except OSError as error:
         raise ImageError(f"{source.path}: {reason(error)}; check the file") from None
 
 
 def is_result(path: str) -> bool:
     """Whether a file is what an earlier run made; its header is read."""
-    header = None if is_special(path) else reading.peek(path)
+    if is_special(path):
+        return False
+    header = reading.peek(places.read(path) if places.is_remote(path) else path)
     return header is not None and header.result
 
 
@@ -58,7 +73,8 @@ def _suffixed(source: Source, max_pixels: int) -> Source:
     try:
         if source.path == STREAM:
             source = replace(source, data=read(source))
-        header = reading.peek(source.path if source.data is None else source.data)
+        data = read(source) if places.is_remote(source.path) else source.data
+        header = reading.peek(source.path if data is None else data)
         if header is None or header.single:
             return source
         document = reading.decode(read(source), source.path, max_pixels=max_pixels)
@@ -71,7 +87,8 @@ def _suffixed(source: Source, max_pixels: int) -> Source:
 class Request:
     """What to colour and where to, as a command line says it.
 
-    ``listed`` names are taken literally. See ``files.inputs.find`` and ``files.outputs.plan``.
+    ``listed`` names are taken literally; of all, only those in ``shard`` are coloured. See
+    ``files.inputs.find`` and ``files.outputs.plan``.
     """
 
     inputs: Sequence[str]
@@ -81,6 +98,19 @@ class Request:
     overwrite: bool = False
     skip_existing: bool = False
     model: str = "default"
+    shard: Shard | None = None
+
+    def names(self, config: PredictConfig) -> Names:
+        """What results are called; raises ``UsageError`` for a format that is not to be had."""
+        if config.format is not None:
+            writing.check_format(config.format, f"--format {config.format}")
+        suffix = config.format and writing.FORMATS[config.format].suffixes[0]
+        return Names(self.output, suffix, writing.READABLE, Path(self.model).name)
+
+    @property
+    def existing(self) -> Existing:
+        """What becomes of results that are there."""
+        return "replace" if self.overwrite else "skip" if self.skip_existing else "refuse"
 
 
 def planned(request: Request, config: PredictConfig) -> tuple[Found, list[Job]]:
@@ -89,27 +119,95 @@ def planned(request: Request, config: PredictConfig) -> tuple[Found, list[Job]]:
     Raises ``UsageError`` for outputs that cannot be, before any work, and ``DataError`` for a
     stdin that is wanted and closed.
     """
-    format, output = config.format, request.output
-    if format is not None:
-        writing.check_format(format, f"--format {format}")
+    names = request.names(config)
     found = find(
         request.inputs, writing.READABLE, listed=request.listed, recursive=request.recursive,
-        leave_out=output_folder(output), results=config.again,
+        leave_out=output_folder(request.output), results=config.again,
     )  # fmt: skip
-    entries: Sequence[Source] = found.entries
-    if format is None and output != STREAM:
-        entries = named(entries, config.max_pixels, stdin=output is not None)
-    jobs = plan(
-        entries, output, suffix=format and writing.FORMATS[format].suffixes[0],
-        copies=writing.READABLE, model=Path(request.model).name,
-        existing="replace" if request.overwrite else "skip" if request.skip_existing else "refuse",
-        is_result=(lambda path: False) if config.again else is_result,
-    )  # fmt: skip
-    for job in jobs:
-        if job.todo and job.target != STREAM:
-            meant = writing.SUFFIXES.get(os.path.splitext(job.target)[1].lower())
-            if agreed(job.target, format, meant) is None and not is_special(job.target):
-                writing.format_of(job.target)  # raises, with what is known
+    if request.shard:
+        mine = tuple(path for path in found.results if request.shard.holds(path))
+        found = replace(found, results=mine, others=0)
+    jobs = jobs_for(found.entries, request, names, config)
     if config.confidence is not None:
         sureness.check(jobs, config.confidence, replace=request.overwrite or request.skip_existing)
     return found, jobs
+
+
+def jobs_for(
+    entries: Sequence[Source], request: Request, names: Names, config: PredictConfig, *,
+    refuse: bool = True,
+) -> list[Job]:  # fmt: skip
+    """A job for each photograph of ``entries``; raises as ``planned``. ``refuse``: see ``plan_part``."""
+    format, output = config.format, request.output
+    if format is None and output != STREAM:
+        entries = named(entries, config.max_pixels, stdin=output is not None)
+    jobs = plan_part(
+        entries, names, shard=request.shard, existing=request.existing,
+        is_result=(lambda path: False) if config.again else is_result, refuse=refuse,
+    )  # fmt: skip
+    judged = {""}
+    for job in jobs:
+        suffix = os.path.splitext(job.target)[1].lower()
+        if suffix not in judged and job.todo and job.target != STREAM:
+            judged.add(suffix)
+            known = agreed(job.target, format, writing.SUFFIXES.get(suffix))
+            if known is None and not is_special(job.target):
+                writing.format_of(job.target)  # raises, with what is known
+    return jobs
+
+
+def streamed(request: Request, config: PredictConfig) -> Iterator[Job]:
+    """``planned`` for photographs without end: jobs as they are found, a folder's at a time.
+
+    What ``planned`` refuses costs here only the photograph whose result would be in another's
+    way. Of those before it, 16 bytes each are kept.
+    """
+    names, identity, taken = request.names(config), Identity(), _Taken()
+    found = stream(
+        request.inputs, writing.READABLE, listed=request.listed, recursive=request.recursive,
+        leave_out=output_folder(request.output),
+    )  # fmt: skip
+    for _, group in itertools.groupby(found, lambda source: os.path.dirname(source.relative)):
+        sources: dict[str, Source] = {}
+        for source in group:
+            key = f"\0{source.path}" if source.error is not None else identity(source.path)
+            sources.setdefault(key, source)
+        kept, left = list(sources.values()), list[str]()
+        if not config.again:
+            kept, left = without_results(kept, identity)
+        yield from (Job(Source(path, path), "", result=True) for path in left)
+        yield from taken.told(jobs_for(kept, request, names, config, refuse=False))
+
+
+class _Taken:
+    """Which results have a photograph already, for a hundred million of them."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, tuple[array.array[int], array.array[int]]] = {}
+
+    def told(self, jobs: Sequence[Job]) -> Iterator[Job]:
+        """The jobs, an error in those whose result another photograph has, and no job twice."""
+        before: dict[str, dict[int, int]] = {}
+        for job in jobs:
+            if job.source.error is not None or job.result:
+                yield job
+                continue
+            folder, _, name = job.target.rpartition(os.sep)
+            if folder not in before:
+                before[folder] = dict(zip(*self._folders.get(folder, ((), ())), strict=True))
+            target, source = _hashed(name), _hashed(job.source.path)
+            owner = before[folder].get(target)
+            if owner is None:
+                names, owners = self._folders.setdefault(
+                    folder, (array.array("Q"), array.array("Q"))
+                )
+                names.append(target)
+                owners.append(source)
+                yield job
+            elif owner != source:  # else it was named twice
+                error = f"{job.target}: another photograph would go there, too; name them apart"
+                yield Job(replace(job.source, error=error), "")
+
+
+def _hashed(name: str) -> int:
+    return int.from_bytes(hashlib.blake2b(os.fsencode(name), digest_size=8).digest(), "big")

@@ -22,11 +22,22 @@ from colorcli.errors import ColorizeError, reason
 from colorcli.files.delivery import deliver, delivered
 from colorcli.files.inputs import STREAM
 from colorcli.files.outputs import Job
+from colorcli.files.places import is_remote
 from colorcli.imaging import reading, writing
 from colorcli.imaging.large.decision import decide
 from colorcli.imaging.large.photograph import Photograph
 from colorcli.system.atomic import is_special, sweep
 from colorcli.system.parallel import Budget, Stopped, available_memory, cores, in_order
+
+
+def settled(job: Job) -> Result | None:
+    """The result of a job that is no work, None of one that is."""
+    name = job.source.path
+    if job.source.error is not None:
+        return Result(name, None, "failed", error=f"{name}: {job.source.error}")
+    if job.skip:
+        return Result(name, job.target, "skipped")
+    return Result(name, None, "result") if job.result else None
 
 
 class _Worker:
@@ -41,10 +52,10 @@ class _Worker:
         self._swept: set[str] = set()
         self._lock = threading.Lock()
         self.closed = threading.Event()
-        self.stop = self.closed
+        self.drop = self.closed
 
     def _stopped(self) -> bool:
-        return self.stop.is_set() or self.closed.is_set()
+        return self.drop.is_set() or self.closed.is_set()
 
     def _sweep(self, target: str) -> None:
         folder = str(Path(target).parent)
@@ -78,7 +89,7 @@ class _Worker:
         chosen = self._format(target)
         format = "png" if callable(chosen) else chosen
         once = name == STREAM or is_special(name)  # can be read
-        source = intake.read(job.source) if once else name
+        source = intake.read(job.source) if once or is_remote(name) else name
         header = reading.peek(source)
         clock("read")
         if header is not None and header.result and not once and not config.again:
@@ -88,7 +99,7 @@ class _Worker:
             need = decide(
                 source, header, format, memory=self._memory, large=config.large, name=name
             )
-        if target != STREAM:
+        if target != STREAM and not is_remote(target):
             self._sweep(target)
         if header is not None and need is not None:
             with self._turn(need), delivered(target) as file:
@@ -122,13 +133,9 @@ class _Worker:
 
     def __call__(self, job: Job) -> Result:
         """Colour one photograph; what goes wrong with it is its result."""
+        if (result := settled(job)) is not None:
+            return result
         name, target = job.source.path, job.target
-        if job.source.error is not None:
-            return Result(name, None, "failed", error=f"{name}: {job.source.error}")
-        if job.skip:
-            return Result(name, target, "skipped")
-        if job.result:
-            return Result(name, None, "result")
         clock = Stopwatch()
         try:
             result = self._coloured(job, clock)
@@ -158,27 +165,31 @@ def predict(
     *,
     progress: Callable[..., None] | None = None,
     stop: threading.Event | None = None,
+    drop: threading.Event | None = None,
 ) -> Iterator[Result]:
     """Colour ``jobs``; yield a ``Result`` for each, in their order. Failures are results too.
 
     ``config.workers`` photographs are worked on at the same time, fewer when they are so large
     that half of the memory would not hold them; decoding, the network, OpenCV and writing all
-    release the GIL. ``colorizer`` may be None when no job is to do. After ``stop`` is set, what is
-    finished still comes; what is begun is dropped without a trace. Raises ``UsageError`` where
-    ``config.confidence`` is asked of a model that cannot tell.
+    release the GIL. ``colorizer`` may be None when no job is to do. After ``stop`` is set nothing is
+    begun, and what is begun is finished; after ``drop`` is, it is dropped without a trace. Raises
+    ``UsageError`` where ``config.confidence`` is asked of a model that cannot tell.
     """
     if config.confidence is not None and colorizer is not None:
         colorizer.require_distribution()
     todo = sum(job.todo for job in jobs)
     together = max(1, min(config.workers or cores(), todo))
     worker = _Worker(colorizer, config, together)
-    worker.stop = stop or worker.closed
+    worker.drop = drop or worker.closed
     opencv_threads = cv2.getNumThreads()
     # A single picture may use all cores, unless it was told otherwise.
     cv2.setNumThreads(max(1, cores() // together) if not config.workers else 1)
     failed = 0
+    # Stores keep one waiting: more photographs are fetched while others are coloured.
+    far = any(is_remote(name) for job in jobs[:1] for name in (job.source.path, job.target))
+    ahead = 4 if far else 2
     results = in_order(
-        worker, jobs, threads=2 * together if todo > 1 else 1, window=16 * together, stop=stop
+        worker, jobs, threads=ahead * together if todo > 1 else 1, window=16 * together, stop=stop
     )
     try:
         for done, result in enumerate(results, 1):
@@ -195,10 +206,7 @@ def predict(
 def foretold(jobs: Sequence[Job], config: PredictConfig = PredictConfig()) -> Iterator[Result]:
     """What would become of ``jobs``; nothing but headers is read."""
     for job in jobs:
-        path, error = job.source.path, job.source.error
-        if error is not None:
-            yield Result(path, None, "failed", error=f"{path}: {error}")
-        elif job.result or (job.todo and not config.again and intake.is_result(path)):
-            yield Result(path, None, "result")
-        else:
-            yield Result(path, job.target, "skipped" if job.skip else "planned")
+        path, result = job.source.path, settled(job)
+        if result is None and not config.again and intake.is_result(path):
+            result = Result(path, None, "result")
+        yield result or Result(path, job.target, "planned")

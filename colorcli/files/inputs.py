@@ -11,7 +11,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from colorcli.errors import reason
+from colorcli.errors import ColorizeError, reason
+from colorcli.files import places
 
 JUNK = {"thumbs.db", "desktop.ini", "ehthumbs.db"}
 STREAM = "-"  # stdin as an input, stdout as an output
@@ -58,17 +59,21 @@ class Found:
 class Identity:
     """Real paths of many files, looking each folder up once."""
 
-    def __init__(self) -> None:
+    def __init__(self, folders: places.Folders | None = None) -> None:
         self._folders: dict[str, str] = {}
+        self._places = folders or places.Folders()
 
     def __call__(self, path: str) -> str:
-        """The real path, links followed."""
-        head, tail = os.path.split(path)
-        if tail in ("", os.curdir, os.pardir) or os.path.islink(path):
+        """The real path, links followed, or an address."""
+        if places.is_remote(path):
+            return places.normal(path)
+        head, slash, tail = path.rpartition(os.sep)  # of many thousand names
+        if os.altsep or tail in ("", os.curdir, os.pardir) or self._places.is_link(path):
             return os.path.realpath(path)
+        head += slash
         if head not in self._folders:
-            self._folders[head] = os.path.realpath(head or os.curdir)
-        return os.path.join(self._folders[head], tail)
+            self._folders[head] = os.path.join(os.path.realpath(head or os.curdir), "")
+        return self._folders[head] + tail
 
 
 def is_below(name: str) -> bool:
@@ -102,14 +107,13 @@ def _walk(
     waiting, seen = [(folder, "")], set()
     while waiting:
         path, relative = waiting.pop()
-        real = os.path.realpath(path)
+        real = places.real(path)
         if real in seen or (real == leave_out and relative):  # a link that leads back; our output
             continue
         seen.add(real)
         below = []
         try:
-            with os.scandir(path) as entries:
-                found = sorted(entries, key=lambda entry: entry.name)
+            found = places.scan(path)
         except OSError as error:
             yield Source(path, relative, f"{reason(error)}; check the folder")
             continue
@@ -136,41 +140,45 @@ def _glob(pattern: str) -> Iterator[str]:
     """Files that match, in order of name; like ``glob``, but no loop of links traps ``**``."""
     seen: set[tuple[int, str]] = set()
 
-    def names(folder: str) -> list[os.DirEntry[str]]:
+    def names(folder: str) -> list[places.Entry]:
         try:
-            with os.scandir(folder or os.curdir) as entries:
-                return sorted(entries, key=lambda entry: entry.name)
+            return places.scan(folder or os.curdir)
         except OSError:
             return []
 
     def match(folder: str, parts: list[str]) -> Iterator[str]:
         part, rest = parts[0], parts[1:]
         if part == "**":
-            real = os.path.realpath(folder or os.curdir)
+            real = places.real(folder or os.curdir)
             if (len(parts), real) in seen:
                 return
             seen.add((len(parts), real))
             yield from match(folder, rest or ["*"])
             for entry in names(folder):
-                if not entry.name.startswith(".") and os.path.isdir(entry.path):
+                if not entry.name.startswith(".") and entry.is_dir():
                     yield from match(os.path.join(folder, entry.name), parts)
         elif not glob.has_magic(part):
             path = os.path.join(folder, part)
-            if not rest and os.path.isfile(path):
+            found = places.status(path)
+            if found and not found.folder and not found.special and not rest:
                 yield path
-            elif rest and os.path.isdir(path):
+            elif found and found.folder and rest:
                 yield from match(path, rest)
         else:
             fits = re.compile(fnmatch.translate(part)).match
             for entry in names(folder):
                 if fits(entry.name) and (part.startswith(".") or not entry.name.startswith(".")):
                     path = os.path.join(folder, entry.name)
-                    if not rest and os.path.isfile(path):
+                    if not rest and entry.is_file():
                         yield path
-                    elif rest and os.path.isdir(path):
+                    elif rest and entry.is_dir():
                         yield from match(path, rest)
 
     start = os.sep if pattern.startswith(os.sep) else ""
+    if places.is_remote(pattern):
+        scheme, _, pattern = pattern.partition("://")
+        bucket, _, pattern = pattern.partition("/")
+        start = f"{scheme}://{bucket}/"
     parts = [part for part in pattern.split(os.sep) if part]
     yield from match(start, parts) if parts else ()
 
@@ -183,12 +191,15 @@ def _matches(pattern: str, suffixes: Collection[str]) -> list[Source]:
         fixed.append(part)
     root = os.sep.join(fixed) or (os.sep if pattern.startswith(os.sep) else os.curdir)
     hits = list(_glob(pattern))
+    if places.is_remote(pattern):
+        hits = [h for h in hits if _is_photograph(os.path.basename(h), suffixes)] or hits
+        return [Source(hit, hit.removeprefix(root).lstrip("/")) for hit in hits]
     # Like a folder, a pattern means its photographs; unless it names only files of other kinds.
     hits = [h for h in hits if _is_photograph(os.path.basename(h), suffixes)] or hits
     return [Source(hit, os.path.relpath(hit, root)) for hit in hits]
 
 
-def _without_results(sources: list[Source], identity: Identity) -> tuple[list[Source], list[str]]:
+def without_results(sources: list[Source], identity: Identity) -> tuple[list[Source], list[str]]:
     """Part photographs from what an earlier run made of them: NAME-color.* beside a NAME.*."""
 
     def stem(source: Source) -> str:
@@ -217,7 +228,7 @@ def stream(
     folders that is passed over for its suffix. Never raises.
     """
     known = frozenset(suffixes)
-    leave_out = leave_out and os.path.realpath(leave_out)
+    leave_out = leave_out and places.real(leave_out)
     others = 0
 
     def passed(path: str) -> None:
@@ -226,9 +237,15 @@ def stream(
         other(path)
 
     def named(text: str, literal: bool) -> Iterator[Source]:
+        text = places.path_of(text) or text
         if text == STREAM and not literal:
             yield Source(STREAM, "stdin")
-        elif os.path.isdir(text):
+            return
+        if why := places.is_remote(text) and places.refusal(text):
+            yield Source(places.shown(text), places.shown(text), why)
+            return
+        found = places.status(text)
+        if found and found.folder:
             empty, before = True, others
             for source in _walk(text, known, recursive, leave_out, passed):
                 empty = False
@@ -238,12 +255,10 @@ def stream(
                 if others > before:
                     hint = f", but {others - before} files with other suffixes{hint}"
                 yield Source(text, text, f"no photographs in this folder{hint}")
-        elif os.path.exists(text):
+        elif found:
             yield Source(text, os.path.basename(text))
         elif os.path.islink(text):
             yield Source(text, text, "a link that leads nowhere; check what it points to")
-        elif "://" in text:
-            yield Source(text, text, "addresses are not fetched; download it first, as by curl -O")
         elif not literal and glob.has_magic(text):
             hits = _matches(text, known)
             yield from hits or [Source(text, text, "no file matches this pattern")]
@@ -254,6 +269,8 @@ def stream(
         for text in texts:
             try:
                 yield from named(text, literal)
+            except ColorizeError as error:  # of a store, which names it
+                yield Source(text, text, str(error).removeprefix(f"{text}: "))
             except (OSError, ValueError) as error:
                 yield Source(text, text, f"{reason(error)}; check the path")
 
@@ -290,6 +307,6 @@ def find(
         sources.setdefault(key, source)
     kept, left_out = list(sources.values()), list[str]()
     if not results:
-        kept, left_out = _without_results(kept, identity)
+        kept, left_out = without_results(kept, identity)
     # A file may be passed over in a folder and be named outright.
     return Found(tuple(kept), tuple(left_out), len(others - sources.keys()))

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import stat
 import string
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from colorcli.errors import UsageError, reason
+from colorcli.files import places
 from colorcli.files.inputs import MARK, STREAM, Identity, Source
-from colorcli.system.atomic import is_special
+from colorcli.files.shards import Shard
 
 FALLBACK = ".png"  # of results whose source has no suffix, or one unheard of
 FIELDS = ("stem", "ext", "dir", "model", "index")
@@ -48,7 +47,7 @@ class Job:
 def is_folder(output: str) -> bool:
     """Whether the name of an output means a folder: it is one, or ends as only a folder's does."""
     separators = tuple(filter(None, (os.sep, os.altsep)))
-    return output.endswith(separators) or os.path.isdir(output)
+    return output.endswith(separators) or places.is_folder(output)
 
 
 def known_suffix(output: str, known: Sequence[str]) -> str:
@@ -111,19 +110,19 @@ def output_folder(output: str | None) -> str | None:
     """The folder below which ``output`` puts all results, as far as it is fixed."""
     if output is None or output == STREAM:
         return None
-    if os.path.isdir(output) or "{" not in output:
+    if "{" not in output or places.is_folder(output):
         return output
     return os.path.dirname(output.partition("{")[0]) or None
 
 
 @dataclass(frozen=True)
-class _Names:
+class Names:
     """What results are called; see ``plan`` for the fields."""
 
     output: str | None
     suffix: str | None
     copies: Mapping[str, str]
-    model: str
+    model: str = "default"
 
     def way(self) -> Callable[[Source, int], str] | None:
         """(source, its index) to target; None where ``output`` is one file. ``UsageError``."""
@@ -132,18 +131,37 @@ class _Names:
             return self._beside
         if output == STREAM:
             return None
-        if ("{" in output or "}" in output) and not os.path.exists(output):
+        if ("{" in output or "}" in output) and not places.status(output):
             _judge(output)
             return self._filled
         if is_folder(output):
             return self._below
-        if os.path.exists(output):
+        if places.status(output):
             return None
         # With --format any name will do for a file.
         suffix = os.path.splitext(output)[1].lower()
         if not self.suffix and suffix not in self.copies:
             suffix = known_suffix(output, list(dict.fromkeys(self.copies.values())))
         return None if suffix else self._below
+
+    def of(self, shard: Shard) -> Callable[[Source, str], bool]:
+        """Whether (source, its target) is of a shard.
+
+        It goes by the target's name below the folder of all results, so that two photographs of
+        one target are of one shard, which finds that out. Raises ``UsageError`` for names that
+        hang on what else there is.
+        """
+        template = self.output or ""
+        if "{" in template and "index" in [f for _, f, _, _ in string.Formatter().parse(template)]:
+            raise UsageError(
+                f"{template}: {{index}} counts the photographs of one call, so that two shards "
+                "would write the same name; use {dir} and {stem}"
+            )
+        folder = output_folder(self.output)
+        if folder is None:
+            return lambda source, target: shard.holds(source.relative)
+        prefix = os.path.join(places.normal(folder), "")
+        return lambda source, target: shard.holds(places.normal(target).removeprefix(prefix))
 
     def _extension(self, source: Source) -> str:
         own = os.path.splitext(source.relative)[1]
@@ -169,22 +187,10 @@ class _Names:
             "stem": stem, "ext": own[1:], "dir": folder or os.curdir, "model": self.model,
             "index": index,
         }  # fmt: skip
-        return os.path.normpath(template.format(**values) + end)
+        return places.normal(template.format(**values) + end)
 
 
 # --- plans -------------------------------------------------------------------------------------
-
-
-def _ignores_case(path: str) -> bool:
-    """Whether the file system that will hold ``path`` takes ``A`` and ``a`` for one name."""
-    folder = os.path.realpath(path)
-    while (parent := os.path.dirname(folder)) != folder:
-        folder = parent
-        name = os.path.basename(folder)
-        if name.swapcase() != name and os.path.isdir(folder):
-            other = os.path.join(os.path.dirname(folder), name.swapcase())
-            return os.path.exists(other) and os.path.samefile(folder, other)
-    return False
 
 
 Existing = Literal["refuse", "replace", "skip"]
@@ -192,7 +198,10 @@ Existing = Literal["refuse", "replace", "skip"]
 
 @dataclass(frozen=True)
 class _Dispute:
-    """Why a plan cannot be, and the sources that may be results of earlier runs, so that it can."""
+    """Why a plan cannot be, and the sources that may be results of earlier runs, so that it can.
+
+    The last of ``suspects`` would have to give way.
+    """
 
     message: str
     suspects: tuple[str, ...]
@@ -223,20 +232,46 @@ def plan(
     is in the way that it is an earlier run's result, which then is left out. Nothing else is
     asked of it, so that a hundred thousand photographs need not be opened to be named.
     """
-    names = _Names(output, suffix, copies, model)
+    names = Names(output, suffix, copies, model)
+    return plan_part(sources, names, existing=existing, is_result=is_result)
+
+
+def plan_part(
+    sources: Sequence[Source],
+    names: Names,
+    *,
+    shard: Shard | None = None,
+    existing: Existing = "refuse",
+    is_result: Callable[[str], bool] = lambda path: False,
+    refuse: bool = True,
+) -> list[Job]:
+    """As ``plan``, of all ``sources`` those in ``shard``; raises as it does.
+
+    Unless it is to ``refuse``: then a source that is in another's way gets an error.
+    """
     way = names.way()
+    mine = names.of(shard) if shard else None
     known: dict[str, bool] = {}
+    blamed: dict[str, str] = {}
     while True:
+        if blamed:
+            why = blamed.get
+            sources = [replace(s, error=why(s.path)) if s.path in blamed else s for s in sources]
+            blamed = {}
         draft = _Draft(sources, {path for path, made in known.items() if made})
         found = False
-        for dispute in draft.disputes(way, output, existing):
+        for dispute in draft.disputes(way, names.output, existing, mine):
             new = [path for path in dispute.suspects if path not in known]
             known |= {path: path != STREAM and is_result(path) for path in new}
             found = found or any(known[path] for path in dispute.suspects)
-            if not found:  # a later one may be gone when the results are
+            if not found and refuse:  # a later one may be gone when the results are
                 raise UsageError(dispute.message)
-        if not found:
+            if not any(known[path] for path in dispute.suspects):
+                blamed[dispute.suspects[-1]] = dispute.message
+        if not found and not blamed:
             return draft.jobs
+        if found:
+            blamed = {}
 
 
 class _Draft:
@@ -245,7 +280,8 @@ class _Draft:
     def __init__(self, sources: Sequence[Source], results: set[str]) -> None:
         self.jobs: list[Job] = []
         self._sources, self._results = sources, results
-        self._identity = Identity()
+        self._folders = places.Folders()
+        self._identity = Identity(self._folders)
         self._photographs = [s for s in sources if s.error is None and s.path not in results]
         self._real = {self._identity(s.path): s.path for s in self._photographs if s.path != STREAM}
         # Of the sources, filled when a hard link turns up.
@@ -257,8 +293,9 @@ class _Draft:
         way: Callable[[Source, int], str] | None,
         output: str | None,
         existing: Existing,
+        mine: Callable[[Source, str], bool] | None = None,
     ) -> Iterator[_Dispute]:
-        """What is wrong with it, as it is drawn up."""
+        """What is wrong with it, as it is drawn up; ``mine`` says whose targets it is made of."""
         count, index = len(self._photographs), 0
         if way is None and count > 1:
             what = "stdout" if output == STREAM else output
@@ -268,25 +305,28 @@ class _Draft:
             )
         for source in self._sources:
             if source.error is not None or source.path in self._results:
-                self.jobs.append(Job(source, "", result=source.error is None))
+                if mine is None or mine(source, source.path):
+                    self.jobs.append(Job(source, "", result=source.error is None))
                 continue
             index += 1
             target = way(source, index) if way else output or ""
-            if target == STREAM or is_special(target):
+            if mine is not None and not mine(source, target):
+                continue
+            status = None if target == STREAM else self._folders.status(target)
+            if target == STREAM or (status and status.special):
                 self.jobs.append(Job(source, target))
                 continue
-            if any(len(os.fsencode(part)) > LONGEST for part in target.split(os.sep)):
+            if _is_too_long(target):
                 error = f"the name of its result would be longer than {LONGEST} bytes; shorten it"
                 self.jobs.append(Job(replace(source, error=error), ""))
                 continue
-            status = _status(target)
             if dispute := self._dispute(source, target, status, existing != "refuse"):
                 yield dispute
             self.jobs.append(Job(source, target, skip=bool(status) and existing == "skip"))
         yield from _by_case(self._targets)
 
     def _dispute(
-        self, source: Source, target: str, status: os.stat_result | None, may_exist: bool
+        self, source: Source, target: str, status: places.Status | None, may_exist: bool
     ) -> _Dispute | None:
         real, path = self._identity(target), source.path
         other = self._targets.setdefault(real, path)
@@ -299,9 +339,9 @@ class _Draft:
         replaced = self._real.get(real) or self._hard_linked(status)
         if replaced is not None:
             return _Dispute(
-                f"{target}: the output would replace a source; choose another -o", (path, replaced)
+                f"{target}: the output would replace a source; choose another -o", (replaced, path)
             )
-        if status and stat.S_ISDIR(status.st_mode):
+        if status and status.folder:
             return _Dispute(f"{target}: a folder is in the way of the output", (path,))
         if status and not may_exist:
             return _Dispute(
@@ -309,29 +349,30 @@ class _Draft:
             )
         return None
 
-    def _hard_linked(self, status: os.stat_result | None) -> str | None:
+    def _hard_linked(self, status: places.Status | None) -> str | None:
         """The source that is the same file under another name."""
-        if status is None or status.st_nlink < 2:
+        if status is None or status.links < 2 or status.file is None:
             return None
         if not self._inodes:
             for path in self._real.values():
-                with contextlib.suppress(OSError):
-                    self._inodes[(s := os.stat(path)).st_dev, s.st_ino] = path
-        return self._inodes.get((status.st_dev, status.st_ino))
+                found = places.status(path)
+                if found and found.file:
+                    self._inodes[found.file] = path
+        return self._inodes.get(status.file)
 
 
-def _status(path: str) -> os.stat_result | None:
-    try:
-        return os.stat(path)
-    except (OSError, ValueError):
-        return None
+def _is_too_long(target: str) -> bool:
+    """Whether a part of the name is longer than any file system takes."""
+    if len(os.fsencode(target)) <= LONGEST:
+        return False
+    return any(len(os.fsencode(part)) > LONGEST for part in target.split(os.sep))
 
 
 def _by_case(targets: dict[str, str]) -> Iterator[_Dispute]:
     folded: dict[str, str] = {}
     for target, source in targets.items():
         other = folded.setdefault(target.casefold(), target)
-        if other != target and _ignores_case(target):
+        if other != target and places.ignores_case(target):
             yield _Dispute(
                 f"{target}: {targets[other]} and {source} differ only by case, which this file "
                 "system ignores; colour them into different folders",

@@ -25,14 +25,16 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Interrupts:
-    """What arrived. ``stop`` is set by the first signal.
+    """What arrived. ``stop`` is set by the first signal, ``drop`` too unless it is SIGTERM.
 
-    Outside ``deferred()`` that signal also raises ``Interrupted`` in the main thread; inside, the
-    code looks at ``stop`` itself, so that it can finish and name what it has begun.
+    Schedulers send that one: they mean work to end in good order, what is in hand finished.
+    Outside ``deferred()`` the signal also raises ``Interrupted`` in the main thread; inside, the
+    code looks at both itself, so that it can finish and name what it has begun.
     """
 
     def __init__(self) -> None:
         self.stop = threading.Event()
+        self.drop = threading.Event()
         self.number: int | None = None
         self._deferring = False
 
@@ -41,6 +43,8 @@ class Interrupts:
             discard_parts()
             os._exit(128 + number)
         self.number = number
+        if number != signal.SIGTERM:
+            self.drop.set()
         self.stop.set()
         if not self._deferring:
             raise Interrupted(number)

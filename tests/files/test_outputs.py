@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from colorcli.errors import UsageError
-from colorcli.files import outputs
+from colorcli.files import places
 from colorcli.files.inputs import STREAM, Source, find
 from colorcli.files.outputs import plan
 from colorcli.system.atomic import write_atomic
@@ -191,10 +191,10 @@ def test_a_linked_output_folder_is_seen_through(tree, tmp_path):
 
 def test_names_apart_by_case_only_collide_where_case_is_ignored(monkeypatch):
     sources = [Source("x/A.jpg", "A.jpg"), Source("y/a.jpg", "a.jpg")]
-    monkeypatch.setattr(outputs, "_ignores_case", lambda path: True)
+    monkeypatch.setattr(places, "ignores_case", lambda path: True)
     with pytest.raises(UsageError, match="only by case"):
         plan(sources, "out", copies=SUFFIXES)
-    monkeypatch.setattr(outputs, "_ignores_case", lambda path: False)
+    monkeypatch.setattr(places, "ignores_case", lambda path: False)
     assert len(plan(sources, "out", copies=SUFFIXES)) == 2
 
 

@@ -1,0 +1,127 @@
+"""``colorize predict --engine ray``: the plan streams to actors, each result's row comes back."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
+from typing import Any
+
+from colorcli.colorizing import intake
+from colorcli.colorizing.colorizer import Colorizer
+from colorcli.colorizing.predict import settled
+from colorcli.colorizing.result import Result
+from colorcli.config import PredictConfig
+from colorcli.errors import UsageError
+from colorcli.files.inputs import STREAM
+from colorcli.files.outputs import Job, is_folder, output_folder
+from colorcli.files.places import is_remote
+from colorcli.network.decoding import Knobs
+from colorcli.scale import cluster
+from colorcli.scale.pool import CONTROL, LIVES, Pool
+from colorcli.scale.worker import AHEAD, Worker
+
+
+def opened(
+    request: intake.Request, config: PredictConfig, knobs: Knobs, address: str | None
+) -> OnRay:
+    """A run on a Ray cluster. Raises ``UsageError`` for what goes only on one machine."""
+    if STREAM in request.inputs or request.output == STREAM:
+        raise UsageError(
+            "--engine ray: stdin and stdout are this machine's; name files and a folder"
+        )
+    if "{index" in (request.output or ""):
+        raise UsageError(
+            f"{request.output}: {{index}} counts what is found, which --engine ray does not wait "
+            "for; use {dir} and {stem}"
+        )
+    return OnRay(request, config, knobs, address)
+
+
+class OnRay:
+    """Photographs coloured by a cluster's workers; ``todo`` nobody knows while they are found."""
+
+    todo: int | None = None
+    piped = False
+
+    def __init__(
+        self, request: intake.Request, config: PredictConfig, knobs: Knobs, address: str | None
+    ) -> None:
+        self._request, self._config, self._knobs = request, config, knobs
+        self._address = address
+
+    def __call__(
+        self,
+        *,
+        progress: Callable[..., None] | None = None,
+        stop: threading.Event | None = None,
+        drop: threading.Event | None = None,
+    ) -> Iterator[Result]:
+        """A ``Result`` for each photograph, in the order in which they are finished.
+
+        After ``stop`` is set workers finish what they have begun; after ``drop`` they are ended.
+        """
+        Colorizer(self._request.model, self._knobs, device=self._config.device)  # raises here
+        folder = output_folder(self._request.output)
+        if folder is not None and (is_remote(folder) or not is_folder(folder)):
+            folder = None if is_remote(folder) or os.path.splitext(folder)[1] else folder
+        with (
+            cluster.joined(self._address) as ray,
+            cluster.home(folder) as home,
+            contextlib.closing(self._rows(ray, home, stop, drop)) as rows,
+        ):
+            failed = 0
+            for done, row in enumerate(rows, 1):
+                failed += row.status == "failed"
+                if progress:
+                    progress(done, 0, failed=failed)
+                yield row
+
+    def _rows(
+        self,
+        ray: Any,
+        home: cluster.Home,
+        stop: threading.Event | None,
+        drop: threading.Event | None,
+    ) -> Generator[Result, None, None]:
+        pool = self._pool(ray, home)
+        halted = stop or threading.Event()
+        try:
+            for row in pool.rows(intake.streamed(self._request, self._config), halted.is_set):
+                yield row
+                if drop is not None and drop.is_set():
+                    return
+        finally:
+            pool.close()
+
+    def _pool(self, ray: Any, home: cluster.Home) -> Pool[Job, Result]:
+        config = replace(self._config, workers=1)
+        shared = ray.put((cluster.Carried.of(self._request.model), self._knobs, config, home))
+        kind = ray.remote(concurrency_groups={CONTROL: 1})(_Actor)
+        actor = kind.options(num_cpus=1, max_restarts=0, scheduling_strategy="SPREAD")
+        return Pool(
+            ray,
+            start=lambda: actor.remote(shared),
+            wanted=lambda: self._config.workers or cluster.processors(ray),
+            ahead=AHEAD,
+            settled=settled,
+            lost=_given_up,
+        )
+
+
+def _given_up(job: Job) -> Result:
+    name = job.source.path
+    message = (
+        f"{name}: killed its worker {LIVES} times (a crash of its reader, or no memory left); "
+        "colour it alone, or leave it out"
+    )
+    return Result(name, job.target, "failed", error=message)
+
+
+class _Actor(Worker):
+    """A ``Worker`` of what the driver shares."""
+
+    def __init__(self, shared: tuple[Any, ...]) -> None:
+        super().__init__(*shared)
