@@ -385,9 +385,9 @@ class JudgedConfig:
 class VerdictConfig:
     """What is made of an evaluation's figures, beside the table."""
 
-    per_image: Path | None = value(None, "Every picture's figures: FILE.csv or FILE.jsonl.")
-    panels: Path | None = value(None, "Folder for gray, predicted, truth side by side.")
-    report: Path | None = value(None, "One HTML page with everything.")
+    per_image: str | None = value(None, "Every picture's figures: FILE.csv or FILE.jsonl.")
+    panels: str | None = value(None, "Folder for gray, predicted, truth side by side.")
+    report: str | None = value(None, "One HTML page with everything.")
     calibration: bool = value(False, "A table of the models' confidence against their error, too.")
     fail_under: tuple[str, ...] = value((), "Exit 5 below it.", metavar="METRIC=VALUE")
     fail_over: tuple[str, ...] = value((), "Exit 5 above it.", metavar="METRIC=VALUE")

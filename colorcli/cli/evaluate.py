@@ -7,6 +7,7 @@ import dataclasses
 import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -79,24 +80,24 @@ def evaluate(
     known = metrics.chosen(config.perceptual)
     gates = [reached.gate(text, known, under=True) for text in verdict.fail_under]
     gates += [reached.gate(text, known, under=False) for text in verdict.fail_over]
-    _check(verdict, overwrite)
-    source = _source(inputs or [], names, where)
-    chosen = source.selection(limit=config.limit, seed=config.seed)
-    contenders = _contenders(model, knobs, chosen.coloured, where.pairs)
-    known = {name: metric.opened() for name, metric in known.items()}
-    _say(_left_out(chosen))
-    columns = list(metrics.by_picture(known))
-    with _each(verdict.per_image, columns) as each, terminal.progress("judging", quiet) as bar:
-        result = judging.evaluate(
-            chosen, contenders, config, metrics=known, panels=verdict.panels, each=each,
-            progress=bar,
-        )  # fmt: skip
+    with _made(verdict, overwrite) as made:
+        source = _source(inputs or [], names, where)
+        chosen = source.selection(limit=config.limit, seed=config.seed)
+        contenders = _contenders(model, knobs, chosen.coloured, where.pairs)
+        known = {name: metric.opened() for name, metric in known.items()}
+        _say(_left_out(chosen))
+        columns = list(metrics.by_picture(known))
+        with _each(made.per_image, columns) as each, terminal.progress("judging", quiet) as bar:
+            result = judging.evaluate(
+                chosen, contenders, config, metrics=known, panels=made.panels, each=each,
+                progress=bar,
+            )  # fmt: skip
+        _say(entry["reason"] for entry in result.summary.broken[len(chosen.broken) :])
+        if made.report:
+            _write_page(made.report, result, chosen.items, contenders, config)
     summary = result.summary
     if verdict.calibration:
         summary = _calibrated(summary, chosen, contenders, config, quiet)
-    _say(entry["reason"] for entry in summary.broken[len(chosen.broken) :])
-    if verdict.report:
-        _write_page(verdict.report, result, chosen.items, contenders, config)
     if json:
         terminal.emit(summary)
     else:
@@ -113,19 +114,38 @@ def _say(lines: Iterable[str]) -> None:
         terminal.say(f"colorize: {line}")
 
 
-def _check(verdict: VerdictConfig, overwrite: bool) -> None:
-    """Find out before the work whether its files can be what they are called, and written."""
+@dataclass(frozen=True)
+class _Made:
+    """Paths of what is made beside the table."""
+
+    per_image: Path | None
+    panels: Path | None
+    report: Path | None
+
+
+@contextlib.contextmanager
+def _made(verdict: VerdictConfig, overwrite: bool) -> Iterator[_Made]:
+    """Where to make it; found out before the work, whether it can be what it is called, and written."""
     from colorcli.evaluation import per_image as records
+    from colorcli.files import places
+    from colorcli.files.delivery import placed
     from colorcli.imaging import writing
 
-    if verdict.report:
-        records.check_page(verdict.report)
-    if verdict.panels:
-        records.check_folder(verdict.panels, writing.SUFFIXES)
-    files = [verdict.per_image, verdict.report]
-    records.check_writable(files, verdict.panels, overwrite=overwrite)
-    if verdict.per_image:
-        records.check(verdict.per_image)
+    names = [verdict.per_image, verdict.panels, verdict.report]
+    with contextlib.ExitStack() as stack:
+        made = _Made(*(stack.enter_context(placed(name)) if name else None for name in names))
+        if made.report:
+            records.check_page(made.report)
+        if made.panels:
+            records.check_folder(made.panels, writing.SUFFIXES)
+        for name in filter(places.is_remote, filter(None, names)):
+            if places.status(name) and not overwrite:
+                raise UsageError(f"{name}: exists already; use --overwrite")
+        files = [made.per_image, made.report]
+        records.check_writable(files, made.panels, overwrite=overwrite)
+        if made.per_image:
+            records.check(made.per_image)
+        yield made
 
 
 def _source(inputs: list[str], names: NamesConfig, where: JudgedConfig) -> Source:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 from collections.abc import Iterator
-from typing import Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 
@@ -19,9 +18,13 @@ from colorcli.cli.options import (
     items,
     listed,
 )
-from colorcli.config import CocoConfig, NamesConfig, PrepareConfig
+from colorcli.config import CocoConfig, EngineConfig, NamesConfig, PrepareConfig
 from colorcli.data.sources import Coco, Folder, Source
 from colorcli.errors import ExitCode, UsageError
+from colorcli.files.places import is_folder, is_remote
+
+if TYPE_CHECKING:
+    from colorcli.data.workers import Samples
 
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
 
@@ -31,10 +34,14 @@ app = typer.Typer(
 
 
 def _prepare(
-    source: Source, output: str, config: PrepareConfig, *, json: bool, quiet: bool
-) -> None:
+    source: Source, output: str, config: PrepareConfig, where: EngineConfig, *,
+    json: bool, quiet: bool,
+) -> None:  # fmt: skip
     """Prepare what a source holds, and report. Exits 5 where an input names nothing."""
+    from colorcli.data.blocks import REPORT
+    from colorcli.data.dataset import INDEX
     from colorcli.data.prepare import prepare
+    from colorcli.files.delivery import placed
 
     found = source.photographs()
     if found.missing:
@@ -52,11 +59,18 @@ def _prepare(
             else:
                 yield file.path
 
-    with terminal.progress("preparing", quiet) as bar:
+    with (
+        placed(output, last=(REPORT, INDEX)) as folder,
+        _engine(where) as samples,
+        terminal.progress("preparing", quiet) as bar,
+    ):
         result = prepare(
-            paths(), output, config,
-            source=found.origin, missing=found.missing, bad=found.bad, progress=bar,
+            paths(), folder, config,
+            source=found.origin, left_out=found.left_out, samples=samples, progress=bar,
         )  # fmt: skip
+    if is_remote(output):
+        report = f"{output.rstrip('/')}/{REPORT}"
+        result = dataclasses.replace(result, folder=output, report=report)
     for entry in result.broken:
         terminal.say(f"colorize: {entry['path']}: left out: {entry['reason']}")
     if json:
@@ -69,6 +83,19 @@ def _prepare(
         terminal.say(f"colorize: {output}: {_summary(result)}")
     if failures:
         raise typer.Exit(ExitCode.PARTIAL)
+
+
+def _engine(where: EngineConfig) -> contextlib.AbstractContextManager[Samples]:
+    """What reads the photographs."""
+    if where.engine == "ray":
+        from colorcli.scale.prepare import on_ray
+
+        return on_ray(where.address)
+    if where.address:
+        raise UsageError("--address belongs to --engine ray")
+    from colorcli.data.workers import samples_of
+
+    return contextlib.nullcontext(samples_of)
 
 
 def _summary(result: Any) -> str:
@@ -86,6 +113,7 @@ def _summary(result: Any) -> str:
 @app.command("folder")
 @configured(PrepareConfig)
 @configured(NamesConfig, "names")
+@configured(EngineConfig, "where")
 def prepare_folder(
     output: Output,
     inputs: Annotated[
@@ -96,6 +124,7 @@ def prepare_folder(
     quiet: Quiet = False,
     *,
     names: NamesConfig,
+    where: EngineConfig,
     config: PrepareConfig,
 ) -> None:
     """Any photographs: files, folders, globs. The same command resumes."""
@@ -105,8 +134,9 @@ def prepare_folder(
         inputs=inputs or [], listed=listed(names), files_from=names.files_from,
         recursive=names.recursive,
     )  # fmt: skip
-    roots = tuple(name for name in inputs or [] if os.path.isdir(name))
-    _prepare(source, output, dataclasses.replace(config, roots=roots), json=json, quiet=quiet)
+    roots = tuple(name for name in inputs or [] if is_folder(name))
+    config = dataclasses.replace(config, roots=roots)
+    _prepare(source, output, config, where, json=json, quiet=quiet)
 
 
 @contextlib.contextmanager
@@ -119,9 +149,10 @@ def _bytes_bar(label: str, quiet: bool) -> Iterator[Any]:
 @app.command("coco")
 @configured(PrepareConfig)
 @configured(CocoConfig, "chosen")
+@configured(EngineConfig, "where")
 def prepare_coco(
     output: Output, json: Json = False, quiet: Quiet = False, *,
-    chosen: CocoConfig, config: PrepareConfig,
+    chosen: CocoConfig, where: EngineConfig, config: PrepareConfig,
 ) -> None:  # fmt: skip
     """COCO: photographs that an annotation file names. The same command resumes."""
     licenses = items(chosen.license)
@@ -141,4 +172,4 @@ def prepare_coco(
         categories=items(chosen.category), match=chosen.match,
         ignore_crowds=chosen.ignore_crowds, licenses=tuple(map(int, licenses)),
     )  # fmt: skip
-    _prepare(source, output, config, json=json, quiet=quiet)
+    _prepare(source, output, config, where, json=json, quiet=quiet)

@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from colorcli import __version__
 from colorcli.config import DATASET_SCHEMA, PrepareConfig
 from colorcli.data.blocks import REPORT, Ledger
 from colorcli.data.dataset import INDEX, WORK
-from colorcli.data.workers import samples_of
+from colorcli.data.workers import Samples, samples_of
 from colorcli.errors import DataError, reason
 from colorcli.files.listing import Listing
 from colorcli.system import disk
@@ -63,31 +64,28 @@ def prepare(
     config: PrepareConfig = PrepareConfig(),
     *,
     source: dict[str, Any] | None = None,
-    missing: Sequence[str] = (),
-    bad: Sequence[tuple[str, str]] = (),
+    left_out: Sequence[dict[str, str]] = (),
+    samples: Samples = samples_of,
     progress: Progress | None = None,
 ) -> Prepared:
     """Write shards of the photographs ``paths``, ``dataset.json`` and a report into ``folder``.
 
     Broken, small, near-gray and toned pictures and copies are left out, counted, and listed with
-    their reason in ``report.jsonl``, where ``missing`` ones, which the caller sought in vain, and
-    ``bad`` names, each with what is wrong with it, and those that lost a rim are added. Which
-    split a picture joins follows from the bytes of its file alone. The same call
+    their reason in ``report.jsonl``, where the lines ``left_out``, of names that the caller sought
+    in vain, and those that lost a rim are added. Which split a picture joins follows from the bytes
+    of its file alone. ``samples`` reads the photographs, here or elsewhere. The same call
     resumes an unfinished folder and returns what a finished one holds. Raises ``DataError`` when
     nothing is left, the folder holds something else, or the disk will not suffice.
     """
     folder = Path(folder)
     work = folder / WORK
-    left_out = [
-        *({"path": p, "reason": "missing", "detail": "named, but not there"} for p in missing),
-        *({"path": p, "reason": "broken", "detail": why} for p, why in bad),
-    ]
     _claim(folder)
     try:
         with alone(work / "lock", folder, "prepare", "wait for it, or choose another folder"):
             try:
+                work_left = partial(_run, samples=samples, progress=progress)
                 return _prepare(
-                    paths, folder, config, source=source or {}, left_out=left_out, progress=progress
+                    paths, folder, config, source=source or {}, left_out=left_out, run=work_left
                 )
             finally:
                 if (folder / INDEX).exists() or not any(work.glob("block-*")):
@@ -106,7 +104,7 @@ def _prepare(
     *,
     source: dict[str, Any],
     left_out: Sequence[dict[str, str]],
-    progress: Progress | None,
+    run: Callable[[Ledger], None],
 ) -> Prepared:
     with contextlib.closing(Listing(folder / WORK / "names", paths)) as listing:
         plan = {
@@ -128,7 +126,7 @@ def _prepare(
         write_atomic(note, json.dumps(plan).encode())
         ledger = Ledger(folder, listing, config)
         resumed = ledger.recover()
-        _run(ledger, progress)
+        run(ledger)
         return _result(folder, ledger.finish(plan, mark, left_out), resumed)
 
 
@@ -150,14 +148,14 @@ def _claim(folder: Path) -> None:
         raise DataError(f"{folder}: holds other things ({foreign[0]}); choose a new folder")
 
 
-def _run(ledger: Ledger, progress: Progress | None) -> None:
+def _run(ledger: Ledger, samples: Samples, progress: Progress | None) -> None:
     """All blocks that are not finished, in order."""
     config, names = ledger.config, ledger.listing
     order = np.random.default_rng(config.seed).permutation(len(names)).astype(np.uint32)
     order = order[: config.limit or None]
     edges = np.linspace(0, len(order), -(-len(order) // config.shard_images) + 1).astype(int)
     done = first = int(edges[ledger.blocks])
-    taken = samples_of((names[int(i)] for i in order[first:]), config, len(order) - first)
+    taken = samples((names[int(i)] for i in order[first:]), config, len(order) - first)
     start = time.monotonic()
     with contextlib.closing(taken):
         for block in range(ledger.blocks, len(edges) - 1):

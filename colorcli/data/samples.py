@@ -22,6 +22,7 @@ from colorcli.config import PrepareConfig
 from colorcli.data import rims, tfrecord
 from colorcli.data.duplicates import perceptual_hash
 from colorcli.errors import reason
+from colorcli.files import places
 from colorcli.imaging import reading
 from colorcli.imaging.tags import icc
 from colorcli.system import native
@@ -167,7 +168,7 @@ def set_name(path: str, roots: Sequence[str]) -> str:
 def sample(path: str, config: PrepareConfig) -> Sample:
     """Read, judge and encode one photograph. Never raises for a bad file: it says so."""
     try:
-        data = Path(path).read_bytes()
+        data = places.read(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             rgb = _read(data, config)

@@ -50,9 +50,18 @@ def read_rgb(path: Path | str) -> np.ndarray:
     import numpy as np
 
     from colorcli.color.levels import to_depth
+    from colorcli.errors import ImageError, reason
+    from colorcli.files import places
     from colorcli.imaging import reading
 
-    picture = reading.read(path)
+    if not places.is_remote(str(path)):
+        picture = reading.read(path)
+    else:
+        try:
+            data = places.read(str(path))
+        except OSError as error:
+            raise ImageError(f"{path}: {reason(error)}; check the name") from None
+        picture = reading.decode(data, str(path), keep_color=True).frames[0]
     planes = picture.gray if picture.rgb is None else picture.rgb
     planes = to_depth(planes, np.uint8)
     return np.dstack([planes] * 3) if planes.ndim == 2 else planes
@@ -129,6 +138,15 @@ class Photographs:
     origin: dict[str, Any]
     missing: Sequence[str] = ()
     bad: Sequence[tuple[str, str]] = ()
+
+    @property
+    def left_out(self) -> list[dict[str, str]]:
+        """Lines of the report on what is missing or bad."""
+        gone = "named, but not there"
+        return [
+            *({"path": p, "reason": "missing", "detail": gone} for p in self.missing),
+            *({"path": p, "reason": "broken", "detail": why} for p, why in self.bad),
+        ]
 
 
 def _drawn(items: Sequence[Any], limit: int, seed: int) -> list[Any]:

@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
@@ -21,6 +21,9 @@ from colorcli.data.samples import Sample
 CHUNK = 8  # photographs handed to a worker at a time
 AHEAD = 4  # chunks under way for each worker
 FEW = 64  # photographs that are not worth a pool
+CRASHED = "its reader crashed or ran out of memory"
+# (names, config, how many there are) to a sample of each, in their order.
+Samples = Callable[[Iterator[str], PrepareConfig, int], Generator[Sample, None, None]]
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of glibc's mallopt
 
 
@@ -65,10 +68,10 @@ def samples_of(
 def _pool(workers: int) -> ProcessPoolExecutor:
     # spawn: a fork of a process that holds other libraries' threads may hang.
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=_settle)
+    return ProcessPoolExecutor(workers, mp_context=context, initializer=settle)
 
 
-def _settle() -> None:
+def settle() -> None:
     """In a worker: one thread, deaf to Ctrl-C, which is the parent's, and gone when that is."""
     import cv2
     from PIL import AvifImagePlugin
@@ -92,7 +95,8 @@ def _leave_with_parent() -> None:
         os._exit(1)
 
 
-def _chunk(names: list[str], config: PrepareConfig) -> list[Sample]:
+def chunk_of(names: list[str], config: PrepareConfig) -> list[Sample]:
+    """A sample of each name."""
     return [samples.sample(name, config) for name in names]
 
 
@@ -100,7 +104,7 @@ def _submitted(
     pool: ProcessPoolExecutor, chunk: list[str], config: PrepareConfig
 ) -> Future[list[Sample]] | None:
     try:
-        return pool.submit(_chunk, chunk, config)
+        return pool.submit(chunk_of, chunk, config)
     except BrokenProcessPool:
         return None
 
@@ -111,9 +115,9 @@ def _one_by_one(names: Iterable[str], config: PrepareConfig) -> Iterator[Sample]
     try:
         for name in names:
             try:
-                yield pool.submit(_chunk, [name], config).result()[0]
+                yield pool.submit(chunk_of, [name], config).result()[0]
             except BrokenProcessPool:
-                yield Sample(dropped="broken", detail="its reader crashed or ran out of memory")
+                yield Sample(dropped="broken", detail=CRASHED)
                 pool = _pool(1)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

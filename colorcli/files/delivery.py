@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import BinaryIO
 
 from colorcli.errors import DataError, reason
 from colorcli.files import places
 from colorcli.files.inputs import STREAM
+from colorcli.system import disk
 from colorcli.system.atomic import atomic, write_atomic
 
 
@@ -47,6 +50,43 @@ def delivered(target: str) -> Iterator[BinaryIO]:
         yield file
         file.seek(0)
         _to_stdout(iter(lambda: file.read(1 << 20), b""))
+
+
+@contextlib.contextmanager
+def placed(name: str, last: Sequence[str] = ()) -> Iterator[Path]:
+    """Where to make the file or folder ``name``: there; of an address on this machine's disk.
+
+    At the end of the block what was made is put there, the files called ``last`` at the end, so
+    that what is not whole lacks them. With them, what a block that fails has made is kept for the
+    same call to go on from. Raises ``DataError``, also of an address that has them already.
+    """
+    if not places.is_remote(name):
+        yield Path(places.path_of(name) or name)
+        return
+    address = name.rstrip("/")
+    if last and places.status(f"{address}/{last[-1]}"):
+        raise DataError(f"{name}: finished already; remove it, or choose another -o")
+    with contextlib.ExitStack() as stack:
+        if last:
+            cached = disk.cache() / "placed" / disk.digest_of(address.encode())[:16]
+        else:
+            cached = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        part = cached / os.path.basename(address)
+        part.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        _upload(part, address, last)
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _upload(part: Path, address: str, last: Sequence[str]) -> None:
+    from colorcli.files import remote
+
+    files = [part] if part.is_file() else [p for p in part.rglob("*") if p.is_file()]
+    visible = [file for file in files if not file.name.startswith(".")]
+    order = {name: number for number, name in enumerate(last, 1)}
+    for file in sorted(visible, key=lambda file: (order.get(file.name, 0), str(file))):
+        below = "" if file == part else f"/{file.relative_to(part).as_posix()}"
+        remote.upload(address + below, str(file))
 
 
 def _to_stdout(parts: Iterable[bytes]) -> None:

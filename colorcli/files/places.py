@@ -13,7 +13,7 @@ import stat
 import sys
 from typing import NamedTuple, Protocol
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+://")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # one letter is a drive
 _SECRET = re.compile(r"(://)[^/@:]*:[^/@]*@")
 _LOOKS = 32  # names of one folder that are looked up one by one before it is listed
 _EXACT = sys.platform not in ("darwin", "win32")  # a name has one spelling, as a rule

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,14 +15,10 @@ from colorcli.network import model_folder, schema_1
 from colorcli.network.backbones import BACKBONES
 from colorcli.network.layers import backbone_weights
 from colorcli.network.losses import LOSSES
+from colorcli.system.disk import cache
 from colorcli.system.download import fetch
 
 _URL = re.compile(r"(https?|file)://", re.IGNORECASE)
-
-
-def cache() -> Path:
-    """The folder where downloads are kept: ``colorize`` below the user's cache folder."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "colorize"
 
 
 def display_name(init: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,11 @@ from colorcli.errors import DataError
 
 BLOCK = 1 << 20  # bytes read at a time
 FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
+
+
+def cache() -> Path:
+    """The folder for what is kept between calls: ``colorize`` below the user's cache folder."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "colorize"
 
 
 def digest(path: Path | str, algorithm: str = "sha256") -> str:

@@ -16,9 +16,9 @@ from colorcli.system import settings
 
 COMMANDS = get_command(app).commands | get_command(app).commands["prepare"].commands
 OF = {
-    "predict": (config.NamesConfig, config.PredictConfig),
-    "folder": (config.NamesConfig, config.PrepareConfig),
-    "coco": (config.CocoConfig, config.PrepareConfig),
+    "predict": (config.NamesConfig, config.PredictConfig, config.BatchConfig, config.EngineConfig),
+    "folder": (config.NamesConfig, config.PrepareConfig, config.EngineConfig),
+    "coco": (config.CocoConfig, config.PrepareConfig, config.EngineConfig),
     "eval": (config.NamesConfig, config.JudgedConfig, config.EvalConfig, config.VerdictConfig),
     "export": (config.ExportConfig,),
     "train": (config.TrainConfig,),

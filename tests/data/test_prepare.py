@@ -23,6 +23,7 @@ from colorcli.data.prepare import prepare
 from colorcli.errors import DataError
 from colorcli.system import disk
 
+GONE = {"path": "gone.jpg", "reason": "missing", "detail": "named, but not there"}
 CONFIG = PrepareConfig(val_fraction=0.15, shard_images=20, workers=1)
 
 
@@ -199,7 +200,7 @@ def test_sets_are_the_same_after_an_interruption(sets, tmp_path):
 
 
 def test_missing_ones_are_reported(paths, tmp_path):
-    result = prepare(paths[:5], tmp_path / "set", CONFIG, missing=("gone.jpg",))
+    result = prepare(paths[:5], tmp_path / "set", CONFIG, left_out=[GONE])
     assert result.dropped["missing"] == 1
     assert report(tmp_path / "set")[0]["path"] == "gone.jpg"
 
@@ -410,7 +411,7 @@ def _fatal_chunk(names, config):
 
 def test_a_photograph_that_kills_its_reader_costs_no_other(paths, tmp_path, monkeypatch):
     monkeypatch.setattr(workers, "FEW", 0)
-    monkeypatch.setattr(workers, "_chunk", _fatal_chunk)
+    monkeypatch.setattr(workers, "chunk_of", _fatal_chunk)
     config = PrepareConfig(val_fraction=0.15, shard_images=100, workers=2)
     given = [p for p in paths if int("".join(c for c in Path(p).stem if c.isdigit()) or 99) < 12]
     result = prepare(given, tmp_path / "set", config)

@@ -1,0 +1,144 @@
+"""What large works cost: finding and naming files, beginning, memory, Ray beside one process.
+
+    python benchmarks/scale.py                  # 100,000 small files, of which 2,000 are coloured
+    python benchmarks/scale.py --ray 10000      # and 10,000 by Ray on two nodes of this machine
+
+docs/scale.md stands on these figures. Files are made in a temporary folder and removed.
+"""
+
+import argparse
+import json
+import resource
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from PIL import Image
+
+REPO = Path(__file__).parents[1]
+sys.path[:0] = [str(REPO / "tests"), str(REPO / "tests" / "scale")]
+
+from conftest import saved, scene  # noqa: E402
+
+PREDICT = [sys.executable, "-m", "colorcli", "predict"]
+STAGES = ("read", "decode", "network", "join", "encode", "write")
+
+
+def make(root: Path, count: int) -> None:
+    """``count`` gray JPEGs of 192 × 160 pixels in folders of 1,000."""
+    kinds = [saved(Image.fromarray(scene(i, 192, 160)).convert("L"), "JPEG") for i in range(50)]
+    for i in range(count):
+        folder = root / f"{i // 1000:03d}"
+        if i % 1000 == 0:
+            folder.mkdir(parents=True)
+        (folder / f"{i:06d}.jpg").write_bytes(kinds[i % 50])
+
+
+def peak(pid: int) -> float:
+    """Megabytes that a process has held at most."""
+    text = Path(f"/proc/{pid}/status").read_text()
+    return int(text.partition("VmHWM:")[2].split()[0]) / 1024
+
+
+def planning(root: Path, out: Path) -> None:
+    """Seconds and bytes of a plan, whole and streamed."""
+    from colorcli.colorizing import intake
+    from colorcli.config import PredictConfig
+
+    request = intake.Request([str(root)], str(out), recursive=True, skip_existing=True)
+    began, first, number = time.perf_counter(), 0.0, 0
+    for _ in intake.streamed(request, PredictConfig()):
+        number += 1
+        first = first or time.perf_counter() - began
+    spent = time.perf_counter() - began
+    print(f"streamed plan: first job after {first:.3f} s, {spent / number * 1e6:.1f} µs a name, "
+          f"peak {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")  # fmt: skip
+    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began = time.perf_counter()
+    jobs = intake.planned(request, PredictConfig())[1]
+    spent = time.perf_counter() - began
+    more = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - held
+    print(f"whole plan: {spent:.2f} s, {spent / len(jobs) * 1e6:.1f} µs and "
+          f"{more * 1024 / len(jobs):.0f} bytes a name")  # fmt: skip
+
+
+def colouring(root: Path, out: Path, count: int) -> None:
+    """The beginning, the memory and the stages of a plain call, ended after ``count``."""
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [*PREDICT, root, "-r", "-o", out, "--json", "-q"], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout
+    rows, marks = [], {}
+    for line in process.stdout:
+        if not rows:
+            print(
+                f"first result {time.perf_counter() - began:.2f} s after the start of the process"
+            )
+        rows.append(json.loads(line))
+        if len(rows) in (100, count // 2, count):
+            marks[len(rows)] = peak(process.pid)
+        if len(rows) == count:
+            process.send_signal(signal.SIGTERM)
+    process.wait()
+    shown = ", ".join(f"{mark:.0f} MB at {n}" for n, mark in marks.items())
+    spent = {s: statistics.mean(r["milliseconds"][s] for r in rows) for s in STAGES}
+    print(f"memory: {shown}; exit {process.returncode}")
+    print("ms a photograph: " + ", ".join(f"{s} {ms:.1f}" for s, ms in spent.items()))
+
+
+def rays(root: Path, out: Path, count: int) -> None:
+    """``count`` photographs by one process on two cores and by Ray on two nodes of one core."""
+    from nodes import Cluster
+
+    folders = sorted(root.iterdir())[: -(-count // 1000)]
+    rates: dict[str, list[float]] = {}
+    cluster = Cluster()
+    try:
+        for way in ("plain", "ray", "ray", "plain"):
+            target = out.parent / f"{way}-{len(rates.setdefault(way, []))}"
+            extra = ["--engine", "ray", "--address", cluster.address] if way == "ray" else []
+            began = time.perf_counter()
+            subprocess.run(
+                [
+                    *PREDICT,
+                    *folders,
+                    "-o",
+                    f"{target}/{{stem}}.jpg",
+                    "-q",
+                    "--workers",
+                    "2",
+                    *extra,
+                ],
+                check=True,
+            )
+            rates[way].append(count / (time.perf_counter() - began))
+    finally:
+        cluster.close()
+    for way, found in rates.items():
+        print(f"{way}: {', '.join(f'{rate:.1f}' for rate in found)} photographs/s with start-up")
+    print(f"ray / plain: {statistics.mean(rates['ray']) / statistics.mean(rates['plain']):.2f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--files", type=int, default=100_000)
+    parser.add_argument("--colour", type=int, default=2000)
+    parser.add_argument("--ray", type=int, default=0)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        root, out = Path(folder, "in"), Path(folder, "out")
+        make(root, given.files)
+        planning(root, out)
+        if given.colour:
+            colouring(root, out, given.colour)
+        if given.ray:
+            rays(root, out, given.ray)
+
+
+if __name__ == "__main__":
+    main()
