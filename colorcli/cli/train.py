@@ -113,10 +113,11 @@ def train(
     if not quiet:
         for line in _enlarged(loaded, chosen):
             terminal.say(f"colorize: {line}")
-    native.tensorflow()
-    from colorcli.training import devices
+    with native.quiet():  # the banner; and other machines are joined before anything else
+        from colorcli.training import devices
 
-    strategy = devices.strategy()
+        strategy = devices.strategy()
+    native.tensorflow()
     from colorcli.training.train import Watch
     from colorcli.training.train import train as run
 

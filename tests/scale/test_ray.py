@@ -116,7 +116,7 @@ def test_a_photograph_that_kills_its_workers_is_reported_and_left(scans, small_m
         "    def find_spec(self, name, path, target=None):\n"
         "        if name != 'colorcli.scale.worker': return None\n"
         "        sys.meta_path.remove(self)\n"
-        f"        exec({KILLER!r})\n"
+        f"        exec({KILLER!r}, {{}})\n"
         "        return None\n"
         "sys.meta_path.insert(0, Finder())\n"
     )
@@ -135,7 +135,7 @@ def test_a_photograph_that_kills_its_workers_is_reported_and_left(scans, small_m
         rows, errors = ended(process)
     finally:
         cluster.close()
-    assert process.returncode == 5
+    assert process.returncode == 5, errors
     assert Counter(row["status"] for row in rows) == {"done": 30, "failed": 1}
     (failed,) = (row for row in rows if row["status"] == "failed")
     assert "07-deadly.jpg" in failed["error"] and "killed its worker 3 times" in failed["error"]
