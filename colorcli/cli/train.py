@@ -76,6 +76,16 @@ def _layered(preset: TrainConfig, file: File, values: dict[str, Any]) -> TrainCo
     return chosen
 
 
+def _joined() -> Any:
+    """This machine's devices, and those of others: joined before TensorFlow does anything else."""
+    with native.quiet():  # the banner
+        from colorcli.training import devices
+
+        strategy = devices.strategy()
+    native.tensorflow()
+    return strategy
+
+
 @configurable(TrainConfig)
 def train(
     context: typer.Context,
@@ -113,11 +123,7 @@ def train(
     if not quiet:
         for line in _enlarged(loaded, chosen):
             terminal.say(f"colorize: {line}")
-    with native.quiet():  # the banner; and other machines are joined before anything else
-        from colorcli.training import devices
-
-        strategy = devices.strategy()
-    native.tensorflow()
+    strategy = _joined()
     from colorcli.training.train import Watch
     from colorcli.training.train import train as run
 

@@ -9,13 +9,15 @@ from functools import partial
 import cv2
 import numpy as np
 
-from colorcli.color.lab import join
+from colorcli.color.lab import join, picture_to_lab
+from colorcli.color.limits import Limits
+from colorcli.color.tone import Colours
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.config import EvalConfig
 from colorcli.data.sources import Item, Selection
 from colorcli.errors import DataError, ImageError
 from colorcli.evaluation import protocols
-from colorcli.evaluation.metrics import ciede2000, lab_of, mean_chroma
+from colorcli.evaluation.metrics import ciede2000
 from colorcli.system.parallel import cores, in_order
 
 STEPS = 1000  # of confidence, that pixels are counted by
@@ -76,12 +78,12 @@ def _counted(
         truth = protocol(item.read())
     except ImageError:  # which ``evaluate`` tells
         return None
-    if min(truth.shape[:2]) < 11 or mean_chroma(truth) < config.min_chroma:
+    if min(truth.shape[:2]) < 11 or Colours.of(truth).kind(Limits(config.min_chroma)) == "gray":
         return None
     gray = protocols.GRAYS[config.gray](truth)
     predicted = colorizer.predicted(gray)
     assert predicted.confidence is not None
-    true, made = lab_of(truth), lab_of(join(gray, predicted.ab, np.uint8))
+    true, made = picture_to_lab(truth), picture_to_lab(join(gray, predicted.ab, np.uint8))
     height, width = truth.shape[:2]
     sure = cv2.resize(predicted.confidence, (width, height), interpolation=cv2.INTER_LINEAR)
     error = ciede2000(true, made)
