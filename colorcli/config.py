@@ -99,6 +99,9 @@ class PrepareConfig:
         "crop", "Letterboxed pictures and those with a margin: crop, leave out, keep.",
         choices=("crop", "drop", "keep"),
     )  # fmt: skip
+    keep_results: bool = value(
+        False, "Keep pictures that colorize coloured itself: they teach its own guesses."
+    )
     duplicate_distance: int = value(
         4, "Bits of 64 in which copies may differ; -1: only equal files are copies.",
         least=-1, most=16,

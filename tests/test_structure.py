@@ -22,7 +22,7 @@ LAYERS = (
 )  # fmt: skip
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 FOLDERS = sorted(p.name for p in PACKAGE.iterdir() if p.is_dir() and any(p.glob("*.py")))
-SHIPPED = {"models", "assets"}  # folders without code
+SHIPPED = {"models"}  # folders without code
 MARKS = {"__init__.py", "__main__.py", "py.typed", "__pycache__"}  # of every package
 BARE = [name for name in FOLDERS if name != "cli"]
 

@@ -24,7 +24,7 @@ from colorcli.data.duplicates import perceptual_hash
 from colorcli.errors import reason
 from colorcli.files import places
 from colorcli.imaging import reading
-from colorcli.imaging.tags import icc
+from colorcli.imaging.tags import icc, provenance
 from colorcli.system import native
 
 CELLS = 2 * (bins.REACH // bins.GRID) + 1  # of the ab plane on the bins' grid, a side
@@ -34,7 +34,8 @@ CELLS = 2 * (bins.REACH // bins.GRID) + 1  # of the ab plane on the bins' grid, 
 class Sample:
     """A record ready for a shard, or why there is none.
 
-    ``dropped`` is the key of the count: broken, small, rimmed, gray, toned. ``tone`` is the mean
+    ``dropped`` is the key of the count: broken, small, colorized (a result of ours), rimmed, gray,
+    toned. ``tone`` is the mean
     (a, b); ``cells`` (CELLS², float32, Σ = 1) the share of each cell of the ab plane; ``set`` the
     name of its set, ``side`` its short side in pixels, ``cropped`` what was cut off.
     """
@@ -74,17 +75,19 @@ def histogram(cells: np.ndarray) -> np.ndarray:
     return np.bincount(_nearest_bins(), weights=cells, minlength=len(bins.centres()))
 
 
-def _read(data: bytes, config: PrepareConfig) -> np.ndarray | str:
+def _read(data: bytes, config: PrepareConfig) -> np.ndarray | Sample:
     """The first frame, upright sRGB (H, W, 3) uint8 with a short side of ``config.size`` or less.
 
-    For one that is too small, its size in words. Raises nearly anything for damaged bytes.
+    A ``Sample`` for one that is left out by its header. Raises nearly anything for damaged bytes.
     """
     size = config.size
     image: Image.Image = Image.open(io.BytesIO(data))
     if image.width * image.height > reading.MAX_PIXELS:
         raise ValueError(f"{image.width}×{image.height} pixels are too many")
     if min(image.size) < config.min_side:
-        return f"{image.width}×{image.height}"
+        return Sample(dropped="small", detail=f"{image.width}×{image.height}")
+    if not config.keep_results and provenance.is_ours(data[: reading.HEAD], image.info):
+        return Sample(dropped="colorized", detail="a result of colorize")
     profile = image.info.get("icc_profile")
     rgb = _plain_jpeg(image, data, size)
     if rgb is None:
@@ -175,8 +178,8 @@ def sample(path: str, config: PrepareConfig) -> Sample:
     # Pillow's readers raise nearly anything on damaged bytes; a bad file must not stop the rest.
     except Exception as error:
         return Sample(dropped="broken", detail=_cause(error))
-    if isinstance(rgb, str):
-        return Sample(dropped="small", detail=rgb)
+    if isinstance(rgb, Sample):
+        return rgb
     cropped = ""
     box = None if config.rims == "keep" else rims.photograph(rgb)
     if box:

@@ -22,12 +22,12 @@ from colorcli.evaluation.metrics import HEADLINE, METRICS
 if TYPE_CHECKING:
     import jinja2
 
-ASSETS = Path(__file__).parents[1] / "assets"
+HERE = Path(__file__)  # what the page is made of lies beside it
 EXAMPLES = 3  # of the best, the median and the worst each
 SIDE = 640  # largest side of a picture on the page
 QUALITY = 88
 BARS = 40
-COLOURS = 4  # of contenders, in page.css
+COLOURS = 4  # of contenders, in html_report.css
 LISTED = 200  # lines of each list of what was left out
 ARROWS = {"higher": "↑", "lower": "↓"}
 
@@ -112,7 +112,7 @@ def _number(value: float | None, digits: int) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """A histogram's outline, the mean's place, in the chart's units; its colour in page.css."""
+    """A histogram's outline, the mean's place, in the chart's units; its colour in html_report.css."""
 
     colour: str
     outline: list[tuple[float, float]]
@@ -181,12 +181,12 @@ def page() -> jinja2.Template:
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(ASSETS), autoescape=True, undefined=jinja2.StrictUndefined,
+        loader=jinja2.FileSystemLoader(HERE.parent), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     environment.filters["number"] = _number
     environment.filters["base64"] = lambda data: base64.b64encode(data).decode()
-    return environment.get_template("page.html")
+    return environment.get_template("html_report.html")
 
 
 def render(judgement: Judgement, chosen: Sequence[Example]) -> str:
@@ -211,6 +211,6 @@ def render(judgement: Judgement, chosen: Sequence[Example]) -> str:
             "without a true picture": result.extra,
         },
         listed=LISTED,
-        style=Markup((ASSETS / "page.css").read_text("utf-8")),
-        script=Markup((ASSETS / "page.js").read_text("utf-8")),
+        style=Markup(HERE.with_suffix(".css").read_text("utf-8")),
+        script=Markup(HERE.with_suffix(".js").read_text("utf-8")),
     )

@@ -27,7 +27,7 @@ WINDOW, SIGMA = 11, 1.5  # of SSIM's Gaussian: scikit-image cuts it at 3.5 σ, w
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 AUC_REACH = 150  # largest threshold of AuC, in ab units
 PSNR_CAP = 100.0  # dB given to an identical picture, so that a mean stays finite
-PRIOR = Path(__file__).parents[1] / "assets" / "prior.json"
+PRIOR = Path(__file__).with_name("prior.json")
 
 
 def _blur(planes: np.ndarray) -> np.ndarray:

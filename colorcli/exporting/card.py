@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from colorcli import __version__
 from colorcli.choices import EXPORTED_SUFFIXES
+from colorcli.color.lab import NEUTRAL
 from colorcli.exporting.check import Exported
 from colorcli.exporting.formats.common import Snippet
 from colorcli.exporting.formats.table import FORMATS
@@ -21,7 +22,6 @@ from colorcli.network.model_folder import ModelFolder
 if TYPE_CHECKING:
     import jinja2
 
-ASSETS = Path(__file__).parents[1] / "assets"
 SCHEMA = 1
 SIDE = 256  # of the picture in snippets of an image export of any size
 VARIABLES = {"L": "lightness", "image": "pixels"}  # what snippets call the data they feed
@@ -29,11 +29,11 @@ VARIABLES = {"L": "lightness", "image": "pixels"}  # what snippets call the data
 
 @lru_cache(maxsize=1)
 def _templates() -> jinja2.Environment:
-    """Templates of ``assets`` and of snippets; their marks are such as code has no use for."""
+    """Templates beside this file and of snippets; their marks are such as code has no use for."""
     import jinja2
 
     made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(ASSETS), undefined=jinja2.StrictUndefined,
+        loader=jinja2.FileSystemLoader(Path(__file__).parent), undefined=jinja2.StrictUndefined,
         block_start_string="<%", block_end_string="%>",
         variable_start_string="<<", variable_end_string=">>",
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
@@ -127,6 +127,7 @@ def texts(
         file=file if chosen.suffix else ".", script=script, side=given,
         packages=chosen.example.packages, runtime=chosen.example.python.rstrip(),
         knobs={name: KNOBS[name].default for name in graph.inputs if name in KNOBS},
+        neutral=NEUTRAL,
     )  # fmt: skip
     told = json.dumps(metadata, indent=1, ensure_ascii=False) + "\n"
     return _card(made, graph, folder, values, script), told, example

@@ -14,6 +14,7 @@ from colorcli.color.tone import Colours
 from colorcli.config import PrepareConfig
 from colorcli.data import samples, tfrecord
 from colorcli.data.samples import histogram, sample
+from colorcli.imaging import reading, writing
 
 CONFIG = PrepareConfig(size=64, min_side=40)
 
@@ -218,3 +219,16 @@ def test_transparency_and_other_modes(tmp_path):
         assert sample(path, CONFIG).dropped == ""
     deep = written(tmp_path / "deep.png", (scene(1)[..., 0].astype(np.uint16) * 257))
     assert sample(deep, CONFIG).dropped == "gray"
+
+
+@pytest.mark.parametrize("format", ["jpeg", "png", "tiff", "webp", "gif", "bmp", "jp2", "ppm"])
+def test_what_we_coloured_ourselves_teaches_nothing(tmp_path, format):
+    rgb = scene(6)
+    page = reading.Document(format, [reading.Picture(rgb[..., 0])])
+    ours = tmp_path / "ours"
+    ours.write_bytes(writing.encode([(rgb, page.frames[0])], page, format))
+    assert sample(str(ours), CONFIG).dropped == "colorized"
+    kept = dataclasses.replace(CONFIG, keep_results=True)
+    assert not sample(str(ours), kept).dropped
+    theirs = written(tmp_path / "theirs.png", rgb)
+    assert not sample(theirs, CONFIG).dropped

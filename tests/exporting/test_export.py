@@ -12,11 +12,11 @@ import pytest
 from conftest import REPO, scene
 from PIL import Image
 
-from colorcli.color.lab import join
+from colorcli.color import lab
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.config import ExportConfig, ModelConfig
 from colorcli.errors import DataError, ModelError, UsageError
-from colorcli.exporting import photographs, signatures
+from colorcli.exporting import card, photographs, signatures
 from colorcli.exporting.check import Bench, Check, excess
 from colorcli.exporting.export import export
 from colorcli.exporting.formats.common import Tolerance
@@ -236,7 +236,7 @@ def test_image_graphs_join_as_numpy_does(saturation):
         np.tile(np.arange(256, dtype=np.uint8), (256, 1)), axis=1
     )
     shown = graph.call({"image": np.dstack([gray] * 3)[None]})["colours"].numpy()[0]
-    wanted = join(gray, ab * np.float32(saturation))
+    wanted = lab.join(gray, ab * np.float32(saturation))
     assert np.abs(shown.astype(int) - wanted).max() <= 1
     assert (np.ptp(shown[(gray < 4) | (gray > 252)].astype(int), axis=-1) == 0).all()
 
@@ -412,6 +412,19 @@ def test_overwrite_spares_folders_of_other_things(small_model, tmp_path):
     assert (tmp_path / "m" / "thesis.txt").is_file()
 
 
+def test_the_example_draws_chroma_in_as_predict_does():
+    template = card._templates().get_template("example_ab.txt")
+    source = template.render(
+        file="m", script="m.py", side=8, packages="", runtime="", knobs={}, neutral=lab.NEUTRAL
+    )
+    names: dict = {"__file__": "m.py"}
+    exec(source.rsplit("\nmain()", 1)[0], names)
+    random = np.random.default_rng(3)
+    light, ab = np.linspace(0, 100, 4000), random.uniform(-120, 120, (4000, 2))
+    wanted = lab.lab_to_shown(np.column_stack([light, ab]))
+    assert np.abs(names["to_rgb"](light, ab) - wanted * 255).max() <= 0.51
+
+
 def test_nothing_here_names_this_checkout():
-    for path in (REPO / "colorcli" / "assets").iterdir():
+    for path in (REPO / "colorcli" / "exporting").glob("*.[mt]*"):
         assert str(REPO) not in path.read_text("utf-8")
