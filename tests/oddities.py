@@ -265,6 +265,44 @@ def by_codec(name: str, pixels: np.ndarray, **options) -> bytes:
 
 TWELVE = stepped(GRAY, 12).astype(np.uint16)
 CODECS = ("imagecodecs",)
+# Light of three times the range that is shown, and what is shown of it: luminance up to white stays.
+FLOATS = 3 * np.where(
+    shares(RGB) > 0.04045, ((shares(RGB) + 0.055) / 1.055) ** 2.4, shares(RGB) / 12.92
+)
+
+
+def shown(light: np.ndarray) -> np.ndarray:
+    """sRGB in 0…1 of one pixel's linear light, by small steps towards gray."""
+    gray = min(1.0, float(light @ [0.2126, 0.7152, 0.0722]))
+    steps = gray + (light - gray) * np.linspace(1, 0, 2001)[:, None]
+    inside = ((steps >= -1e-9) & (steps <= 1 + 1e-9)).all(axis=1)
+    steps = steps[inside.argmax()].clip(0, 1)
+    return np.where(steps > 0.0031308, 1.055 * steps ** (1 / 2.4) - 0.055, 12.92 * steps)
+
+
+LIGHT = np.apply_along_axis(shown, 2, FLOATS)
+
+
+def bright() -> bytes:
+    return tiff(FLOATS.astype(np.float32), photometric="rgb")
+
+
+def radiance() -> bytes:
+    """By hand, without run lengths: a common exponent for each pixel."""
+    mantissa, exponent = np.frexp(FLOATS.max(-1))
+    scale = mantissa * 256 / np.maximum(FLOATS.max(-1), 1e-30)
+    pixels = np.dstack([FLOATS * scale[..., None], exponent + 128.0]).clip(0, 255).astype(np.uint8)
+    head = f"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y {HEIGHT} +X {WIDTH}\n"
+    return head.encode() + pixels.tobytes()
+
+
+def pam(pixels: np.ndarray, kind: str) -> bytes:
+    height, width, depth = pixels.shape
+    peak = 255 if pixels.dtype.itemsize == 1 else 65535
+    lines = f"P7\nWIDTH {width}\nHEIGHT {height}\nDEPTH {depth}\nMAXVAL {peak}\nTUPLTYPE {kind}\n"
+    return (lines + "ENDHDR\n").encode() + pixels.tobytes()
+
+
 FILES = {
     **{
         f"tiff {bits} bits {layout}": partial(of_depth, bits, layout)
@@ -307,6 +345,22 @@ FILES = {
             extratags=[(340, 6, 1, -128, True), (341, 6, 1, 127, True)],
         ),
         shares(GRAY), vips=False,
+    ),
+    "tiff signed": lambda: Odd(  # libvips cuts off what is below 0
+        tiff((GRAY.astype(int) - 128).astype(np.int8)), shares(GRAY), vips=False
+    ),
+    "tiff signed of 16 bits": lambda: Odd(
+        tiff(((GRAY.astype(int) - 128) * 256).astype(np.int16)), GRAY / 256, depth=16, vips=False
+    ),
+    "tiff of light": lambda: Odd(bright(), LIGHT, depth=16),
+    "radiance hdr": lambda: Odd(radiance(), LIGHT, 0.01, depth=16),
+    "jpeg xr": lambda: Odd(by_codec("jpegxr", RGB, level=100), shares(RGB), 0.01, needs=CODECS),
+    "gif with something behind it": lambda: Odd(
+        saved(Image.fromarray(GRAY), "GIF")[:-1] + b"garbage", shares(GRAY), vips=False
+    ),
+    "pam of colours and alpha": lambda: Odd(pam(np.dstack([RGB, GRAY]), "RGB_ALPHA"), shares(RGB)),
+    "pam of 16 bits": lambda: Odd(
+        pam(RGB.astype(">u2") * 257, "RGB"), shares(RGB), depth=16, vips=False
     ),
     "tiff float of 1 to 255": lambda: Odd(tiff(GRAY.astype(np.float32)), shares(GRAY), depth=16),
     "pfm of 1 to 255": lambda: Odd(pfm(GRAY), shares(GRAY), depth=16),
@@ -367,9 +421,9 @@ FILES = {
 }  # fmt: skip
 
 REFUSED = {
-    "tiff signed": (lambda: tiff((GRAY.astype(int) - 128).astype(np.int8)), "signed 8-bit samples"),
     "tiff of signed 32 bits": (lambda: tiff(np.full((5, 5), -7, np.int32)), "signed 32-bit"),
     "floats of no known range": (lambda: tiff(shares(GRAY).astype(np.float32) * 5), r"to \S+; scale them to 0…1 first, as by: magick"),
+    "openexr": (lambda: b"v/1\x01" + bytes(60), "EXR files are not read; save it as TIFF"),
     "postscript": (lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n", "not a picture that can be read"),
 }  # fmt: skip
 

@@ -135,14 +135,14 @@ def from_samples(samples: sixteen_bit.Samples, keep: bool) -> Picture:
     if samples.lab is not None:
         return _from_lab(samples, samples.lab, keep)
     if pixels.ndim == 2:
-        picture = Picture(in_srgb(pixels, convert), None, samples.alpha, depth)
+        picture = Picture(in_srgb(pixels, convert), None, samples.alpha, depth, notes=samples.notes)
         return upright(picture, samples.orientation)
     inked = pixels.shape[2] == 4
     to_strip = _from_cmyk if inked else _from_rgb
     shape = pixels.shape[:2]
     bands = ((rows, to_strip(pixels[rows], convert)) for rows in strips(*shape))
     gray, rgb = by_strips(bands, shape, pixels.dtype, keep)
-    notes = notes_of_inks(convert) if inked else ()
+    notes = samples.notes + (notes_of_inks(convert) if inked else ())
     return upright(Picture(gray, rgb, samples.alpha, depth, notes=notes), samples.orientation)
 
 

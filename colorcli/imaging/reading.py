@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from colorcli.errors import ImageError, reason
 from colorcli.imaging import truncation
-from colorcli.imaging.formats import bitmap, jp2, jpeg, netpbm, pillow, psd, raw, tiff, vips
+from colorcli.imaging.formats import bitmap, codecs, jp2, jpeg, netpbm, pillow, psd, raw, tiff, vips
 from colorcli.imaging.formats.pillow import Pages, Request
 from colorcli.imaging.kinds import KINDS, kind_of, lazily, opened, outline
 from colorcli.imaging.planes import Picture, from_samples
@@ -141,12 +141,14 @@ READERS: tuple[Reader, ...] = (
     Reader("Netpbm", ("PPM",), _one(_netpbm)),
     Reader("bitmap", ("BMP", "DIB"), _one(lambda r: bitmap.read(r.data, r.kind, r.max_pixels))),
     Reader("Photoshop", ("PSD",), _one(lambda r: psd.read(r.data, r.max_pixels))),
-    Reader("Pillow", KINDS.keys() - {"RAW"}, pillow.open_pages),
+    Reader("Pillow", KINDS.keys() - {"RAW", "JXR", "HDR", "EXR"}, pillow.open_pages),
     Reader("tifffile", ("TIFF",), _tiff),
     Reader("imagecodecs", ("JPEG",), _one(_jpeg)),
     Reader("bare JPEG", ("JPEG",), pillow.open_bare_jpeg),
     Reader("bare PNG", ("PNG",), pillow.open_bare_png),
     Reader("OpenCV", ("JPEG2000",), _one(lambda r: jp2.read(r.data))),
+    Reader("JPEG XR", ("JXR",), _one(lambda r: codecs.read_jpeg_xr(r.data))),
+    Reader("Radiance", ("HDR",), _one(lambda r: codecs.read_radiance(r.data))),
     Reader("LibRaw", ("RAW",), _one(lambda r: raw.read(r.data, r.max_pixels))),
     Reader("libvips", ("TIFF", "JPEG"), _vips),
 )
@@ -193,7 +195,8 @@ class _Chain:
                 self._collected |= reader.name == "Pillow"
                 self._collect(picture)
                 return picture
-        raise best(reasons or [Refused("not a picture that can be read; check the file")])
+        unread = f"{self._request.kind} files are not read; save it as TIFF, PNG or JPEG"
+        raise best(reasons or [Refused(unread)])
 
     def _collect(self, picture: Picture) -> None:
         """Metadata by Pillow, also where another library read the pixels."""

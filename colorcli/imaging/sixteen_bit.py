@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from colorcli.color.lab import XYZ_FROM_RGB, srgb_encoded
 from colorcli.errors import ImageError
 from colorcli.imaging import png
 from colorcli.imaging.refusals import Refused
@@ -21,6 +22,7 @@ class Samples:
     ``alpha`` (H, W) of the same dtype, or None. ``profile``: ICC bytes, or None.
     ``orientation``: EXIF's 1…8, still to be applied. ``lab`` (H, W, 3) float32 instead of
     ``pixels``' colours, which then only give depth and shape, where the file holds CIELAB.
+    ``notes``: what a user should know of how they were read.
     """
 
     pixels: np.ndarray
@@ -28,6 +30,7 @@ class Samples:
     profile: bytes | None = None
     orientation: int = 1
     lab: np.ndarray | None = None
+    notes: tuple[str, ...] = ()
 
 
 # --- scale -------------------------------------------------------------------------------------
@@ -46,9 +49,9 @@ def _stretched(values: np.ndarray, low: float, high: float) -> np.ndarray:
 
 
 def from_floats(values: np.ndarray) -> np.ndarray:
-    """Encoded floating-point samples of 0…1, 0…255 or 0…65535 as uint16.
+    """Floating-point samples as uint16: encoded ones of 0…1, 0…255 or 0…65535.
 
-    Raises ``ImageError`` where their range says none of these, or says nothing.
+    Colours (H, W, 3 or 4) beyond their range are light, as of HDR: see ``from_light``. Raises ``ImageError`` where their range says none of these, or says nothing.
     """
     low, high = float(values.min()), float(values.max())
     if not np.isfinite([low, high]).all():
@@ -58,10 +61,45 @@ def from_floats(values: np.ndarray) -> np.ndarray:
             counts = full == 255 and bool((values == np.floor(values)).all())
             if high <= full * 1.001 and (high >= least or counts):
                 return _stretched(values, 0, full)
+    if _is_light(values):
+        return from_light(values)
     raise Refused(
         f"floating-point samples from {low:.4g} to {high:.4g}; scale them to 0…1 first, "
         "as by: magick FILE -auto-level NEW.tif"
     )
+
+
+_BRIGHTEST = 1e4  # times white, of light that is one
+
+
+def _is_light(values: np.ndarray) -> bool:
+    low, high = float(values.min()), float(values.max())
+    colours = values.ndim == 3 and values.shape[2] in (3, 4)
+    return colours and (high > 1 or low < -0.001) and low > -_BRIGHTEST and high < _BRIGHTEST
+
+
+def from_light(values: np.ndarray) -> np.ndarray:
+    """Linear light (H, W, 3 or 4), 1 for white, as encoded uint16.
+
+    Its own luminance up to white stays; colours beyond sRGB are drawn towards gray until they fit.
+    """
+    out = np.clip(values.astype(np.float32), 0, 1)
+    light = values[..., :3].astype(np.float32)
+    y = np.clip(light @ XYZ_FROM_RGB[1].astype(np.float32), 0, 1)[..., None]
+    above = (light.max(-1, keepdims=True) - y) / np.maximum(1 - y, 1e-6)
+    below = (y - light.min(-1, keepdims=True)) / np.maximum(y, 1e-6)
+    drawn = y + (light - y) / np.maximum(np.maximum(above, below), 1)
+    out[..., :3] = srgb_encoded(np.clip(drawn, 0, 1))
+    return np.rint(out * 65535).astype(np.uint16)
+
+
+def remarks(values: np.ndarray) -> tuple[str, ...]:
+    """What to say of stored samples that are neither encoded nor counted from black."""
+    if values.dtype.kind == "i" and int(values.min()) < 0:
+        return ("signed samples: 0 was read as middle gray",)
+    if values.dtype.kind == "f" and _is_light(values) and float(values.max()) < 64:
+        return ("high dynamic range: what is brighter than white was cut off",)
+    return ()
 
 
 def from_integers(
@@ -70,13 +108,16 @@ def from_integers(
     """Integer samples of ``bits`` bits as uint8 (up to 8 bits) or uint16.
 
     Their range is that of ``bits``, whatever the values are; ``declared`` is another that the
-    file says. Raises ``ImageError`` for negative samples of no declared range.
+    file says. Negative ones are counted from the least that ``bits`` hold. Raises ``ImageError``
+    for those of more than 16 bits without a declared range.
     """
     if declared is not None and (bits > 16 or values.dtype.kind == "i"):
         wide = _stretched(values, *declared)
         return (wide >> 8).astype(np.uint8) if bits <= 8 else wide
     if values.dtype.kind == "i":
         low, high = int(values.min()), int(values.max())
+        if low < 0 and bits in (8, 16):
+            return (values.astype(np.int32) + 2 ** (bits - 1)).astype(f"u{bits // 8}")
         if low < 0 or high > 65535:
             raise Refused(
                 f"signed {bits}-bit samples from {low} to {high}; shift them to 8 or 16 bits "

@@ -19,11 +19,11 @@ def truncated() -> ImageError:
     return ImageError("damaged picture (the file is truncated); check the file")
 
 
-def gif_frames(data: bytes) -> int:
-    """Frames of a GIF, by its blocks; counts no further than one over ``MAX_FRAMES``.
+def gif_frames(data: bytes) -> tuple[int, bool]:
+    """Frames of a GIF, by its blocks, and whether something else than a block follows them.
 
-    Pillow takes a file that ends between two frames for a shorter animation; this raises
-    ``ImageError``.
+    Counts no further than one over ``MAX_FRAMES``. Pillow takes a file that ends between two frames
+    for a shorter animation; this raises ``ImageError``.
     """
     frames, at = 0, 13
 
@@ -38,6 +38,8 @@ def gif_frames(data: bytes) -> int:
                 at += 11 + table(data[at + 9])
             elif kind == 0x21:
                 at += 2
+            elif frames:
+                return frames, True
             else:
                 raise ImageError("damaged picture (unknown block); check the file")
             while size := data[at]:
@@ -45,7 +47,7 @@ def gif_frames(data: bytes) -> int:
             at += 1
     except IndexError:
         raise truncated() from None
-    return frames
+    return frames, False
 
 
 def _jpeg_scan(data: bytes) -> int:

@@ -17,8 +17,8 @@ from PIL import Image
 from colorcli.color.lab import strips
 from colorcli.color.levels import to_depth
 from colorcli.errors import ColorizeError, ImageError, UsageError, reason
-from colorcli.imaging import kinds, sixteen_bit
-from colorcli.imaging.formats import netpbm, tiff_writing
+from colorcli.imaging import kinds, sixteen_bit, tiff_writing
+from colorcli.imaging.formats import netpbm
 from colorcli.imaging.planes import Picture
 from colorcli.imaging.reading import Document
 from colorcli.imaging.tags import metadata, provenance
@@ -241,6 +241,11 @@ READABLE: dict[str, str] = {s: s for s in SUFFIXES} | {
     ".jls": ".jpg",
     ".hif": ".heic",
     ".jxl": ".png",
+    ".jxr": ".png",
+    ".wdp": ".png",
+    ".hdp": ".png",
+    ".hdr": ".png",
+    ".exr": ".tif",
     ".tga": ".png",
     ".sgi": ".png",
     ".pcx": ".png",

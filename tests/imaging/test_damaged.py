@@ -270,7 +270,7 @@ BAD = {
     "gif of frames over the limit": gif(2000, 2000, 9),
     "gif without its end": gif(5, 5, 3, trailer=b""),
     "gif without frames": gif(5, 5, 0),
-    "gif of a strange block": gif(5, 5, 2, trailer=b"\x99;"),
+    "gif of a strange block": gif(5, 5, 0, trailer=b"\x99;"),
     "ppm of no width": b"P6 0 5 255\n" + bytes(50),
     "ppm absurd": b"P6 999999999 999999999 255\n" + bytes(50),
     "ppm of negative size": b"P6 -5 5 255\n" + bytes(75),

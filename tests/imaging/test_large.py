@@ -28,8 +28,8 @@ from colorcli.errors import DataError, ImageError
 from colorcli.files.delivery import delivered
 from colorcli.files.inputs import Source
 from colorcli.files.outputs import Job
-from colorcli.imaging import png, reading, sixteen_bit
-from colorcli.imaging.formats import tiff_writing, vips
+from colorcli.imaging import png, reading, sixteen_bit, tiff_writing
+from colorcli.imaging.formats import vips
 from colorcli.imaging.large import decision, photograph
 from colorcli.imaging.large.photograph import Photograph
 from colorcli.imaging.large.writing import WRITERS

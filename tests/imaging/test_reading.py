@@ -244,8 +244,7 @@ def test_tiff_alpha_and_inks_of_sixteen_bits(no_press):
             np.full((5, 5), np.nan, np.float32),
             "floating-point samples of which some are no numbers",
         ),
-        (np.full((5, 5), -1, np.int16), "signed 16-bit samples from -1 to -1"),
-        (np.full((5, 5), -1, np.int8), "signed 8-bit samples from -1 to -1"),
+        (np.full((5, 5), -1, np.int32), "signed 32-bit samples from -1 to -1"),
         (np.full((5, 5), 70000, np.int32), "signed 32-bit samples from 70000 to 70000"),
     ],
 )

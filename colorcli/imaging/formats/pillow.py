@@ -53,7 +53,7 @@ class Pages:
 def page_numbers(image: Image.Image, data: bytes) -> list[int]:
     """Pillow's numbers of the frames that are pictures, not thumbnails, masks or previews."""
     if image.format == "GIF":
-        return list(range(max(1, truncation.gif_frames(data))))
+        return list(range(max(1, truncation.gif_frames(data)[0])))
     if image.format in ("PSD", "ICO"):  # layers; sizes of one
         return [0]
     count, plugin = getattr(image, "n_frames", 1), cast("Any", image)  # what its plugin adds
@@ -114,6 +114,8 @@ def pages_of(image: Image.Image, request: Request) -> Pages:
     if animated:
         check_size(image.width * len(numbers), image.height, request.max_pixels)
     notes: tuple[str, ...] = ()
+    if kind == "GIF" and truncation.gif_frames(data)[1]:
+        notes = (f"what follows its frame {len(numbers)} is damaged and was left out",)
     if len(numbers) > 1 and kind in ("PNG", "MPO"):
         try:
             _try_all(image, numbers, decode=kind == "PNG")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from PIL import ExifTags
 from colorcli.color.levels import to_depth
 from colorcli.errors import ImageError
 from colorcli.imaging.refusals import Refused, Wanting
-from colorcli.imaging.sixteen_bit import Samples, from_floats, from_integers
+from colorcli.imaging.sixteen_bit import Samples, from_floats, from_integers, remarks
 from colorcli.imaging.truncation import truncated
 
 
@@ -313,7 +313,9 @@ def read_page(data: bytes, index: int, max_pixels: int) -> Samples:
         extra = [_name(e) for e in page.extrasamples]
         alpha = extra[0] if extra[:1] in (["UNASSALPHA"], ["ASSOCALPHA"]) else None
         pixels = _enough(stored, count + (alpha is not None))
-        return _parted(meaning.convert(pixels, page), meaning.given, alpha, profile, turned)
+        notes = () if _declared(page) else remarks(pixels)
+        samples = _parted(meaning.convert(pixels, page), meaning.given, alpha, profile, turned)
+        return replace(samples, notes=notes)
 
 
 def _enough(pixels: np.ndarray, count: int) -> np.ndarray:

@@ -10,8 +10,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from colorcli.imaging import png
-from colorcli.imaging.formats import tiff_writing, vips
+from colorcli.imaging import png, tiff_writing
+from colorcli.imaging.formats import vips
 
 
 class _Feed:

@@ -8,8 +8,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from colorcli.errors import ImageError
-from colorcli.imaging import planes, reading, writing
-from colorcli.imaging.formats import tiff_writing, vips
+from colorcli.imaging import planes, reading, tiff_writing, writing
+from colorcli.imaging.formats import vips
 from colorcli.imaging.large.photograph import Photograph
 from colorcli.imaging.large.streams import Head, jpeg_body, png_body, through_vips
 from colorcli.imaging.tags.icc import srgb_profile
