@@ -294,6 +294,42 @@ class EngineConfig:
     )  # fmt: skip
 
 
+REGIONS = ("auto", "none")  # what --regions takes beside a file
+BEST = 5  # passes that --best takes: the whole and its quarters
+
+
+@dataclass(frozen=True)
+class ScansConfig:
+    """How a scan is looked at: photographs found in it, and what the network sees of each.
+
+    ``regions``: ``auto``, ``none``, or a file of ``--json``'s regions. ``passes`` 0: one, and of a
+    long photograph as many squares as cover it, beside the whole.
+    """
+
+    regions: str = value(
+        "auto", "Photographs in a scan: auto finds them, none sees the picture whole, or a JSON FILE.",
+        metavar="auto|none|FILE",
+    )  # fmt: skip
+    passes: int = value(
+        0, "Squares the network sees of a photograph; auto: more of long ones.", least=0, most=50,
+        words={"auto": 0}, metavar="auto|N",
+    )  # fmt: skip
+    best: bool = value(
+        False, f"{BEST} passes, each mirrored, too, for ten times the network's time."
+    )
+    color_border: bool = value(False, "Colour what lies around photographs, too.")
+    split: bool = value(
+        False, "Write each photograph found as a file of its own, too, straightened: NAME-1…"
+    )
+    negative: bool = value(False, "Black-and-white negatives: see and write them as positives.")
+    explain: Path | None = value(None, "Draw what was found and seen: a PNG, or a folder of them.")
+
+    @property
+    def squares(self) -> int:
+        """Passes asked for; 0: by shape."""
+        return self.passes or (BEST if self.best else 0)
+
+
 @dataclass(frozen=True)
 class PredictConfig:
     """How photographs are coloured and results are written.
@@ -325,6 +361,7 @@ class PredictConfig:
     )
     max_megapixels: int = value(512, "Refuse larger pictures.", least=1)
     large: int = field(default_factory=lambda: LARGE)
+    scans: ScansConfig = ScansConfig()
 
     def __post_init__(self) -> None:
         """A suffix taken for a format's name becomes that name."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Optional, Protocol
 
 import typer
@@ -19,7 +20,7 @@ from colorcli.cli.options import (
     listed,
     steerable,
 )
-from colorcli.config import BatchConfig, EngineConfig, NamesConfig, PredictConfig
+from colorcli.config import BatchConfig, EngineConfig, NamesConfig, PredictConfig, ScansConfig
 from colorcli.errors import ExitCode, UsageError
 from colorcli.network.decoding import Knobs
 
@@ -61,6 +62,7 @@ Output = Annotated[
 @configured(NamesConfig, "names")
 @configured(BatchConfig, "batch")
 @configured(EngineConfig, "where")
+@configured(ScansConfig, "scans")
 def predict(
     context: typer.Context,
     inputs: Photographs = None,
@@ -80,6 +82,7 @@ def predict(
     names: NamesConfig,
     batch: BatchConfig,
     where: EngineConfig,
+    scans: ScansConfig,
     config: PredictConfig,
     knobs: Knobs,
 ) -> None:
@@ -89,6 +92,7 @@ def predict(
     if quiet and verbose:
         raise UsageError("--quiet and --verbose contradict each other")
     _check(inputs or [], names, where)
+    config = replace(config, scans=scans)
     knobs.suiting(distribution=True)  # whatever the model: what no model takes
     from colorcli.colorizing import intake
     from colorcli.colorizing.tolerance import Tolerance
@@ -108,9 +112,10 @@ def predict(
         found, run = Found(()), cluster.opened(request, config, knobs, where.address)
     else:
         found, jobs = intake.planned(request, config)
-        run = _Here(jobs, config, lambda: _opened(model, knobs, config.device))
+        run = _Here(jobs, config, lambda: _opened(model, knobs, config))
     if json and run.piped:
         raise UsageError("--json and a picture cannot share stdout; give -o FILE")
+    _check_beside(scans, run)
     told = _Told(found, json, quiet, verbose)
     if dry_run:
         from colorcli.colorizing.predict import foretold
@@ -132,16 +137,25 @@ def _check(inputs: list[str], names: NamesConfig, where: EngineConfig) -> None:
         raise UsageError("--address belongs to --engine ray")
 
 
+def _check_beside(scans: ScansConfig, run: _Run) -> None:
+    """Raise ``UsageError`` for what cannot be written beside the results."""
+    if scans.split and run.piped:
+        raise UsageError("--split writes files, and stdout is one; give -o FILE")
+    one = scans.explain is not None and scans.explain.suffix.lower() == ".png"
+    if one and run.todo != 1:
+        raise UsageError(f"--explain {scans.explain}: one file for many photographs; give a folder")
+
+
 def _end(counts: dict[str, int]) -> None:
     """End with the exit code that failures call for."""
     if failed := counts.get("failed"):
         raise typer.Exit(ExitCode.PARTIAL if sum(counts.values()) > failed else ExitCode.DATA)
 
 
-def _opened(model: str, knobs: Knobs, device: str) -> Colorizer:
+def _opened(model: str, knobs: Knobs, config: PredictConfig) -> Colorizer:
     from colorcli.colorizing.colorizer import Colorizer
 
-    return Colorizer(model, knobs, device=device)
+    return Colorizer(model, knobs, device=config.device, scans=config.scans)
 
 
 def _journal(path: Path | None) -> Any:

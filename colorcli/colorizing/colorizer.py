@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -12,8 +12,12 @@ from typing import TYPE_CHECKING, Any, Protocol, overload
 import numpy as np
 
 from colorcli.choices import DEVICES
-from colorcli.color.lab import join, neutral
+from colorcli.color.lab import gray_to_L, join, neutral
 from colorcli.colorizing import framing
+from colorcli.colorizing.scans import quads
+from colorcli.colorizing.scans.records import Given
+from colorcli.colorizing.scans.windows import View, Window, joined, view
+from colorcli.config import REGIONS, ScansConfig
 from colorcli.errors import ImageError, UsageError
 from colorcli.imaging.tags.origin import Origin
 from colorcli.network.decoding import Knobs, after, confidence, distribution
@@ -35,13 +39,18 @@ class Colours(Protocol):
     def origin(self) -> Origin | None:
         """See ``Colorizer``."""
 
-    def ab(self, gray: np.ndarray) -> np.ndarray:
+    def view(
+        self, gray: np.ndarray, *, size: tuple[int, int] | None = None, name: str = "-"
+    ) -> View:
+        """See ``Colorizer``."""
+
+    def ab_of(self, view: View) -> np.ndarray:
         """See ``Colorizer``."""
 
 
 @dataclass(frozen=True)
 class Predicted:
-    """ab (s, s, 2) float32 and, where asked for, ``confidence`` (s, s) float32 in 0…1.
+    """ab (h, w, 2) float32 and, where asked for, ``confidence`` (h, w) float32 in 0…1.
 
     It is that of ``decoding.confidence``, of the distribution before any knob.
     """
@@ -68,11 +77,12 @@ class Colorizer:
     """
 
     def __init__(
-        self, model: str | Path = "default", knobs: Knobs = Knobs(), *, device: str = "auto"
-    ) -> None:
+        self, model: str | Path = "default", knobs: Knobs = Knobs(), *, device: str = "auto",
+        scans: ScansConfig = ScansConfig(),
+    ) -> None:  # fmt: skip
         """Load ``model`` (a bundled name, a model folder, a training run or an exported file) for ``device``.
 
-        Raises ``ModelError``, and ``UsageError`` for knobs out of range or that this model lacks,
+        ``scans``: how photographs in a scan are seen. Raises ``ModelError``, and ``UsageError`` for knobs out of range or that this model lacks,
         for an unknown device and for a GPU that is not there.
         """
         if device not in ENGINES:
@@ -81,6 +91,8 @@ class Colorizer:
         nothing = np.zeros((1, 1), np.uint8), np.zeros((1, 1, 2), np.float32)
         threading.Thread(target=join, args=nothing).start()  # a daemon would abort an early exit
         self._first = open_model(model, device)
+        self.scans = scans
+        self._given = None if scans.regions in REGIONS else Given(scans.regions)
         self.knobs = knobs.suiting(self._first.engine.distribution)
         self._idle: SimpleQueue[Opened] = SimpleQueue()
         self._idle.put(self._first)
@@ -101,20 +113,39 @@ class Colorizer:
         """Whether the model predicts how likely colours are, and so can say how sure it is."""
         return self._first.engine.distribution
 
-    def ab(self, gray: np.ndarray) -> np.ndarray:
-        """Predicted ab (s, s, 2) float32 of gray (H, W) uint8 or uint16, stretched to a square.
+    def view(
+        self, gray: np.ndarray, *, size: tuple[int, int] | None = None, name: str = "-"
+    ) -> View:
+        """What the network is to see of gray (H, W) uint8 or uint16, the photograph ``name``.
 
-        A huge picture may be given ``framing.halved`` by ``framing.halvings``, strip by strip.
+        A huge picture of ``size`` (width, height) may be given ``framing.halved`` by
+        ``framing.halvings``, strip by strip. Raises ``UsageError`` where regions given for it lie
+        outside.
         """
-        return self._predicted(gray, sure=False).ab
+        size = size or (gray.shape[1], gray.shape[0])
+        regions = self._given.of(name, size) if self._given else None
+        return view(gray, self.side, self.scans, size=size, given=regions)
+
+    def ab(self, gray: np.ndarray) -> np.ndarray:
+        """Predicted ab (h, w, 2) float32 of gray (H, W) uint8 or uint16, to be stretched over it."""
+        return self.ab_of(self.view(gray))
+
+    def ab_of(self, view: View) -> np.ndarray:
+        """Predicted ab (h, w, 2) float32 of a picture, by what is to be seen of it."""
+        return self._seen(view, sure=False)
 
     def predicted(self, gray: np.ndarray) -> Predicted:
         """Like ``ab``, with how sure the model is, by the same run of the network.
 
         Raises ``UsageError`` for a model that gives no distribution.
         """
+        return self.predicted_of(self.view(gray))
+
+    def predicted_of(self, view: View) -> Predicted:
+        """Like ``ab_of``, with how sure the model is; raises as ``predicted``."""
         self.require_distribution()
-        return self._predicted(gray, sure=True)
+        found = self._seen(view, sure=True)
+        return Predicted(np.ascontiguousarray(found[..., :2]), np.clip(found[..., 2], 0, 1))
 
     def require_distribution(self) -> None:
         """Raise ``UsageError`` for a model that cannot say how sure it is."""
@@ -124,8 +155,36 @@ class Colorizer:
                 "how sure it is; choose one of --loss classification"
             )
 
-    def _predicted(self, gray: np.ndarray, sure: bool) -> Predicted:
-        lightness, knobs = framing.shown(gray, self.side), self.knobs
+    def _seen(self, view: View, sure: bool) -> np.ndarray:
+        """ab (h, w, 2) of a picture; with a third plane, how sure it is, where asked for."""
+        if view.plain:
+            return self._square(gray_to_L(framing.squared(view.base, self.side)), sure)
+        chroma = [self._photograph(view, windows, sure) for windows in view.windows]
+        around = None
+        if view.border and view.regions:
+            around = self._square(gray_to_L(framing.squared(view.base, self.side)), sure)
+        return joined(view, chroma, around)
+
+    def _photograph(self, view: View, windows: Sequence[Window], sure: bool) -> list[np.ndarray]:
+        """Each window of one photograph, as ``_square``; their contrast is judged by the first."""
+        height, width = view.base.shape
+        scale = quads.scaling(width / view.size[0], height / view.size[1])
+        limits, found = None, []
+        for window in windows:
+            corners = quads.moved(window.corners, scale)
+            light = gray_to_L(quads.straightened(view.base, corners, (self.side, self.side)))
+            limits = limits or framing.reach(light)
+            found.append(self._square(light, sure, limits))
+        return found
+
+    def _square(
+        self, lightness: np.ndarray, sure: bool, limits: tuple[float, float] | None = None
+    ) -> np.ndarray:
+        """ab (s, s, 2) of L (side, side) float32, (s, s, 3) with how sure it is.
+
+        ``limits``: see ``framing.stretch``.
+        """
+        lightness, knobs = framing.stretch(lightness, limits), self.knobs
         try:
             opened = self._idle.get_nowait()
         except Empty:  # as many engines as threads that have met here
@@ -133,7 +192,7 @@ class Colorizer:
         try:
             ab = opened.ab(lightness, knobs.decoding)
             shares = _shares(opened) if sure else None
-            if knobs.flip_average:
+            if knobs.flip_average or self.scans.best:
                 # The mean of ab is the mean over both pictures' distributions taken together;
                 # the mean of logits would sharpen where they agree and gray where they do not.
                 mirrored = opened.ab(lightness[:, ::-1], knobs.decoding)
@@ -143,11 +202,12 @@ class Colorizer:
         finally:
             self._idle.put(opened)
         ab = after(ab, knobs.decoding).astype(np.float32, copy=False)
-        return Predicted(ab, None if shares is None else confidence(shares, np))
+        return ab if shares is None else np.dstack([ab, confidence(shares, np)])
 
     def colorize(self, gray: np.ndarray, dtype: np.dtype | type | None = None) -> np.ndarray:
         """sRGB (H, W, 3) of gray (H, W) uint8 or uint16; the same depth unless ``dtype``."""
-        return join(gray, self.ab(gray), dtype)
+        view = self.view(gray)
+        return join(view.shown(gray), self.ab_of(view), dtype)
 
     @overload
     def __call__(self, image: Image.Image) -> Image.Image: ...

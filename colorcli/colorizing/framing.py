@@ -18,13 +18,20 @@ SPREAD = (3.0, 97.0)  # the range of L that a faded photograph is shown to the n
 BLANK = 10.0  # a range is taken for no narrower: a blank page stays blank
 
 
-def stretch(lightness: np.ndarray) -> np.ndarray:
+def reach(lightness: np.ndarray) -> tuple[float, float]:
+    """The range of L (H, W) that all but its ``TAILS`` lie in."""
+    low, high = np.percentile(lightness, (TAILS, 100 - TAILS))
+    return float(low), float(high)
+
+
+def stretch(lightness: np.ndarray, limits: tuple[float, float] | None = None) -> np.ndarray:
     """What the network is shown of L (H, W) float32: itself, or stretched where its range is narrow.
 
     Fading takes colours along with contrast from what a network recognises; photographs of normal
     contrast lose by stretching (benchmarks/old.py). The output's own L is never touched.
+    ``limits``: the range of the photograph that it is a part of.
     """
-    low, high = np.percentile(lightness, (TAILS, 100 - TAILS))
+    low, high = limits or reach(lightness)
     if high - low >= NARROW:
         return lightness
     factor = (SPREAD[1] - SPREAD[0]) / max(high - low, BLANK)

@@ -10,6 +10,7 @@ from colorcli.color.lab import join
 from colorcli.color.tone import is_colour
 from colorcli.colorizing.colorizer import Colours
 from colorcli.colorizing.result import Result, Stopwatch
+from colorcli.colorizing.scans.byproducts import Byproducts
 from colorcli.config import PredictConfig
 from colorcli.imaging import reading, writing
 from colorcli.system.parallel import Stopped
@@ -29,23 +30,38 @@ def colorize_bytes(
     format: str | Callable[[reading.Document], str] | None = None,
     config: PredictConfig = PredictConfig(),
     *,
+    beside: Byproducts | None = None,
     stop: Callable[[], bool] = lambda: False,
 ) -> tuple[bytes, Result]:
     """Encoded colours of an encoded photograph, every frame of it.
 
-    ``format`` None: that of the photograph; a function chooses for what was decoded. Raises
-    ``ImageError``, and ``Stopped`` soon after ``stop()`` is true.
+    ``format`` None: that of the photograph; a function chooses for what was decoded. ``beside``
+    takes what is asked for beside it. Raises ``ImageError``, ``UsageError`` for regions that lie
+    outside, and ``Stopped`` soon after ``stop()`` is true.
     """
-    clock = Stopwatch()
+    clock, beside = Stopwatch(), beside or Byproducts(config)
     document = reading.decode(
         data, name, max_pixels=config.max_pixels, keep_color=config.keep_color
     )
     width, height = document.size
-    format = format(document) if callable(format) else format
+    written = (format(document) if callable(format) else format) or document.format
     keeps = _kept(document.frames, config)
     origin = None if config.no_provenance or all(keeps) else colorizer.origin
     clock("decode")
     notes: dict[str, None] = {}  # each once, in order
+
+    def joined(picture: reading.Picture, index: int) -> np.ndarray:
+        view = colorizer.view(picture.gray, name=name)
+        beside.see(view, index if len(keeps) > 1 else None)
+        ab = colorizer.ab_of(view)
+        clock("network")
+        depth = np.uint16 if picture.depth == 16 else np.uint8
+        rgb = join(view.shown(picture.gray), ab, depth)
+        clock("join")
+        if stop():
+            raise Stopped
+        beside.split(view, rgb, picture, document, written)
+        return rgb
 
     def coloured() -> Iterator[tuple[np.ndarray, reading.Picture]]:
         for index in range(len(keeps)):
@@ -58,27 +74,20 @@ def colorize_bytes(
                 assert picture.rgb is not None
                 yield picture.rgb, picture
             else:
-                ab = colorizer.ab(picture.gray)
-                clock("network")
-                rgb = join(picture.gray, ab, np.uint16 if picture.depth == 16 else np.uint8)
-                clock("join")
-                if stop():
-                    raise Stopped
-                yield rgb, picture
-                del rgb
+                yield joined(picture, index), picture
             clock("encode")
             del picture
 
     encoded = writing.encode(
-        coloured(), document, format or document.format,
+        coloured(), document, written,
         quality=config.quality, strip=config.strip, origin=origin,
     )  # fmt: skip
     # Nothing was changed and nothing is asked for: the very file, without another loss.
-    if all(keeps) and format in (None, document.format) and config.changes_nothing:
+    if all(keeps) and written == document.format and config.changes_nothing:
         encoded = data
     clock("encode")
     return encoded, Result(
         name, None, "kept" if all(keeps) else "done", width=width, height=height,
-        frames=len(keeps), milliseconds=clock.spent, notes=tuple(notes),
-        provenance=origin.told() if origin else None,
+        frames=len(keeps), milliseconds=clock.spent, notes=(*notes, *beside.notes),
+        provenance=origin.told() if origin else None, **({} if all(keeps) else beside.told()),
     )  # fmt: skip

@@ -15,6 +15,7 @@ from colorcli.colorizing import intake, sureness
 from colorcli.colorizing.colorizer import Colorizer, Colours
 from colorcli.colorizing.photograph import colorize_bytes
 from colorcli.colorizing.result import STAGES, Result, Stopwatch
+from colorcli.colorizing.scans.byproducts import Byproducts
 from colorcli.colorizing.strips import colorize_strips
 from colorcli.colorizing.sureness import Witness
 from colorcli.config import PredictConfig
@@ -94,30 +95,31 @@ class _Worker:
         clock("read")
         if header is not None and header.result and not once and not config.again:
             return Result(name, None, "result")
-        need = None
+        need, beside = None, Byproducts(config)
+        large = header.pixels if header and config.scans.split else config.large
         if header is not None and header.pixels <= config.max_pixels:
-            need = decide(
-                source, header, format, memory=self._memory, large=config.large, name=name
-            )
+            need = decide(source, header, format, memory=self._memory, large=large, name=name)
         if target != STREAM and not is_remote(target):
             self._sweep(target)
         if header is not None and need is not None:
             with self._turn(need), delivered(target) as file:
                 result = colorize_strips(
                     Photograph(source, header, name), file, colorizer, format, config,
-                    stop=self._stopped,
+                    beside=beside, stop=self._stopped,
                 )  # fmt: skip
                 clock("colour")
+            beside.deliver(target, job.source)
             return self._mapped(result, target, witness)
         data = source if isinstance(source, bytes) else intake.read(job.source)
         del source
         clock("read")
         with self._turn(header.need if header else 0):
             encoded, result = colorize_bytes(
-                data, name, colorizer, chosen, config, stop=self._stopped
+                data, name, colorizer, chosen, config, beside=beside, stop=self._stopped
             )
             del data
         clock("colour")
+        beside.deliver(target, job.source)
         deliver(target, encoded)
         return self._mapped(result, target, witness)
 

@@ -14,8 +14,9 @@ class Result:
     """One photograph's line in the JSON output.
 
     ``status``: done, kept (in colour already, passed on), skipped (there already), failed,
-    planned (dry run), result (of an earlier run, left alone). ``notes``: what to know of how it
-    was read. ``provenance``: what the result says of its colours' origin, None where it says nothing.
+    planned (dry run), result (of an earlier run, left alone). ``regions``: photographs found in
+    it (see ``scans.records``), ``turned``: degrees by which it was seen turned, ``passes``: squares
+    that the network saw of each. ``notes``: what to know of how it was read. ``provenance``: what the result says of its colours' origin, None where it says nothing.
     ``confidence``: mean of ``confidence_map``, 0…1, where that was asked for.
     """
 
@@ -26,6 +27,9 @@ class Result:
     width: int | None = None
     height: int | None = None
     frames: int | None = None
+    regions: list[dict[str, Any]] | None = None
+    turned: int | None = None
+    passes: int | None = None
     milliseconds: dict[str, float] = field(default_factory=dict)
     error: str | None = None
     notes: tuple[str, ...] = ()

@@ -16,6 +16,8 @@ from colorcli.color.tone import is_colour
 from colorcli.colorizing.colorizer import Colours
 from colorcli.colorizing.framing import halved, halvings
 from colorcli.colorizing.result import Result, Stopwatch
+from colorcli.colorizing.scans.byproducts import Byproducts
+from colorcli.colorizing.scans.windows import View
 from colorcli.config import PredictConfig
 from colorcli.imaging import reading, writing
 from colorcli.imaging.large.photograph import Photograph
@@ -58,8 +60,19 @@ def _stacked(parts: list[np.ndarray]) -> np.ndarray:
     return np.concatenate([to_depth(part, dtype) for part in parts])
 
 
+@dataclass(frozen=True)
+class _Shown:
+    """Strips in colour: a negative's as a positive."""
+
+    join: Join
+    view: View
+
+    def __call__(self, gray: np.ndarray, top: int, dtype: np.dtype) -> np.ndarray:
+        return self.join(self.view.shown(gray), top, dtype)
+
+
 def _pages(
-    photograph: Photograph, joined: Join | None, clock: Stopwatch, stop: Stop
+    photograph: Photograph, joined: _Shown | None, clock: Stopwatch, stop: Stop
 ) -> Generator[writing.Page, None, None]:
     """A second pass: strips in colour, with their alpha; ``joined`` None keeps their own."""
     for rows, picture in photograph.pictures(keep=joined is None):
@@ -84,6 +97,7 @@ def colorize_strips(
     format: str,
     config: PredictConfig = PredictConfig(),
     *,
+    beside: Byproducts | None = None,
     stop: Stop = lambda: False,
 ) -> Result:
     """Colour a photograph that ``large.decision.decide`` was for.
@@ -91,7 +105,7 @@ def colorize_strips(
     Like ``colorize_bytes``, in two passes that never hold more than a few strips; the encoded
     colours go to ``file``, open for writing and seeking.
     """
-    clock = Stopwatch()
+    clock, beside = Stopwatch(), beside or Byproducts(config)
     width, height = photograph.size
     with reading.failures(photograph.name):
         reading.check_size(width, height, config.max_pixels)
@@ -103,7 +117,11 @@ def colorize_strips(
     if kept and format == photograph.format and config.changes_nothing:
         photograph.copy_to(file)
     else:
-        joined = None if kept else Join(colorizer.ab(small.gray), height, width)
+        joined = None
+        if not kept:
+            view = colorizer.view(small.gray, size=(width, height), name=photograph.name)
+            beside.see(view)
+            joined = _Shown(Join(colorizer.ab_of(view), height, width), view)
         clock("network")
         with contextlib.closing(_pages(photograph, joined, clock, stop)) as pages:
             write(
@@ -113,5 +131,6 @@ def colorize_strips(
     clock("encode")
     return Result(
         photograph.name, None, "kept" if kept else "done", width=width, height=height, frames=1,
-        milliseconds=clock.spent, notes=small.notes, provenance=origin.told() if origin else None,
+        milliseconds=clock.spent, notes=(*small.notes, *beside.notes),
+        provenance=origin.told() if origin else None, **({} if kept else beside.told()),
     )  # fmt: skip

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from colorcli.colorizing.colorizer import Colorizer
+from colorcli.colorizing.scans.windows import View
 from colorcli.config import LARGE
 from colorcli.errors import UsageError
 from colorcli.files.inputs import STREAM
@@ -29,7 +30,7 @@ SINGLE, SEVERAL = (".png",), (".tif", ".tiff")  # suffixes of maps, which hold o
 
 @dataclass(frozen=True)
 class Seen:
-    """A picture that was coloured: its height and width, and how sure the model was (s, s)."""
+    """A picture that was coloured: its height and width, and how sure the model was (h, w)."""
 
     size: tuple[int, int]
     confidence: np.ndarray
@@ -52,11 +53,17 @@ class Witness:
         """See ``Colorizer``."""
         return self._colorizer.origin
 
-    def ab(self, gray: np.ndarray) -> np.ndarray:
+    def view(
+        self, gray: np.ndarray, *, size: tuple[int, int] | None = None, name: str = "-"
+    ) -> View:
         """See ``Colorizer``."""
-        predicted = self._colorizer.predicted(gray)
+        return self._colorizer.view(gray, size=size, name=name)
+
+    def ab_of(self, view: View) -> np.ndarray:
+        """See ``Colorizer``."""
+        predicted = self._colorizer.predicted_of(view)
         assert predicted.confidence is not None
-        self.seen.append(Seen((gray.shape[0], gray.shape[1]), predicted.confidence))
+        self.seen.append(Seen(view.size[::-1], predicted.confidence))
         return predicted.ab
 
     @property

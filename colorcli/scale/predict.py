@@ -63,7 +63,9 @@ class OnRay:
 
         After ``stop`` is set workers finish what they have begun; after ``drop`` they are ended.
         """
-        Colorizer(self._request.model, self._knobs, device=self._config.device)  # raises here
+        Colorizer(
+            self._request.model, self._knobs, device=self._config.device, scans=self._config.scans
+        )  # raises here
         folder = output_folder(self._request.output)
         if folder is not None and (is_remote(folder) or not is_folder(folder)):
             folder = None if is_remote(folder) or os.path.splitext(folder)[1] else folder

@@ -31,7 +31,7 @@ class Worker:
 
             self._open = contextlib.ExitStack()  # for as long as the process lives
             model = self._open.enter_context(carried.here())
-            self._colorizer: Any = Colorizer(model, knobs, device=config.device)
+            self._colorizer: Any = Colorizer(model, knobs, device=config.device, scans=config.scans)
 
     def ready(self) -> str | None:
         """Why it cannot work here, or None."""

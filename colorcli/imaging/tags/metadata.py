@@ -115,6 +115,19 @@ def collect(image: Image.Image, size: tuple[int, int]) -> dict[str, Any]:
     return found
 
 
+def of_size(extra: Mapping[str, Any], size: tuple[int, int]) -> dict[str, Any]:
+    """What ``collect`` found, for a part of the picture of ``size`` (width, height)."""
+    found = dict(extra)
+    if "exif" in found:
+        exif = Image.Exif()
+        exif.load(found["exif"])
+        details = exif.get_ifd(ExifTags.IFD.Exif)
+        if ExifTags.Base.ExifImageWidth in details:
+            details[ExifTags.Base.ExifImageWidth], details[ExifTags.Base.ExifImageHeight] = size
+            found["exif"] = exif.tobytes()
+    return found
+
+
 def photoshop(iptc: bytes) -> bytes:
     """IPTC as a Photoshop image resource block, the form JPEG and TIFF carry."""
     pad = b"\0" * (len(iptc) % 2)

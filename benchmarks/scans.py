@@ -1,0 +1,402 @@
+"""Scans as they come, made from photographs with the truth known: what is found, and what it is worth.
+
+python benchmarks/scans.py PHOTOGRAPH|FOLDER... [--model NAME] [--limit N] [--sheet FILE.png]
+    [--published FOLDER]
+
+Photographs are pasted into rims, bars, mats and album pages (seeded by their content). Table on
+stderr, JSON on stdout: for each kind, PSNR inside of the photographs over gray (T = 1, λ = 0), beside
+the same photographs bare and beside ``--regions none``; IoU of what was found, frames too many and
+too few, the photograph's area cut off. ``--sheet`` draws what was found. ``--published`` judges a
+folder with a ``manifest.json`` of ScanSplitter's benchmark.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from colorcli.color.lab import join, neutral
+from colorcli.colorizing.scans import quads
+from colorcli.colorizing.scans.finding import find
+from colorcli.config import EvalConfig
+from colorcli.evaluation.metrics import mean_chroma
+from colorcli.files.inputs import find as find_inputs
+from colorcli.imaging import reading, writing
+from colorcli.network.decoding import Knobs
+
+Random = np.random.Generator
+NONE = np.zeros((1, 1, 2), np.float32)
+
+
+@dataclass
+class Scan:
+    """A made scan: sRGB (H, W, 3) uint8, and where its photographs (h, w, 3) lie in it."""
+
+    rgb: np.ndarray
+    photographs: list[np.ndarray] = field(default_factory=list)
+    corners: list[np.ndarray] = field(default_factory=list)
+
+
+# --- paper ---------------------------------------------------------------------------------------
+
+
+def noise(shape: tuple[int, ...], random: Random, amount: float, sigma: float = 0) -> np.ndarray:
+    """Noise (H, W, 1) of a standard deviation, blurred by sigma."""
+    plain = random.normal(0, 1, shape[:2]).astype(np.float32)
+    if sigma:
+        plain = cv2.GaussianBlur(plain, (0, 0), sigma)
+    return (plain * (amount / max(plain.std(), 1e-6)))[..., None]
+
+
+def paper(
+    height: int, width: int, tone: tuple[float, ...], random: Random, *, texture: float = 0,
+    uneven: float = 0,
+) -> np.ndarray:  # fmt: skip
+    """A sheet (H, W, 3) float32 of a tone, with grain and light that falls off to one side."""
+    sheet = np.empty((height, width, 3), np.float32)
+    sheet[:] = tone
+    if uneven:
+        y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+        a, b, c = random.uniform(-1, 1, 3)
+        sheet += (uneven * (a * x + b * y + c * (x * x + y * y) / 2))[..., None]
+    if texture:
+        sheet += noise(sheet.shape, random, texture, random.uniform(0, 1.6))
+    return sheet
+
+
+def write_caption(sheet: np.ndarray, at: tuple[float, float], size: float, dark: bool, random: Random) -> None:  # fmt: skip
+    """A few words in handwriting's place."""
+    text = "".join(random.choice(list("aeinrst lmou1927 ")) for _ in range(random.integers(8, 22)))
+    ink = (60, 50, 45) if dark else (225, 220, 205)
+    place = (int(at[0]), int(at[1]))
+    font, mask = cv2.FONT_HERSHEY_SCRIPT_SIMPLEX, np.zeros(sheet.shape[:2], np.uint8)
+    cv2.putText(mask, text, place, font, size / 30, 255, 1, cv2.LINE_AA)
+    share = (mask / np.float32(255))[..., None]
+    sheet[:] = sheet * (1 - share) + np.float32(ink) * share
+
+
+# --- prints --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Mount:
+    """How a print lies on its page: rim as share of the shorter side, its tone and its edge."""
+
+    rim: float = 0.0
+    tone: float = 244.0
+    scallop: float = 0.0  # share of the shorter side
+    shadow: float = 0.0
+    fastened: str = ""  # "corners" or "tape"
+
+
+def print_of(photo: np.ndarray, mount: Mount, random: Random) -> tuple[np.ndarray, np.ndarray, int]:
+    """A print (h, w, 3) float32 with rim, its alpha (h, w) and the rim's pixels."""
+    rim = round(mount.rim * min(photo.shape[:2]))
+    tone = np.float32([mount.tone, mount.tone * 0.985, mount.tone * 0.95])
+    sheet = cv2.copyMakeBorder(
+        photo.astype(np.float32), rim, rim, rim, rim, cv2.BORDER_CONSTANT, value=tone.tolist()
+    )
+    if rim:
+        sheet[:rim] += noise(sheet[:rim].shape, random, 1.0)
+    alpha = np.ones(sheet.shape[:2], np.float32)
+    if mount.scallop and rim:
+        height, width = alpha.shape
+        radius = max(1.0, mount.scallop * min(height, width))
+        for length, edge in ((width, "h"), (height, "v")):
+            for middle in np.arange(0, length, 3 * radius):
+                for far in (0, (height if edge == "h" else width) - 1):
+                    at = (middle, far) if edge == "h" else (far, middle)
+                    cv2.circle(alpha, (int(at[0]), int(at[1])), int(radius), 0, -1, cv2.LINE_AA)
+    return sheet, alpha, rim
+
+
+def fasten(sheet: np.ndarray, corners: np.ndarray, how: str, random: Random) -> None:
+    """Photo corners or strips of tape over a print."""
+    size = 0.09 * min(quads.sides(corners))
+    for i in range(4):
+        corner = corners[i]
+        along = [(corners[(i + d) % 4] - corner) for d in (1, 3)]
+        units = [a / np.linalg.norm(a) for a in along]
+        if how == "corners":
+            ink, shape = 40, [corner - 2 * (units[0] + units[1]), corner + size * units[0],
+                              corner + size * units[1]]  # fmt: skip
+        else:
+            if i % 2:
+                continue
+            out = (units[0] + units[1]) / np.sqrt(2)
+            side = (units[0] - units[1]) / np.sqrt(2)
+            ink = 205
+            shape = [corner + out * size * a + side * size * b
+                     for a, b in ((-0.7, -0.35), (-0.7, 0.35), (0.7, 0.35), (0.7, -0.35))]  # fmt: skip
+        over = sheet.copy()
+        cv2.fillPoly(over, [np.rint(shape).astype(np.int32)], (ink, ink, ink * 0.9), cv2.LINE_AA)
+        share = 1.0 if how == "corners" else 0.55
+        sheet[:] = share * over + (1 - share) * sheet
+
+
+def paste(
+    sheet: np.ndarray, photo: np.ndarray, middle: tuple[float, float], angle: float, mount: Mount,
+    random: Random,
+) -> np.ndarray:  # fmt: skip
+    """Lay a print on a sheet (H, W, 3) float32; the photograph's own corners (4, 2)."""
+    item, alpha, rim = print_of(photo, mount, random)
+    height, width = alpha.shape
+    turn = np.vstack([cv2.getRotationMatrix2D((width / 2, height / 2), -angle, 1), [0, 0, 1]])
+    shift = np.array([[1, 0, middle[0] - width / 2], [0, 1, middle[1] - height / 2], [0, 0, 1]])
+    map = shift @ turn
+    size = (sheet.shape[1], sheet.shape[0])
+    pixels = quads.centred(map)
+    over = cv2.warpPerspective(item, pixels, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
+    share = cv2.warpPerspective(alpha, pixels, size, flags=cv2.INTER_LINEAR)
+    if mount.shadow:
+        away = max(2, 0.012 * min(height, width))
+        dark = np.roll(cv2.GaussianBlur(share, (0, 0), away), (int(away), int(away)), (0, 1))
+        sheet *= (1 - mount.shadow * dark)[..., None]
+    sheet[:] = sheet * (1 - share[..., None]) + over * share[..., None]
+    inner = quads.moved(quads.box(width - 2 * rim, height - 2 * rim) + rim, map)
+    if mount.fastened:
+        fasten(sheet, quads.moved(quads.box(width, height), map), mount.fastened, random)
+    return inner
+
+
+def finished(sheet: np.ndarray, random: Random) -> np.ndarray:
+    """As a scanner's JPEG."""
+    sheet = sheet + noise(sheet.shape, random, random.uniform(0, 1.2))
+    levels = np.clip(np.rint(sheet), 0, 255).astype(np.uint8)
+    quality = [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(85, 97))]
+    return cv2.imdecode(cv2.imencode(".jpg", levels[..., ::-1], quality)[1], cv2.IMREAD_COLOR)[..., ::-1].copy()  # fmt: skip
+
+
+# --- single photographs --------------------------------------------------------------------------
+
+Single = Callable[[np.ndarray, Random], Scan]
+
+
+def rimmed(
+    share: float, tone: tuple[float, ...], *, sides: str = "tblr", clean: bool = False,
+    bottom: float = 1.0, texture: float = 0.0, uneven: float = 0.0, caption: bool = False,
+) -> Single:  # fmt: skip
+    """A rim of a share of the shorter side at the named sides; ``clean``: of one level, no JPEG."""
+
+    def make(photo: np.ndarray, random: Random) -> Scan:
+        rim = round(share * min(photo.shape[:2]))
+        top, left, right = (rim * (s in sides) for s in "tlr")
+        low = round(rim * bottom) * ("b" in sides)
+        height, width = photo.shape[:2]
+        sheet = paper(
+            height + top + low, width + left + right, tone, random, texture=texture, uneven=uneven
+        )
+        sheet[top : top + height, left : left + width] = photo
+        if caption:
+            at = (left + width * 0.15, top + height + low * 0.6)
+            write_caption(sheet, at, low * 0.5, sum(tone) > 380, random)
+        rgb = sheet.clip(0, 255).astype(np.uint8) if clean else finished(sheet, random)
+        return Scan(rgb, [photo], [quads.box(width, height) + (left, top)])
+
+    return make
+
+
+def on_lid(tone: tuple[float, ...], angle: float, *, mount: Mount = Mount(), room: float = 0.3, **look: float) -> Single:  # fmt: skip
+    """Somewhere on a scanner's glass or a sheet, askew by up to ``angle``."""
+
+    def make(photo: np.ndarray, random: Random) -> Scan:
+        height, width = photo.shape[:2]
+        size = int(height * (1 + room) + 20), int(width * (1 + room) + 20)
+        sheet = paper(*size, tone, random, **look)
+        spare = [room * n / 2 * 0.5 for n in (width, height)]
+        middle = [size[1 - i] / 2 + random.uniform(-spare[i], spare[i]) for i in range(2)]
+        corners = paste(
+            sheet, photo, (middle[0], middle[1]), random.uniform(-angle, angle), mount, random
+        )
+        return Scan(finished(sheet, random), [photo], [corners])
+
+    return make
+
+
+def matted(oval: bool, tone: tuple[float, ...]) -> Single:
+    """Under a mat with an oval or a rounded opening, which cuts the photograph's corners."""
+
+    def make(photo: np.ndarray, random: Random) -> Scan:
+        height, width = photo.shape[:2]
+        rim = round(0.15 * min(height, width))
+        sheet = paper(height + 2 * rim, width + 2 * rim, tone, random, texture=1.5)
+        mask = np.zeros((height, width), np.float32)
+        if oval:
+            middle, axes = (width // 2, height // 2), (width // 2, height // 2)
+            cv2.ellipse(mask, middle, axes, 0, 0, 360, 1, -1, cv2.LINE_AA)
+        else:
+            radius = int(0.12 * min(height, width))
+            cv2.rectangle(mask, (radius, 0), (width - radius, height), 1, -1)
+            cv2.rectangle(mask, (0, radius), (width, height - radius), 1, -1)
+            for x in (radius, width - radius):
+                for y in (radius, height - radius):
+                    cv2.circle(mask, (x, y), radius, 1, -1, cv2.LINE_AA)
+        part = sheet[rim : rim + height, rim : rim + width]
+        part[:] = part * (1 - mask[..., None]) + photo * mask[..., None]
+        return Scan(finished(sheet, random), [photo], [quads.box(width, height) + rim])
+
+    return make
+
+
+WHITE, BLACK, CREAM, GRAY = (252, 252, 252), (6, 6, 6), (228, 215, 188), (128, 126, 122)
+SINGLES: dict[str, Single] = {
+    "bare": lambda photo, _: Scan(photo, [photo], [quads.box(photo.shape[1], photo.shape[0])]),
+    "white rim 8 %": rimmed(0.08, (255, 255, 255), clean=True),
+    "white rim 20 %": rimmed(0.2, (255, 255, 255), clean=True),
+    "black rim 8 %": rimmed(0.08, (0, 0, 0), clean=True),
+    "black rim 20 %": rimmed(0.2, (0, 0, 0), clean=True),
+    "letterbox": rimmed(0.25, (0, 0, 0), sides="tb", clean=True),
+    "pillarbox": rimmed(0.3, (0, 0, 0), sides="lr", clean=True),
+    "gray page": rimmed(0.5, GRAY, clean=True),
+    "cream rim, grain": rimmed(0.1, CREAM, texture=3, uneven=6),
+    "instant print": rimmed(0.07, (240, 238, 230), bottom=4, texture=1, caption=True),
+    "white lid, askew": on_lid(WHITE, 4),
+    "black lid, askew": on_lid(BLACK, 4, texture=1.5),
+    "print on black lid": on_lid(BLACK, 3, mount=Mount(0.06), texture=1.5),
+    "print on white lid": on_lid(WHITE, 3, mount=Mount(0.06, 238, shadow=0.3)),
+    "deckled print": on_lid((70, 66, 62), 2, mount=Mount(0.08, scallop=0.012), texture=4),
+    "oval mat": matted(True, CREAM),
+    "rounded mat": matted(False, (205, 200, 190)),
+}  # fmt: skip
+
+
+# --- pages ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Page:
+    """A kind of album page or scanner glass."""
+
+    tone: tuple[float, ...]
+    mounts: tuple[Mount, ...] = (Mount(),)
+    angle: float = 3.0
+    texture: float = 0.0
+    uneven: float = 0.0
+    captions: bool = False
+    spine: bool = False
+    touching: bool = False
+    desk: bool = False
+
+
+PAGES: dict[str, Page] = {
+    "scanner white": Page(WHITE, (Mount(), Mount(0.05, 238, shadow=0.25))),
+    "lid black": Page(BLACK, (Mount(), Mount(0.05)), texture=1.5),
+    "album black": Page((38, 36, 35), (Mount(0.05), Mount(0.04, scallop=0.012)), 3.0, 4, 5, True),
+    "album gray": Page((120, 118, 112), (Mount(), Mount(0.05)), 2.5, 4, 8, True),
+    "album cream": Page(CREAM, (Mount(0.06, shadow=0.3), Mount(shadow=0.2)), 3.0, 3, 8, True),
+    "album, corners": Page(CREAM, (Mount(0.05, 236, 0, 0.25, "corners"),), 2.0, 4, 8),
+    "album, tape": Page((214, 200, 172), (Mount(0.04, 240, 0, 0.25, "tape"),), 4.0, 3, 8),
+    "spread": Page((222, 208, 180), (Mount(0.05, 242, 0, 0.3),), 2.0, 4, 8, True, spine=True),
+    "book on a desk": Page(
+        (196, 180, 150), (Mount(0.08, 232, 0, 0.3), Mount(0.07, 236, 0.012, 0.3)), 3.0, 4, 10, True,
+        spine=True, desk=True,
+    ),
+    "touching": Page(WHITE, (Mount(),), 0.0, touching=True),
+    "touching, rims": Page(BLACK, (Mount(0.05),), 0.0, 1, touching=True),
+}  # fmt: skip
+GRIDS = {
+    2: [(1, 2), (2, 1)],
+    3: [(2, 2), (1, 3)],
+    4: [(2, 2)],
+    5: [(2, 3), (3, 2)],
+    6: [(2, 3), (3, 2)],
+}
+
+
+def resized(photo: np.ndarray, width: float, height: float) -> np.ndarray:
+    """The photograph, as large as fits into a cell."""
+    share = min(width / photo.shape[1], height / photo.shape[0])
+    size = max(8, round(photo.shape[1] * share)), max(8, round(photo.shape[0] * share))
+    return cv2.resize(photo, size, interpolation=cv2.INTER_AREA if share < 1 else cv2.INTER_CUBIC)
+
+
+def page(kind: Page, photos: list[np.ndarray], random: Random) -> Scan:
+    """Photographs on one page, each in a cell of a grid."""
+    count = len(photos)
+    grid = [g for g in GRIDS[count] if g[1] > 1 or not kind.spine]
+    rows, columns = grid[random.integers(len(grid))]
+    cell_h, cell_w = random.uniform(280, 380), random.uniform(300, 420)
+    margin = random.uniform(20, 60)
+    shape = int(rows * cell_h + 2 * margin), int(columns * cell_w + 2 * margin)
+    sheet = paper(*shape, kind.tone, random, texture=kind.texture, uneven=kind.uneven)
+    if kind.spine:
+        fold = margin + cell_w * (columns // 2)
+        x = np.abs(np.arange(shape[1]) - fold) / 12
+        sheet *= (1 - 0.45 * np.exp(-x * x / 2))[None, :, None].astype(np.float32)
+    scan = Scan(sheet)
+    for i, photo in enumerate(photos):
+        row, column = divmod(i, columns)
+        if kind.touching and i % 2 and column:
+            mount = kind.mounts[0]
+            last, rim = scan.photographs[-1], mount.rim
+            across = min(last.shape[0], cell_h - 8)
+            photo = resized(photo, cell_w, across)
+            before = scan.corners[-1]
+            middle = (
+                before[1, 0] + rim * min(last.shape[:2]) + rim * min(photo.shape[:2]) + photo.shape[1] / 2,
+                before[:, 1].mean() + (last.shape[0] - photo.shape[0]) / 2,
+            )  # fmt: skip
+            middle = round(middle[0] * 2) / 2, round(middle[1] * 2) / 2
+            scan.corners.append(paste(sheet, photo, middle, 0.0, mount, random))
+            scan.photographs.append(photo)
+            continue
+        mount = kind.mounts[random.integers(len(kind.mounts))]
+        share = random.uniform(0.72, 0.88) / (1 + 2 * mount.rim)
+        photo = resized(photo, cell_w * share, cell_h * share)
+        used = np.array([photo.shape[1], photo.shape[0]]) * (1 + 2 * mount.rim)
+        spare = np.maximum(np.array([cell_w, cell_h]) * 0.94 - used, 0) / 2
+        middle = np.array([margin + (column + 0.5) * cell_w, margin + (row + 0.5) * cell_h])
+        if kind.touching:
+            middle[0] += spare[0] if i + 1 < count and column + 1 < columns else 0
+        else:
+            middle = middle + random.uniform(-0.8, 0.8, 2) * spare
+        angle = random.uniform(-kind.angle, kind.angle)
+        corners = paste(sheet, photo, (float(middle[0]), float(middle[1])), angle, mount, random)
+        scan.corners.append(corners)
+        scan.photographs.append(photo)
+        if kind.captions and random.random() < 0.5:
+            low = corners[3] + (10, mount.rim * min(photo.shape[:2]) + 18)
+            write_caption(sheet, (low[0], low[1]), 16, sum(kind.tone) > 300, random)
+    if kind.desk:
+        scan = laid(scan, sheet, random)
+        sheet = scan.rgb
+    scan.rgb = finished(sheet, random)
+    return scan
+
+
+def laid(scan: Scan, sheet: np.ndarray, random: Random) -> Scan:
+    """A book's spread on a desk: its cover, and the edges of the pages below at three sides."""
+    height, width = sheet.shape[:2]
+    edge, room = int(random.integers(6, 16)), int(random.integers(14, 40))
+    lines = np.arange(edge) / edge * random.uniform(3, 9)
+    tones = np.float32(150 + 40 * np.cos(2 * np.pi * lines))[:, None, None] * np.float32(
+        [1, 0.93, 0.8]
+    )
+    sheet = np.concatenate([sheet, np.repeat(tones, width, 1)])
+    side = np.repeat(tones.transpose(1, 0, 2), len(sheet), 0)
+    sheet = np.concatenate([side[:, ::-1], sheet, side], axis=1)
+    cover = (46.0, 34.0, 30.0)
+    sheet = cv2.copyMakeBorder(sheet, 5, 8, 7, 7, cv2.BORDER_CONSTANT, value=cover)
+    tone = random.uniform(50, 100)
+    around = paper(
+        len(sheet) + 2 * room, sheet.shape[1] + 2 * room, (tone, tone * 0.95, tone * 0.9), random,
+        texture=5, uneven=6,
+    )  # fmt: skip
+    turn = cv2.getRotationMatrix2D((around.shape[1] / 2, len(around) / 2), random.uniform(-1, 1), 1)
+    map = np.vstack([turn, [0, 0, 1]]) @ np.array([[1, 0, room], [0, 1, room], [0, 0, 1.0]])
+    cv2.warpPerspective(
+        sheet, quads.centred(map), around.shape[1::-1], dst=around, flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_TRANSPARENT,
+    )  # fmt: skip
+    inner = map @ np.array([[1, 0, edge + 7], [0, 1, 5], [0, 0, 1.0]])
+    return Scan(around, scan.photographs, [quads.moved(c, inner) for c in scan.corners])

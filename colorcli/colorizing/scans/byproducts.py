@@ -1,0 +1,124 @@
+"""What colouring a scan gives beside the coloured scan: its photographs alone, and what was seen."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from colorcli.colorizing.scans import quads
+from colorcli.colorizing.scans.explaining import explained
+from colorcli.colorizing.scans.quads import Region
+from colorcli.colorizing.scans.records import record
+from colorcli.colorizing.scans.windows import View
+from colorcli.config import PredictConfig
+from colorcli.errors import ImageError
+from colorcli.files.delivery import deliver
+from colorcli.files.inputs import Source
+from colorcli.imaging import reading, writing
+from colorcli.imaging.tags import metadata
+
+STRAIGHT = 0.5  # pixels by which an edge may be askew without being straightened
+
+
+def _cut(plane: np.ndarray, region: Region) -> np.ndarray:
+    """A photograph out of (H, W, …): its own pixels where it lies straight, else turned to be so."""
+    height, width = plane.shape[:2]
+    lean = np.abs(region.corners - np.roll(region.corners, -1, axis=0)).min(axis=1).max()
+    if lean <= STRAIGHT:
+        (left, top), (right, bottom) = np.rint(region.corners[[0, 2]]).astype(int)
+        cut = plane[max(0, top) : min(bottom, height), max(0, left) : min(right, width)]
+    else:
+        size = max(1, round(region.size[0])), max(1, round(region.size[1]))
+        map = quads.centred(quads.homography(quads.box(*size), region.corners))
+        flags, mode = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, cv2.BORDER_REPLICATE
+        cut = cv2.warpPerspective(plane, map, size, flags=flags, borderMode=mode)
+    return np.ascontiguousarray(np.rot90(cut, -region.turned // 90))
+
+
+@dataclass
+class Byproducts:
+    """Collects, as pages are coloured, what ``config.scans`` asks for.
+
+    ``regions``: JSON of the photographs found on all pages. ``parts``: encoded photographs.
+    ``sheets``: encoded pictures of what was seen, a page each. ``passes``: squares seen at most.
+    """
+
+    config: PredictConfig
+    regions: list[dict[str, Any]] = field(default_factory=list)
+    parts: list[bytes] = field(default_factory=list)
+    sheets: list[bytes] = field(default_factory=list)
+    notes: tuple[str, ...] = ()
+    passes: int = 1
+
+    def see(self, view: View, page: int | None = None) -> None:
+        """Note what was seen of a picture, the ``page`` of several."""
+        where = {} if page is None else {"frame": page}
+        self.regions += [{**record(region), **where} for region in view.regions]
+        self.passes = max(self.passes, view.passes)
+        self.notes += tuple(note for note in view.notes if note not in self.notes)
+        if self.config.scans.explain is not None:
+            sheet = cv2.cvtColor(explained(view), cv2.COLOR_RGB2BGR)
+            self.sheets.append(cv2.imencode(".png", sheet)[1].tobytes())
+
+    def split(
+        self, view: View, rgb: np.ndarray, picture: reading.Picture, document: reading.Document,
+        format: str,
+    ) -> None:  # fmt: skip
+        """Encode the photographs of a coloured page, sRGB (H, W, 3), where that is asked for."""
+        config = self.config
+        for region in view.regions if config.scans.split else ():
+            page = _cut(rgb, region)
+            alpha = None if picture.alpha is None else _cut(picture.alpha, region)
+            part = replace(picture, gray=page[..., 0], rgb=None, alpha=alpha, duration=None)
+            size = page.shape[1], page.shape[0]
+            extra = metadata.of_size(document.extra, size)
+            alone = reading.Document(document.format, [part], extra, document.name)
+            self.parts.append(
+                writing.encode(
+                    [(page, part)], alone, format, quality=config.quality, strip=config.strip
+                )
+            )
+
+    def told(self) -> dict[str, Any]:
+        """The fields of a ``Result`` that tell of them."""
+        return {"regions": self.regions, "turned": 0, "passes": self.passes}
+
+    def deliver(self, target: str, source: Source) -> None:
+        """Write them: photographs as NAME-1… beside ``target``, sheets where ``config.scans.explain`` says.
+
+        Raises ``ImageError`` where a photograph's name is taken by what no earlier run made.
+        """
+        stem, suffix = os.path.splitext(target)
+        names = [f"{stem}-{number}{suffix}" for number in range(1, len(self.parts) + 1)]
+        for name in names:
+            if os.path.exists(name):
+                header = reading.peek(name)
+                if header is None or not header.result:
+                    raise ImageError(f"{name}: exists, and is no earlier result; move it away")
+        for name, part in zip(names, self.parts, strict=True):
+            deliver(name, part)
+        for number, sheet in enumerate(self.sheets, 1):
+            path = _sheet_path(
+                self.config.scans.explain, source, number if len(self.sheets) > 1 else 0
+            )
+            path.parent.mkdir(parents=True, exist_ok=True)
+            deliver(str(path), sheet)
+
+
+def is_sheet(path: Path) -> bool:
+    """Whether a name is that of one sheet, not of a folder for them."""
+    return path.suffix.lower() == ".png"
+
+
+def _sheet_path(explain: Path | None, source: Source, number: int) -> Path:
+    assert explain is not None, "sheets are made where it is told where to"
+    mark = f"-{number}" if number else ""
+    if is_sheet(explain):
+        return explain.with_name(explain.stem + mark + explain.suffix)
+    name = "stdin" if source.path == "-" else source.relative
+    return explain / (os.path.splitext(name)[0] + f"{mark}.png")
