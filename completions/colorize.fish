@@ -1,0 +1,1 @@
+complete --command colorize --no-files --arguments "(env _COLORIZE_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) colorize)" --condition "env _COLORIZE_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) colorize"

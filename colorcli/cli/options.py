@@ -147,7 +147,8 @@ def configured(config: type, name: str = "config") -> Any:
 
     They are given as one ``config``, its argument ``name``.
     """
-    known = settings.settings(config)
+    # A config inside of it is another's argument.
+    known = {name: s for name, s in settings.settings(config).items() if not s.table}
     options = [_option(setting, text=False) for setting in known.values()]
 
     def build(values: dict[str, Any]) -> Any:
