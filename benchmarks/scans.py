@@ -1,13 +1,14 @@
-"""Scans as they come, made from photographs with the truth known: what is found, and what it is worth.
+"""Scans as they come, made of photographs: what is found in them, and what that is worth.
 
 python benchmarks/scans.py PHOTOGRAPH|FOLDER... [--model NAME] [--limit N] [--sheet FILE.png]
     [--published FOLDER]
 
-Photographs are pasted into rims, bars, mats and album pages (seeded by their content). Table on
-stderr, JSON on stdout: for each kind, PSNR inside of the photographs over gray (T = 1, λ = 0), beside
-the same photographs bare and beside ``--regions none``; IoU of what was found, frames too many and
-too few, the photograph's area cut off. ``--sheet`` draws what was found. ``--published`` judges a
-folder with a ``manifest.json`` of ScanSplitter's benchmark.
+Photographs are pasted into rims, bars, mats and album pages (seeded by their number), so that the
+truth is known; those with frames of their own are left out of that. Table on stderr, JSON on
+stdout: for each kind PSNR inside of the photographs over gray (T = 1, λ = 0), beside the same
+photographs bare and the scan seen whole (``--regions none``); how well photographs were found.
+``--sheet`` draws what was seen. ``--published`` judges a folder with the ``manifest.json`` of
+ScanSplitter's benchmark (Madnex/ScanSplitter, benchmarks/).
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import argparse
 import json
 import sys
 import time
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,9 +26,11 @@ import cv2
 import numpy as np
 
 from colorcli.color.lab import join, neutral
+from colorcli.colorizing.colorizer import Colorizer
 from colorcli.colorizing.scans import quads
+from colorcli.colorizing.scans.explaining import explained
 from colorcli.colorizing.scans.finding import find
-from colorcli.config import EvalConfig
+from colorcli.config import EvalConfig, ScansConfig
 from colorcli.evaluation.metrics import mean_chroma
 from colorcli.files.inputs import find as find_inputs
 from colorcli.imaging import reading, writing
@@ -400,3 +402,231 @@ def laid(scan: Scan, sheet: np.ndarray, random: Random) -> Scan:
     )  # fmt: skip
     inner = map @ np.array([[1, 0, edge + 7], [0, 1, 5], [0, 0, 1.0]])
     return Scan(around, scan.photographs, [quads.moved(c, inner) for c in scan.corners])
+
+
+# --- judging -------------------------------------------------------------------------------------
+
+
+@dataclass
+class Tally:
+    """What was found on scans of one kind."""
+
+    overlaps: list[float] = field(default_factory=list)
+    cut: list[float] = field(default_factory=list)
+    more: list[int] = field(default_factory=list)
+    gains: dict[str, list[float]] = field(default_factory=dict)
+    seconds: list[float] = field(default_factory=list)
+
+    def row(self) -> dict[str, Any]:
+        overlaps = np.array(self.overlaps)
+        row: dict[str, Any] = {
+            "photographs": len(overlaps), "iou": overlaps.mean(), "iou_97": (overlaps >= 0.97).mean(),
+            "cut_1": (np.array(self.cut) > 0.01).mean(), "too_many": (np.array(self.more) > 0).mean(),
+            "too_few": (np.array(self.more) < 0).mean(), "ms": np.median(self.seconds) * 1000,
+        }  # fmt: skip
+        row |= {name: np.mean(values) for name, values in self.gains.items()}
+        return {name: round(float(value), 3) for name, value in row.items()}
+
+
+def matched(truth: list[np.ndarray], found: list[np.ndarray]) -> list[tuple[float, float]]:
+    """IoU of each true photograph with the best found, one each, and the share of it cut off."""
+    left, pairs = list(found), []
+    for corners in truth:
+        best = max(left, key=lambda c: quads.overlap(corners, c), default=None)
+        if best is None or quads.overlap(corners, best) == 0:
+            pairs.append((0.0, 1.0))
+            continue
+        left = [c for c in left if c is not best]
+        common, _ = cv2.intersectConvexConvex(corners.astype(np.float32), best.astype(np.float32))
+        pairs.append((quads.overlap(corners, best), 1 - common / quads.area(corners)))
+    return pairs
+
+
+def squared_errors(truth: np.ndarray, found: np.ndarray, mask: np.ndarray) -> float:
+    off = truth.astype(np.float32) - found
+    return float((off * off)[mask].mean())
+
+
+def inside(scan: Scan) -> list[np.ndarray]:
+    """A mask (H, W) of each photograph, without the pixels at its edge."""
+    masks = []
+    for corners in scan.corners:
+        mask = np.zeros(scan.rgb.shape[:2], np.uint8)
+        shape = quads.grown(corners, -2)
+        cv2.fillConvexPoly(mask, np.rint(shape * 16).astype(np.int32), 1, shift=4)
+        masks.append(mask > 0)
+    return masks
+
+
+def gains(scan: Scan, colorizers: dict[str, Colorizer]) -> dict[str, list[float]]:
+    """dB over gray of each photograph: bare, and within the scan by each colorizer."""
+    gray = neutral(scan.rgb)
+    plain = join(gray, NONE, np.uint8)
+    coloured = {name: c.colorize(gray, np.uint8) for name, c in colorizers.items()}
+    found: dict[str, list[float]] = {}
+    for mask, photo in zip(inside(scan), scan.photographs, strict=True):
+        nothing = squared_errors(scan.rgb, plain, mask)
+        for name, rgb in coloured.items():
+            gain = 10 * np.log10(nothing / squared_errors(scan.rgb, rgb, mask))
+            found.setdefault(name, []).append(float(gain))
+        everywhere, alone = np.ones(photo.shape[:2], bool), neutral(photo)
+        bare = squared_errors(photo, colorizers["auto"].colorize(alone, np.uint8), everywhere)
+        gray_alone = squared_errors(photo, join(alone, NONE, np.uint8), everywhere)
+        found.setdefault("bare", []).append(float(10 * np.log10(gray_alone / bare)))
+    return found
+
+
+def photographs(inputs: list[str], limit: int) -> Iterator[np.ndarray]:
+    """sRGB (h, w, 3) uint8, in colour, as they are."""
+    sources = find_inputs(inputs, writing.READABLE, recursive=True).sources
+    count = 0
+    for index in np.random.default_rng(0).permutation(len(sources)):
+        rgb = reading.read(sources[index].path).rgb
+        if rgb is None:
+            continue
+        rgb = rgb if rgb.dtype == np.uint8 else (rgb >> 8).astype(np.uint8)
+        if mean_chroma(rgb) >= EvalConfig.min_chroma:
+            yield rgb
+            count += 1
+            if count == limit:
+                return
+
+
+def tallied(scans: Iterator[Scan], colorizers: dict[str, Colorizer], sheets: list[np.ndarray]) -> Tally:  # fmt: skip
+    tally = Tally()
+    for number, scan in enumerate(scans):
+        gray = neutral(scan.rgb)
+        began = time.perf_counter()
+        regions = find(gray)
+        tally.seconds.append(time.perf_counter() - began)
+        found = [r.corners for r in regions] or [quads.box(*gray.shape[::-1])]
+        for overlap, cut in matched(scan.corners, found):
+            tally.overlaps.append(overlap)
+            tally.cut.append(cut)
+        tally.more.append(len(found) - len(scan.corners))
+        for name, values in gains(scan, colorizers).items():
+            tally.gains.setdefault(name, []).extend(values)
+        if number < 4:
+            sheets.append(explained(colorizers["auto"].view(gray)))
+    return tally
+
+
+def pages(kind: Page, photos: list[np.ndarray], number: int) -> Iterator[Scan]:
+    for i in range(number):
+        random = np.random.default_rng(i)
+        chosen = random.choice(len(photos), 2 + i % 5, replace=False)
+        yield page(kind, [photos[j] for j in chosen], random)
+
+
+def strips_of(photos: list[np.ndarray], share: float) -> Iterator[Scan]:
+    """The middle of photographs, a share of their shorter side high, as long pictures."""
+    for photo in photos:
+        height, width = photo.shape[:2]
+        if width < height:
+            cut = round(width * share)
+            strip = photo[:, (width - cut) // 2 :][:, :cut]
+        else:
+            cut = round(height * share)
+            strip = photo[(height - cut) // 2 :][:cut]
+        strip = np.ascontiguousarray(strip)
+        yield Scan(strip, [strip], [quads.box(strip.shape[1], strip.shape[0])])
+
+
+def published(folder: Path) -> dict[str, float]:
+    """ScanSplitter's own figures, for what is found on its pages."""
+    expected = detected = right = 0
+    overlaps: list[float] = []
+    seconds: list[float] = []
+    for case in json.loads((folder / "manifest.json").read_text())["cases"]:
+        if case["suite"] != "scansplitter":
+            continue
+        truth = [
+            quads.ordered(cv2.boxPoints(((x, y), (w, h), angle)))
+            for x, y, w, h, angle in case["rectangles"]
+        ]
+        gray = reading.read(folder / case["image"]).gray
+        began = time.perf_counter()
+        found = [region.corners for region in find(gray)]
+        seconds.append(time.perf_counter() - began)
+        overlaps += [overlap for overlap, _ in matched(truth, found)]
+        expected, detected = expected + len(truth), detected + len(found)
+        right += len(found) == len(truth)
+    both = (expected + detected) / 2
+    strict = sum(overlap >= 0.85 for overlap in overlaps)
+    return {
+        "weighted_f1": round(sum(overlaps) / both, 3), "f1_85": round(strict / both, 3),
+        "right_counts": right, "ms": round(float(np.median(seconds)) * 1000, 1),
+    }  # fmt: skip
+
+
+def written(sheets: list[np.ndarray], path: Path) -> None:
+    """A contact sheet, eight in a row."""
+    side = 320
+    tiles = []
+    for sheet in sheets:
+        share = side / max(sheet.shape[:2])
+        small = cv2.resize(sheet, None, fx=share, fy=share, interpolation=cv2.INTER_AREA)
+        height, width = small.shape[:2]
+        tiles.append(
+            cv2.copyMakeBorder(
+                small, top=0, bottom=side - height, left=0, right=side - width,
+                borderType=cv2.BORDER_CONSTANT,
+            )
+        )  # fmt: skip
+    tiles += [np.zeros((side, side, 3), np.uint8)] * (-len(tiles) % 8)
+    rows = [np.hstack(tiles[i : i + 8]) for i in range(0, len(tiles), 8)]
+    cv2.imwrite(str(path), np.vstack(rows)[..., ::-1])
+
+
+def table_of(options: argparse.Namespace, sheets: list[np.ndarray]) -> dict[str, dict[str, Any]]:
+    knobs = Knobs(temperature=1.0, vividness=0.0)
+    colorizers = {
+        name: Colorizer(options.model, knobs, scans=scans)
+        for name, scans in {
+            "auto": ScansConfig(), "whole": ScansConfig(regions="none", passes=1)
+        }.items()
+    }  # fmt: skip
+    every = list(photographs(options.inputs, options.limit))
+    bare = [photo for photo in every if not find(neutral(photo))]
+    table = {}
+
+    def judged(name: str, scans: Iterator[Scan]) -> None:
+        table[name] = row = tallied(scans, colorizers, sheets).row()
+        print(f"{name:20}" + "  ".join(f"{k} {v:g}" for k, v in row.items()), file=sys.stderr)
+
+    judged("as they are", (SINGLES["bare"](p, np.random.default_rng(0)) for p in every))
+    for name, make in SINGLES.items():
+        judged(name, (make(p, np.random.default_rng(i)) for i, p in enumerate(bare)))
+    for name, kind in PAGES.items():
+        judged(name, pages(kind, bare, max(4, len(bare) // 4)))
+    judged("2 : 1 strip", strips_of(bare, 0.6))
+    judged("3 : 1 strip", strips_of(bare, 0.42))
+    colorizers = {"auto": colorizers["auto"], "best": Colorizer(options.model, knobs, scans=ScansConfig(best=True))}  # fmt: skip
+    judged("--best", (SINGLES["bare"](p, np.random.default_rng(0)) for p in bare))
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("inputs", nargs="*", help="colour photographs or folders of them")
+    parser.add_argument("--model", default="default")
+    parser.add_argument("--limit", type=int, default=40, help="photographs drawn by chance, 0: all")
+    parser.add_argument("--sheet", type=Path, help="contact sheet of what was seen")
+    parser.add_argument("--published", type=Path, help="folder of ScanSplitter's benchmark")
+    options = parser.parse_args()
+    sheets: list[np.ndarray] = []
+    document: dict[str, Any] = {"model": options.model}
+    if options.inputs:
+        document["table"] = table_of(options, sheets)
+    if options.published:
+        document["published"] = published(options.published)
+        print(document["published"], file=sys.stderr)
+    if options.sheet and sheets:
+        written(sheets, options.sheet)
+    print(json.dumps(document))
+
+
+if __name__ == "__main__":
+    main()

@@ -147,6 +147,8 @@ def _look(view: _View, several: bool = True) -> list[Fit]:
     """Photographs, or what holds them, in a view: at most one, or tiles of it, unless ``several``."""
     for sheet in sheets(view.gray):
         found = _fits(sheet)
+        if len(found) > 1 and _left(sheet, found) > REST:
+            found = found[:1]  # things in a photograph
         tiled = sum(quads.area(one.corners) for one in found) / view.gray.size
         rim: list[Fit] | None = None
         if len(found) > 1 and (several or tiled > TILED):
@@ -194,11 +196,16 @@ def _clear(sheet: Sheet) -> tuple[float, list[Fit]]:
     areas = np.array([quads.area(one.corners) for one in found])
     if len(found) < 2 or areas.sum() < COVERED * sheet.gray.size or areas.std() > areas.mean():
         return 0.0, []
+    left = _left(sheet, found)
+    return (len(found) - left, found) if left < REST else (0.0, [])
+
+
+def _left(sheet: Sheet, found: list[Fit]) -> float:
+    """Share of what stands out from a sheet that lies in none of the photographs found on it."""
     rest = sheet.things.copy()
     for one in found:
         cv2.fillConvexPoly(rest, np.rint(quads.grown(one.corners, 3)).astype(np.int32), 0)
-    left = float(rest.sum() / sheet.things.sum())
-    return (len(found) - left, found) if left < REST else (0.0, [])
+    return float(rest.sum() / max(1, int(sheet.things.sum())))
 
 
 def _several(sheet: Sheet) -> list[Fit]:

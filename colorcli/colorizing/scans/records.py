@@ -73,9 +73,9 @@ class Given:
 
     def _take(self, document: Any) -> None:
         if isinstance(document, dict) and "corners" not in document:
-            if document.get("regions") is not None:
-                found = tuple(map(_region, document["regions"]))
-                self._named[os.path.normpath(document["input"])] = found
+            name = os.path.normpath(document["input"])
+            if document.get("regions") is not None:  # None of what was not coloured
+                self._named[name] = tuple(map(_region, document["regions"]))
             return
         items = document if isinstance(document, list) else [document]
         if items and all(isinstance(i, dict) and "corners" not in i for i in items):
