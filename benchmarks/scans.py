@@ -26,12 +26,12 @@ import cv2
 import numpy as np
 
 from colorcli.color.lab import join, neutral
+from colorcli.color.tone import Colours
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.colorizing.scans import quads
 from colorcli.colorizing.scans.explaining import explained
 from colorcli.colorizing.scans.finding import find
 from colorcli.config import EvalConfig, ScansConfig
-from colorcli.evaluation.metrics import mean_chroma
 from colorcli.files.inputs import find as find_inputs
 from colorcli.imaging import reading, writing
 from colorcli.network.decoding import Knobs
@@ -378,7 +378,7 @@ def page(kind: Page, photos: list[np.ndarray], random: Random) -> Scan:
 
 def laid(scan: Scan, sheet: np.ndarray, random: Random) -> Scan:
     """A book's spread on a desk: its cover, and the edges of the pages below at three sides."""
-    height, width = sheet.shape[:2]
+    width = sheet.shape[1]
     edge, room = int(random.integers(6, 16)), int(random.integers(14, 40))
     lines = np.arange(edge) / edge * random.uniform(3, 9)
     tones = np.float32(150 + 40 * np.cos(2 * np.pi * lines))[:, None, None] * np.float32(
@@ -485,7 +485,7 @@ def photographs(inputs: list[str], limit: int) -> Iterator[np.ndarray]:
         if rgb is None:
             continue
         rgb = rgb if rgb.dtype == np.uint8 else (rgb >> 8).astype(np.uint8)
-        if mean_chroma(rgb) >= EvalConfig.min_chroma:
+        if Colours.of(rgb).chroma >= EvalConfig.min_chroma:
             yield rgb
             count += 1
             if count == limit:
