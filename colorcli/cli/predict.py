@@ -113,9 +113,7 @@ def predict(
     else:
         found, jobs = intake.planned(request, config)
         run = _Here(jobs, config, lambda: _opened(model, knobs, config))
-    if json and run.piped:
-        raise UsageError("--json and a picture cannot share stdout; give -o FILE")
-    _check_beside(scans, run)
+    _check_beside(scans, run, json)
     told = _Told(found, json, quiet, verbose)
     if dry_run:
         from colorcli.colorizing.predict import foretold
@@ -137,8 +135,10 @@ def _check(inputs: list[str], names: NamesConfig, where: EngineConfig) -> None:
         raise UsageError("--address belongs to --engine ray")
 
 
-def _check_beside(scans: ScansConfig, run: _Run) -> None:
-    """Raise ``UsageError`` for what cannot be written beside the results."""
+def _check_beside(scans: ScansConfig, run: _Run, json: bool) -> None:
+    """Raise ``UsageError`` for what cannot be given beside the results."""
+    if json and run.piped:
+        raise UsageError("--json and a picture cannot share stdout; give -o FILE")
     if scans.split and run.piped:
         raise UsageError("--split writes files, and stdout is one; give -o FILE")
     one = scans.explain is not None and scans.explain.suffix.lower() == ".png"

@@ -11,6 +11,7 @@ from colorcli.color.tone import is_colour
 from colorcli.colorizing.colorizer import Colours
 from colorcli.colorizing.result import Result, Stopwatch
 from colorcli.colorizing.scans.byproducts import Byproducts
+from colorcli.colorizing.scans.windows import View
 from colorcli.config import PredictConfig
 from colorcli.imaging import reading, writing
 from colorcli.system.parallel import Stopped
@@ -21,6 +22,18 @@ def _kept(frames: Sequence[reading.Picture], config: PredictConfig) -> list[bool
     if not config.keep_color:
         return [False] * len(frames)  # without decoding them
     return [frame.rgb is not None and is_colour(frame.rgb) for frame in frames]
+
+
+def _joined(
+    picture: reading.Picture, view: View, colorizer: Colours, clock: Stopwatch
+) -> np.ndarray:
+    """A page in colour, of the depth that it has."""
+    ab = colorizer.ab_of(view)
+    clock("network")
+    depth = np.uint16 if picture.depth == 16 else np.uint8
+    rgb = join(view.shown(picture.gray), ab, depth)
+    clock("join")
+    return rgb
 
 
 def colorize_bytes(
@@ -40,28 +53,13 @@ def colorize_bytes(
     outside, and ``Stopped`` soon after ``stop()`` is true.
     """
     clock, beside = Stopwatch(), beside or Byproducts(config)
-    document = reading.decode(
-        data, name, max_pixels=config.max_pixels, keep_color=config.keep_color
-    )
-    width, height = document.size
+    limit = config.max_pixels
+    document = reading.decode(data, name, max_pixels=limit, keep_color=config.keep_color)
     written = (format(document) if callable(format) else format) or document.format
     keeps = _kept(document.frames, config)
     origin = None if config.no_provenance or all(keeps) else colorizer.origin
     clock("decode")
     notes: dict[str, None] = {}  # each once, in order
-
-    def joined(picture: reading.Picture, index: int) -> np.ndarray:
-        view = colorizer.view(picture.gray, name=name)
-        beside.see(view, index if len(keeps) > 1 else None)
-        ab = colorizer.ab_of(view)
-        clock("network")
-        depth = np.uint16 if picture.depth == 16 else np.uint8
-        rgb = join(view.shown(picture.gray), ab, depth)
-        clock("join")
-        if stop():
-            raise Stopped
-        beside.split(view, rgb, picture, document, written)
-        return rgb
 
     def coloured() -> Iterator[tuple[np.ndarray, reading.Picture]]:
         for index in range(len(keeps)):
@@ -74,7 +72,14 @@ def colorize_bytes(
                 assert picture.rgb is not None
                 yield picture.rgb, picture
             else:
-                yield joined(picture, index), picture
+                view = colorizer.view(picture.gray, name=name)
+                beside.see(view, index if len(keeps) > 1 else None)
+                rgb = _joined(picture, view, colorizer, clock)
+                if stop():
+                    raise Stopped
+                beside.split(view, rgb, picture, document, written)
+                yield rgb, picture
+                del rgb, view
             clock("encode")
             del picture
 
@@ -87,7 +92,7 @@ def colorize_bytes(
         encoded = data
     clock("encode")
     return encoded, Result(
-        name, None, "kept" if all(keeps) else "done", width=width, height=height,
-        frames=len(keeps), milliseconds=clock.spent, notes=(*notes, *beside.notes),
+        name, None, "kept" if all(keeps) else "done", width=document.size[0],
+        height=document.size[1], frames=len(keeps), milliseconds=clock.spent, notes=(*notes, *beside.notes),
         provenance=origin.told() if origin else None, **({} if all(keeps) else beside.told()),
     )  # fmt: skip

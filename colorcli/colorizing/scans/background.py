@@ -205,7 +205,9 @@ def rims(sheet: Sheet, outline: np.ndarray) -> Sheet | None:
     away = np.where(own > 0, np.abs(sheet.gray - np.float32(tone)), 0).astype(np.float32)
     sigma = min(6.0, _spread(away[skin & (away <= NEAR)]))
     things = _things(cv2.blur(away, (3, 3)) * body, sigma)
-    return Sheet(sheet.gray, away, sigma, things, share, float(tone))
+    return Sheet(
+        gray=sheet.gray, away=away, sigma=sigma, things=things, share=share, tone=float(tone)
+    )
 
 
 def outlined(sheet: Sheet) -> np.ndarray:
@@ -234,4 +236,4 @@ def sheets(gray: np.ndarray, inset: int = 0) -> Iterator[Sheet]:
             for side in (np.s_[:inset], np.s_[-inset:], np.s_[:, :inset], np.s_[:, -inset:]):
                 smooth[side] = 0
         things = _things(smooth, sigma * 0.5 if sigma > 0.8 else sigma)
-        yield Sheet(gray, away, sigma, things, share, tone)
+        yield Sheet(gray=gray, away=away, sigma=sigma, things=things, share=share, tone=tone)

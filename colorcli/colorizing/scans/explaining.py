@@ -15,7 +15,9 @@ SHADE = 0.55  # light left of what is no photograph
 
 def _lines(sheet: np.ndarray, points: np.ndarray, ink: tuple[int, int, int], wide: int) -> None:
     fixed = np.rint(points * 16).astype(np.int32)
-    cv2.polylines(sheet, [fixed], True, ink, wide, cv2.LINE_AA, 4)
+    cv2.polylines(
+        sheet, [fixed], isClosed=True, color=ink, thickness=wide, lineType=cv2.LINE_AA, shift=4
+    )
 
 
 def _arrow(sheet: np.ndarray, corners: np.ndarray, wide: int) -> None:
@@ -23,7 +25,7 @@ def _arrow(sheet: np.ndarray, corners: np.ndarray, wide: int) -> None:
     middle, up = corners.mean(axis=0), corners[:2].mean(axis=0)
     tip = middle + (up - middle) * 0.5
     ends = [(int(x), int(y)) for x, y in (middle, tip)]
-    cv2.arrowedLine(sheet, ends[0], ends[1], UP, wide, cv2.LINE_AA, tipLength=0.3)
+    cv2.arrowedLine(sheet, ends[0], ends[1], UP, wide, line_type=cv2.LINE_AA, tipLength=0.3)
 
 
 def explained(view: View) -> np.ndarray:
@@ -53,7 +55,10 @@ def explained(view: View) -> np.ndarray:
     for number, corners in enumerate(frames, 1):
         _lines(sheet, corners, FRAME, 2 * wide)
         at = int(corners[0, 0]) + 6 * wide, int(corners[0, 1]) + 14 * wide
-        cv2.putText(sheet, str(number), at, cv2.FONT_HERSHEY_SIMPLEX, 0.45 * wide, FRAME, wide)
+        cv2.putText(
+            sheet, str(number), at, cv2.FONT_HERSHEY_SIMPLEX, 0.45 * wide,
+            color=FRAME, thickness=wide,
+        )  # fmt: skip
     for windows in view.windows:
         _arrow(sheet, _drawn(windows[0], map, 0), wide)
     return sheet

@@ -190,8 +190,10 @@ def _clear(sheet: Sheet) -> tuple[float, list[Fit]]:
 
     With it, how good the find is: their number, less what is left over.
     """
-    if sheet.near.mean() < PAPER or not sheet.things.any():
+    if min(sheet.near.mean(), sheet.share) < PAPER or not sheet.things.any():
         return 0.0, []
+    if not any(one.support.mean() > CLEAR for one in _fits(sheet, together=True)):
+        return 0.0, []  # before more is tried
     found = [one for one in _several(sheet) if one.support.mean() > CLEAR]
     areas = np.array([quads.area(one.corners) for one in found])
     if len(found) < 2 or areas.sum() < COVERED * sheet.gray.size or areas.std() > areas.mean():

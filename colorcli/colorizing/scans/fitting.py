@@ -236,7 +236,14 @@ def _fit(
     cv2.fillConvexPoly(shape, np.rint(fitted - 0.5).astype(np.int32), 1)
     stands = own > 0 if own is not None else ~sheet.near
     filled = float((stands & (shape > 0)).sum() / max(1, int(shape.sum())))
-    return Fit(fitted, support, free, filled, sheet.tone, sheet.close)
+    return Fit(
+        corners=fitted,
+        support=support,
+        free=free,
+        filled=filled,
+        tone=sheet.tone,
+        close=sheet.close,
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -323,7 +330,11 @@ def oval(sheet: Sheet, outline: np.ndarray) -> Fit | None:
     if np.percentile(off, 75) > max(1.0, 1.5 * SLACK * max(height, width)):
         return None
     corners = quads.box(*(2 * half)) + (middle - half)
-    return Fit(corners, np.ones(4), np.ones(4, bool), 1.0, sheet.tone, sheet.close, True)
+    sides = np.ones(4)
+    return Fit(
+        corners=corners, support=sides, free=sides > 0, filled=1.0, tone=sheet.tone,
+        close=sheet.close, oval=True,
+    )  # fmt: skip
 
 
 def _ellipse(points: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:

@@ -274,4 +274,5 @@ def view(
         notes = (NEGATIVE,)
     shapes = [(region.corners, region.turned) for region in regions] or [(quads.box(*size), 0)]
     seen = tuple(windows(corners, turned, config.squares) for corners, turned in shapes)
-    return View(size, base, regions, seen, config.color_border, positive, notes)
+    border = config.color_border
+    return View(size, base, regions, seen, border=border, positive=positive, notes=notes)
