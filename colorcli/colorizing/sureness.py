@@ -7,7 +7,6 @@ import os
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -16,6 +15,8 @@ from colorcli.colorizing.colorizer import Colorizer
 from colorcli.colorizing.scans.windows import View
 from colorcli.config import LARGE
 from colorcli.errors import UsageError
+from colorcli.files import places
+from colorcli.files.delivery import deliver
 from colorcli.files.inputs import STREAM
 from colorcli.files.outputs import Job
 from colorcli.imaging import png
@@ -23,7 +24,6 @@ from colorcli.imaging.formats.tiff import library
 from colorcli.imaging.tags import metadata
 from colorcli.imaging.tags.icc import gray_profile
 from colorcli.imaging.tags.origin import Origin
-from colorcli.system.atomic import write_atomic
 
 SINGLE, SEVERAL = (".png",), (".tif", ".tiff")  # suffixes of maps, which hold one page and more
 
@@ -113,7 +113,7 @@ def check(jobs: Sequence[Job], asked: str, *, replace: bool) -> None:
             there = place(asked, job.target, frames)
             if os.path.abspath(there) in targets | {os.path.abspath(job.source.path)}:
                 raise UsageError(f"{there}: both a map of --confidence and a picture; rename it")
-            if not replace and os.path.exists(there):
+            if not replace and places.status(there):
                 raise UsageError(f"{there}: exists already; add --overwrite or --skip-existing")
 
 
@@ -159,5 +159,5 @@ def write(asked: str, target: str, seen: Sequence[Seen]) -> str:
     if len(seen) > 1 and not several:
         raise UsageError(f"{path}: {len(seen)} maps, and a PNG holds one; name it .tif")
     pages = map(drawn, seen)
-    write_atomic(Path(path), _tiff(pages) if several else _png(next(pages)))
+    deliver(path, _tiff(pages) if several else _png(next(pages)))
     return path

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import replace
 from typing import Any
 
-from colorcli.colorizing import intake
+from colorcli.colorizing import intake, sureness
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.colorizing.predict import settled
 from colorcli.colorizing.result import Result
@@ -37,6 +37,11 @@ def opened(
             f"{request.output}: {{index}} counts what is found, which --engine ray does not wait "
             "for; use {dir} and {stem}"
         )
+    if config.confidence is not None and sureness.is_file(config.confidence):
+        raise UsageError(
+            f"--confidence {config.confidence}: one file cannot take the maps of many photographs; "
+            "give an ending of names, such as _confidence"
+        )
     return OnRay(request, config, knobs, address)
 
 
@@ -63,9 +68,11 @@ class OnRay:
 
         After ``stop`` is set workers finish what they have begun; after ``drop`` they are ended.
         """
-        Colorizer(
+        model = Colorizer(
             self._request.model, self._knobs, device=self._config.device, scans=self._config.scans
         )  # raises here
+        if self._config.confidence is not None:
+            model.require_distribution()  # what is wrong is said here
         folder = output_folder(self._request.output)
         if folder is not None and (is_remote(folder) or not is_folder(folder)):
             folder = None if is_remote(folder) or os.path.splitext(folder)[1] else folder
