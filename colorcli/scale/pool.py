@@ -7,13 +7,14 @@ and after ``LIVES`` such deaths comes back as one that kills its workers.
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from colorcli.errors import DataError, reason
+from colorcli.errors import DataError
 
 Job = TypeVar("Job")
 Row = TypeVar("Row")
@@ -54,6 +55,13 @@ class _Hand(Generic[Job]):
             if self.born
             else self.ready
         )
+
+
+def _cause(error: Exception) -> str:
+    """The line of Ray's report that says why."""
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip().splitlines()
+    said = [line for line in plain if re.match(r"\w*(Error|Exception|Exit)\b", line)]
+    return (said or plain or [type(error).__name__])[-1][:300]
 
 
 class Pool(Generic[Job, Row]):
@@ -172,9 +180,9 @@ class Pool(Generic[Job, Row]):
             self._deaths.pop(id(batch.jobs.popleft()), None)
             yield row
         except RayActorError as error:
-            yield from self._buried(hand, reason(error), halted)
+            yield from self._buried(hand, _cause(error), halted)
         except RayError as error:  # its process lives, but not its work: a bug
-            yield from self._buried(hand, reason(error), halted)
+            yield from self._buried(hand, _cause(error), halted)
 
     def _buried(self, hand: _Hand[Job], why: str, halted: bool) -> Iterator[Row]:
         """Take an actor's work back; rows of those given up."""
@@ -183,7 +191,7 @@ class Pool(Generic[Job, Row]):
         if not hand.born:
             self._stillborn += 1
             if self._stillborn >= STILLBORN:
-                raise DataError(f"--engine ray: no worker starts on the cluster: {why[:300]}")
+                raise DataError(f"--engine ray: no worker starts on the cluster: {why}")
         if halted:
             return
         for number, batch in enumerate(hand.batches):

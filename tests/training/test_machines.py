@@ -15,7 +15,7 @@ from colorcli.config import PrepareConfig
 from colorcli.data import dataset
 from colorcli.data.prepare import prepare
 
-STEPS, KILLED_AT = 24, 8
+STEPS, KILLED_AT = 14, 4
 FLAGS = [
     "--preset", "baseline", "--size", "32", "--stages", "32", "--decoder", "8", "--batch", "8",
     "--warmup", "2", "--val-images", "4", "--val-steps", "1000", "--panel", "0",
