@@ -274,7 +274,7 @@ class BatchConfig:
     shard: str | None = value(
         None, "Only the I-th of N shares, by name: the same on every machine.", metavar="I/N"
     )
-    log: Path | None = value(None, "Add a line of JSON for each photograph to this file.")
+    log: str | None = value(None, "Add a line of JSON for each photograph to this file.")
     max_errors: str | None = value(
         None, "Stop when more have failed: a number, or a share of those tried.", metavar="N|P%"
     )

@@ -28,7 +28,6 @@ from colorcli.network.decoding import Knobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
     from threading import Event
 
     from colorcli.colorizing.colorizer import Colorizer
@@ -97,10 +96,11 @@ def predict(
     from colorcli.colorizing import intake
     from colorcli.colorizing.tolerance import Tolerance
     from colorcli.files.inputs import Found
+    from colorcli.files.places import located
     from colorcli.files.shards import Shard
 
     request = intake.Request(
-        inputs or [], output, listed=listed(names), recursive=names.recursive,
+        inputs or [], located(output), listed=listed(names), recursive=names.recursive,
         overwrite=overwrite, skip_existing=skip_existing, model=model,
         shard=Shard.parse(batch.shard) if batch.shard else None,
     )  # fmt: skip
@@ -158,7 +158,7 @@ def _opened(model: str, knobs: Knobs, config: PredictConfig) -> Colorizer:
     return Colorizer(model, knobs, device=config.device, scans=config.scans)
 
 
-def _journal(path: Path | None) -> Any:
+def _journal(path: str | None) -> Any:
     from colorcli.files.journal import journal
 
     return journal(path)
@@ -169,6 +169,7 @@ class _Run(Protocol):
 
     todo: int | None
     piped: bool  # a picture goes down stdout
+    remark: str | None  # what else is to be said of a run, at its end
 
     def __call__(
         self, *, progress: Progress = None, stop: Event | None = None, drop: Event | None = None
@@ -184,6 +185,7 @@ class _Here:
     ) -> None:
         self.todo: int | None = sum(job.todo for job in jobs)
         self.piped = any(job.target == "-" for job in jobs)
+        self.remark: str | None = None
         self._jobs, self._config, self._model = jobs, config, model
 
     def __call__(
@@ -196,7 +198,7 @@ class _Here:
 
 
 def _colour(
-    context: typer.Context, run: _Run, told: _Told, log: Path | None, tolerance: Tolerance | None
+    context: typer.Context, run: _Run, told: _Told, log: str | None, tolerance: Tolerance | None
 ) -> None:
     """Colour, and tell of each and of all."""
     # A live line only where it cannot tear JSON on the same terminal.
@@ -217,6 +219,8 @@ def _colour(
             f"colorize: interrupted; {told.kept(run.todo)}; --skip-existing goes on from there"
         )
         raise typer.Exit(getattr(error, "exit_code", ExitCode.INTERRUPTED)) from None
+    if run.remark and not told.quiet:
+        terminal.say(f"colorize: {run.remark}")
     if not told.quiet and not run.piped and (line := told.summary(time.monotonic() - began)):
         terminal.say(f"colorize: {line}")
     if tolerance and tolerance.exceeded(told.counts.get("failed", 0), told.tried):

@@ -60,8 +60,9 @@ def placed(name: str, last: Sequence[str] = ()) -> Iterator[Path]:
     that what is not whole lacks them. With them, what a block that fails has made is kept for the
     same call to go on from. Raises ``DataError``, also of an address that has them already.
     """
+    name = places.located(name) or name
     if not places.is_remote(name):
-        yield Path(places.path_of(name) or name)
+        yield Path(name)
         return
     address = name.rstrip("/")
     if last and places.status(f"{address}/{last[-1]}"):

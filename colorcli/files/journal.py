@@ -7,7 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from colorcli.errors import DataError, reason
+from colorcli.errors import DataError, UsageError, reason
+from colorcli.files.places import is_remote
 from colorcli.system import disk
 
 
@@ -15,8 +16,10 @@ class Journal:
     """A file of lines. Each is added whole, also while other processes add theirs."""
 
     def __init__(self, path: Path | str) -> None:
-        """Open ``path``, made where it is missing. Raises ``DataError``."""
+        """Open ``path``, made where it is missing. Raises ``DataError``, ``UsageError`` of a store."""
         self._path = path
+        if is_remote(str(path)):
+            raise UsageError(f"{path}: a log grows, which files of stores cannot; give a path")
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
         try:
             folder = os.path.dirname(path)

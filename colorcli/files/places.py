@@ -13,6 +13,8 @@ import stat
 import sys
 from typing import NamedTuple, Protocol
 
+from colorcli.errors import UsageError
+
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # one letter is a drive
 _SECRET = re.compile(r"(://)[^/@:]*:[^/@]*@")
 _LOOKS = 32  # names of one folder that are looked up one by one before it is listed
@@ -79,6 +81,15 @@ def refusal(address: str) -> str | None:
 def shown(address: str) -> str:
     """An address without the password in it."""
     return _SECRET.sub(r"\1…@", address)
+
+
+def located(name: str | None) -> str | None:
+    """The name of an output: the path of a ``file://`` address. ``UsageError`` for a refused one."""
+    if name is None or not is_remote(name):
+        return name and (path_of(name) or name)
+    if why := refusal(name):
+        raise UsageError(f"{shown(name)}: {why}")
+    return name
 
 
 def normal(name: str) -> str:

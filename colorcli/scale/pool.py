@@ -87,7 +87,8 @@ class Pool(Generic[Job, Row]):
         self._again: deque[list[Job]] = deque()  # batches that were lost
         self._deaths: Counter[int] = Counter()  # by the job's id; it is held as long
         self._stillborn = 0
-        self.repeated = 0  # jobs given out once more
+        self.died = 0  # actors that had worked
+        self.repeated = 0  # jobs that were begun and given out once more
 
     def rows(self, jobs: Iterator[Job], stopped: Callable[[], bool]) -> Iterator[Row]:
         """A row for each job, as they come; after ``stopped()``, of those that were begun.
@@ -192,6 +193,7 @@ class Pool(Generic[Job, Row]):
             self._stillborn += 1
             if self._stillborn >= STILLBORN:
                 raise DataError(f"--engine ray: no worker starts on the cluster: {why}")
+        self.died += hand.born
         if halted:
             return
         for number, batch in enumerate(hand.batches):

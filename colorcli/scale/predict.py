@@ -50,6 +50,7 @@ class OnRay:
 
     todo: int | None = None
     piped = False
+    remark: str | None = None  # what became of the workers, where any was lost
 
     def __init__(
         self, request: intake.Request, config: PredictConfig, knobs: Knobs, address: str | None
@@ -104,6 +105,11 @@ class OnRay:
                     return
         finally:
             pool.close()
+            if pool.died:
+                self.remark = (
+                    f"{pool.died} workers were lost, and {pool.repeated} photographs that they had "
+                    "begun were begun again"
+                )
 
     def _pool(self, ray: Any, home: cluster.Home) -> Pool[Job, Result]:
         config = replace(self._config, workers=1)

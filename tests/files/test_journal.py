@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from colorcli.errors import DataError
+from colorcli.errors import DataError, UsageError
 from colorcli.files.journal import journal
 
 
@@ -34,4 +34,6 @@ def test_a_line_that_was_broken_off_does_not_swallow_the_next(tmp_path):
 
 def test_a_log_that_cannot_be_is_said(tmp_path):
     with pytest.raises(DataError, match="cannot be written"), journal(tmp_path):
+        pass
+    with pytest.raises(UsageError, match="give a path"), journal("s3://bucket/log.jsonl"):
         pass

@@ -103,6 +103,17 @@ def test_addresses_that_are_not_followed(address, words):
     assert words in why and "SECRET" not in path + why
 
 
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [("s3://KEY:SECRET@b/out/", "seen by all"), ("http://a.example/out/", "not fetched")],
+)
+def test_outputs_that_are_refused(output, words):
+    with pytest.raises(UsageError, match=words) as error:
+        places.located(output)
+    assert "SECRET" not in str(error.value)
+    assert places.located("file:///tmp/out/") == "/tmp/out/" and places.located(None) is None
+
+
 def test_without_the_extra_one_line_names_it(tmp_path):
     (tmp_path / "fsspec.py").write_text("raise ImportError('no such module')")
     done = subprocess.run(
