@@ -6,7 +6,9 @@ import contextlib
 import logging
 import os
 import socket
+import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,22 @@ STORE = 256 << 20  # bytes of a cluster begun here for rows: they are small
 _QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_DEDUP_LOGS": "0", "RAY_USAGE_STATS_ENABLED": "0",
 }  # fmt: skip
+
+
+class _Ours:
+    """Stdout without what Ray's own threads print there: it carries data."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """As the stream's, unless it is a thread of Ray that writes."""
+        if threading.current_thread().name.startswith("ray_"):
+            return len(text)
+        return int(self._stream.write(text))
 
 
 @contextlib.contextmanager
@@ -51,8 +69,10 @@ def joined(address: str | None) -> Iterator[Any]:
             f"--address {address or 'auto'}: no Ray cluster can be joined there "
             f"({reason(error)[:200]}); start one by: ray start --head"
         ) from None
+    stdout = sys.stdout
     try:
-        yield ray
+        with contextlib.redirect_stdout(stdout and _Ours(stdout)):
+            yield ray
     finally:
         ray.shutdown()
 
