@@ -20,6 +20,7 @@ from colorcli.network import model_folder
 from colorcli.system.atomic import PART
 from colorcli.system.parallel import cores
 
+WAIT = 10.0  # seconds for a head to answer
 STORE = 256 << 20  # bytes of a cluster begun here for rows: they are small
 _QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_DEDUP_LOGS": "0", "RAY_USAGE_STATS_ENABLED": "0",
@@ -42,6 +43,20 @@ class _Ours:
         return int(self._stream.write(text))
 
 
+def _knock(address: str | None) -> None:
+    """Raise ``DataError`` where nothing listens at HOST:PORT: Ray would wait for it, long."""
+    host, colon, port = (address or "").rpartition(":")
+    if not colon:
+        return
+    try:
+        socket.create_connection((host, int(port)), WAIT).close()
+    except (OSError, ValueError, OverflowError) as error:
+        raise DataError(
+            f"--address {address}: no Ray cluster can be joined there ({reason(error)}); start one "
+            "by: ray start --head"
+        ) from None
+
+
 @contextlib.contextmanager
 def joined(address: str | None) -> Iterator[Any]:
     """The module ``ray``, connected meanwhile. Raises ``UsageError``, and ``DataError`` of none there."""
@@ -56,6 +71,7 @@ def joined(address: str | None) -> Iterator[Any]:
             f"--address {address}: give HOST:PORT of the cluster's head, on a machine of the "
             "cluster; from elsewhere by: ray job submit"
         )
+    _knock(address)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
     try:
         try:
