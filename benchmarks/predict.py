@@ -87,6 +87,9 @@ import sys
 from colorcli import config
 
 config.LARGE = int(sys.argv.pop(1))
+from colorcli.imaging.jpeg import luma
+
+luma._library = lambda: None  # else JPEGs that fit keep their luma, and need no strips
 from colorcli.cli import main
 
 main()
@@ -150,12 +153,19 @@ class Bench:
         return {**row, "tensorflow": tensorflow, "bar": "help, version ≤ 0.2 s", "met": met}
 
     def cpu_12mp(self) -> dict:
-        return self._cpu()
+        return self._cpu(1.2)
 
     def cpu_12mp_colour(self) -> dict:
-        return self._cpu("--colour")
+        return self._cpu(1.0, "--colour")
 
-    def _cpu(self, *more: str) -> dict:
+    def network(self, paths: list[str]) -> float:
+        """Milliseconds of the network, by what one worker tells of each photograph."""
+        command = [*PREDICT, "--json", "-o", f"{self.out}/", "--workers", "1", *paths]
+        told = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+        lines = [json.loads(line)["milliseconds"]["network"] for line in told.splitlines()]
+        return statistics.median(lines)
+
+    def _cpu(self, times: float, *more: str) -> dict:
         """Per photograph, in a batch, so that the start-up of both is not in it."""
         few, many = (photographs(self.scratch, 12, count, *more) for count in (2, 10))
 
@@ -166,10 +176,42 @@ class Bench:
         floor = each(
             lambda paths: median([sys.executable, "-c", FLOOR, self.out, "1", *paths], self.rounds)
         )
+        network = self.network(few)
         return {
-            "milliseconds": ours, "floor": floor, "ratio": ours / floor,
-            "bar": "cpu ≤ 2.0 × floor + 60 ms", "met": ours <= 2 * floor + 60,
+            "milliseconds": ours, "floor": floor, "network": network,
+            "ratio": (ours - network) / floor,
+            "bar": f"cpu ≤ {times} × floor + network", "met": ours <= times * floor + network,
         }  # fmt: skip
+
+    def small_files(self) -> dict:
+        """A folder of pictures of 0.1 MP, where what each file costs anyway is most of it."""
+        paths = photographs(self.scratch, 0.1, 400)
+        start, all_of_them = (self.colorize(p)["seconds"] for p in (paths[:1], paths))
+        network = self.network(paths[:40])
+        rate = (len(paths) - 1) / (all_of_them - start)
+        most = 1000 * (os.cpu_count() or 1) / network
+        return {
+            "per_second": rate, "network": network, "network_alone": most,
+            "bar": "≥ 0.6 of the network alone", "met": rate >= 0.6 * most,
+        }  # fmt: skip
+
+    def many_workers(self) -> dict:
+        """Throughput at 1 MP, pinned to so many cores: where the pipeline stops to scale."""
+        paths, row = photographs(self.scratch, 1, 100), {}
+        cores = sorted(os.sched_getaffinity(0))
+        for count in (n for n in (1, 2, 4, 8, 16) if n <= len(cores)):
+            os.sched_setaffinity(0, cores[:count])
+            start, all_of_them = (self.colorize(p)["seconds"] for p in (paths[:1], paths))
+            row[f"on_{count}"] = (len(paths) - 1) / (all_of_them - start)
+        os.sched_setaffinity(0, cores)
+        most = [n for n in (1, 2, 4, 8, 16) if n <= len(cores)][-1]
+        share = row[f"on_{most}"] / (most * row["on_1"])
+        return {**row, "share": share, "bar": "≥ 0.85 of so many times one", "met": share >= 0.85}
+
+    def hundred_1mp(self) -> dict:
+        paths = photographs(self.scratch, 1, 100)
+        rate = len(paths) / self.colorize(paths)["seconds"]
+        return {"per_second": rate, "bar": "≥ 60 a second on two cores", "met": rate >= 60}
 
     def two_workers_1mp(self) -> dict:
         return self._scaling(photographs(self.scratch, 1, 150))
@@ -194,12 +236,12 @@ class Bench:
 
     def one_1mp(self) -> dict:
         result = self.colorize(photographs(self.scratch, 1, 1))
-        met = result["seconds"] <= 0.5 and result["megabytes"] <= 200
-        return {**result, "bar": "≤ 0.5 s and ≤ 200 MB", "met": met}
+        met = result["seconds"] <= 0.4 and result["megabytes"] <= 140
+        return {**result, "bar": "≤ 0.4 s and ≤ 140 MB", "met": met}
 
     def one_100mp(self) -> dict:
         result = self.colorize(photographs(self.scratch, 100, 1), rounds=1)
-        return {**result, "bar": "≤ 1600 MB", "met": result["megabytes"] <= 1600}
+        return {**result, "bar": "≤ 650 MB", "met": result["megabytes"] <= 650}
 
     def strips_400mp(self) -> dict:
         """A JPEG of 20,000 × 20,000 pixels by strips and whole, and the memory that 100 MP take."""
@@ -239,7 +281,7 @@ class Bench:
 
 
 ROWS = (
-    "start_up", "cpu_12mp", "cpu_12mp_colour", "two_workers_1mp", "two_workers_12mp", "one_1mp", "one_100mp",
+    "start_up", "cpu_12mp", "cpu_12mp_colour", "two_workers_1mp", "two_workers_12mp", "many_workers", "hundred_1mp", "small_files", "one_1mp", "one_100mp",
     "strips_400mp", "memory_of_many", "naive",
 )  # fmt: skip
 

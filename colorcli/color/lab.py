@@ -106,16 +106,25 @@ def _linear(light: Any, a: Any, b: Any, xp: Any) -> tuple[list[Any], Any]:
     return [p * x + q * y + r * z for p, q, r in rows], y
 
 
+def share_shown(up: Any, down: Any, above: Any, below: Any, xp: Any = np) -> Any:
+    """The share, 0…1, of a chroma that can be shown: what is left when it is drawn towards gray.
+
+    The chroma moves one channel ``up`` from the gray of its lightness and another ``down``; there
+    is room for ``above`` and ``below``, both over 0. All in one unit.
+    """
+    return 1.0 / xp.maximum(xp.maximum(up / above, down / below), 1.0)
+
+
 def _shown(light: Any, a: Any, b: Any, xp: Any) -> list[Any]:
     """Linear red, green and blue in 0…1 of the same Y: the rule of ``lab_to_shown``."""
     channels, y = _linear(light, a, b, xp)
     red, green, blue = channels
     most = xp.maximum(xp.maximum(red, green), blue)
     least = xp.minimum(xp.minimum(red, green), blue)
-    beyond = xp.maximum((most - y) / xp.maximum(1.0 - y, 1e-3), (y - least) / xp.maximum(y, 1e-4))
+    room = xp.maximum(1.0 - y, 1e-3), xp.maximum(y, 1e-4)
     low, high = NEUTRAL
     coloured = xp.abs(light - (low + high) / 2) < (high - low) / 2
-    share = xp.where(coloured, 1.0 / xp.maximum(beyond, 1.0), 0.0)
+    share = xp.where(coloured, share_shown(most - y, y - least, *room, xp), 0.0)
     return [xp.clip(y + (channel - y) * share, 0.0, 1.0) for channel in channels]
 
 

@@ -13,6 +13,7 @@ import cv2
 
 from colorcli.colorizing import intake, sureness
 from colorcli.colorizing.colorizer import Colorizer, Colours
+from colorcli.colorizing.luma import colorize_luma
 from colorcli.colorizing.photograph import colorize_bytes
 from colorcli.colorizing.result import STAGES, Result, Stopwatch
 from colorcli.colorizing.scans.byproducts import Byproducts
@@ -25,6 +26,7 @@ from colorcli.files.inputs import STREAM
 from colorcli.files.outputs import Job
 from colorcli.files.places import is_remote
 from colorcli.imaging import reading, writing
+from colorcli.imaging.jpeg import luma
 from colorcli.imaging.large.decision import decide
 from colorcli.imaging.large.photograph import Photograph
 from colorcli.system.atomic import is_special, sweep
@@ -59,6 +61,8 @@ class _Worker:
         return self.drop.is_set() or self.closed.is_set()
 
     def _sweep(self, target: str) -> None:
+        if target == STREAM or is_remote(target):
+            return
         folder = str(Path(target).parent)
         with self._lock:
             if folder not in self._swept:
@@ -82,6 +86,13 @@ class _Worker:
         # Into a pipe what holds it all, unless asked otherwise; PNG where it is one picture.
         return format or (writing.holding if stream else writing.format_of(target))
 
+    def _may_keep_luma(self, header: reading.Header) -> bool:
+        config = self._config
+        if config.scans.split or config.scans.negative:  # parts of it, or its reverse
+            return False
+        fits = luma.need(header) <= self._memory // 2 and header.pixels <= config.max_pixels
+        return fits and luma.may_stay(header, config.keep_color)
+
     def _coloured(self, job: Job, clock: Stopwatch) -> Result:
         assert self._colorizer is not None, "work to do needs a colorizer"
         name, target, config = job.source.path, job.target, self._config
@@ -96,12 +107,22 @@ class _Worker:
         if header is not None and header.result and not once and not config.again:
             return Result(name, None, "result")
         need, beside = None, Byproducts(config)
+        if format == "jpeg" and header is not None and self._may_keep_luma(header):
+            with self._turn(luma.need(header)):
+                data = source if isinstance(source, bytes) else intake.read(job.source)
+                clock("read")
+                done = colorize_luma(
+                    data, name, colorizer, config, beside=beside, stop=self._stopped
+                )
+            if done is not None:
+                clock("colour")
+                return self._delivered(*done, job, beside, witness)
+            del data
         large = header.pixels if header and config.scans.split else config.large
         if header is not None and header.pixels <= config.max_pixels:
             need = decide(source, header, format, memory=self._memory, large=large, name=name)
-        if target != STREAM and not is_remote(target):
-            self._sweep(target)
         if header is not None and need is not None:
+            self._sweep(target)
             with self._turn(need), delivered(target) as file:
                 result = colorize_strips(
                     Photograph(source, header, name), file, colorizer, format, config,
@@ -119,9 +140,16 @@ class _Worker:
             )
             del data
         clock("colour")
-        beside.deliver(target, job.source)
-        deliver(target, encoded)
-        return self._mapped(result, target, witness)
+        return self._delivered(encoded, result, job, beside, witness)
+
+    def _delivered(
+        self, encoded: bytes, result: Result, job: Job, beside: Byproducts, witness: Witness | None
+    ) -> Result:
+        assert job.target is not None, "work to do has a target"
+        self._sweep(job.target)
+        beside.deliver(job.target, job.source)
+        deliver(job.target, encoded)
+        return self._mapped(result, job.target, witness)
 
     def _mapped(self, result: Result, target: str, witness: Witness | None) -> Result:
         """A result with the map of where the model was sure, which is written."""

@@ -54,16 +54,20 @@ _TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
+def turned(plane: np.ndarray, orientation: int, back: bool = False) -> np.ndarray:
+    """(H, W) or (H, W, C) upright, as EXIF's ``orientation`` says; ``back``: as it lay before."""
+    turn = _TURNS.get({6: 8, 8: 6}.get(orientation, orientation) if back else orientation)
+    return plane if turn is None else np.ascontiguousarray(turn(plane))
+
+
 def upright(picture: Picture, orientation: int) -> Picture:
     """A picture turned as EXIF's ``orientation`` says."""
-    turn = _TURNS.get(orientation)
-    if turn is None:
-        return picture
-    rgb, alpha = (
-        None if plane is None else np.ascontiguousarray(turn(plane))
-        for plane in (picture.rgb, picture.alpha)
+    gray, rgb, alpha = (
+        None if plane is None else turned(plane, orientation)
+        for plane in (picture.gray, picture.rgb, picture.alpha)
     )
-    return replace(picture, gray=np.ascontiguousarray(turn(picture.gray)), rgb=rgb, alpha=alpha)
+    assert gray is not None
+    return replace(picture, gray=gray, rgb=rgb, alpha=alpha)
 
 
 def band(strip: Image.Image, convert: Conversion) -> np.ndarray:

@@ -264,8 +264,9 @@ class Header:
     """What a file says of its first page before pixels are decoded.
 
     ``kind``: as Pillow calls its format. ``size``: width and height as it lies. ``depth``: 8 or 16
-    bits a sample. ``bands``: samples a pixel. ``single``: whether it is the only page. ``result``:
-    whether it is what an earlier run made.
+    bits a sample. ``bands``: samples a pixel. ``single``: whether it is the only page.
+    ``progressive``: whether a JPEG comes in scans, rough ones first. ``result``: whether it is what
+    an earlier run made.
     """
 
     kind: str
@@ -273,6 +274,7 @@ class Header:
     depth: int = 8
     bands: int = 1
     single: bool = False
+    progressive: bool = False
     result: bool = False
 
     @property
@@ -326,4 +328,7 @@ def _header(file: BinaryIO) -> Header | None:
     size = (tags[256], tags[257]) if 256 in tags else image.size
     ours = provenance.is_ours(head, image.info)
     depth, bands = pillow.depth(image, head), len(image.getbands())
-    return Header(kind, size, depth, bands, single=single, result=ours)
+    return Header(
+        kind, size, depth, bands, single=single, result=ours,
+        progressive=bool(image.info.get("progressive")),
+    )  # fmt: skip

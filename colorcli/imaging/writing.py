@@ -61,7 +61,8 @@ def _animation(first: Image.Image, rest: Iterable[Page], copy: Copy) -> dict[str
     return options
 
 
-def _save(image: Image.Image, plugin: str, options: Mapping[str, Any]) -> bytes:
+def saved(image: Image.Image, plugin: str, options: Mapping[str, Any]) -> bytes:
+    """The file that a plugin of Pillow's makes of an image."""
     kinds.register(plugin)
     # Pillow's encoders release the GIL when they write to a descriptor, not into a BytesIO.
     with _memory_file() as file:
@@ -96,7 +97,7 @@ def _write_jpeg(pages: Iterator[Page], copy: Copy) -> bytes:
         del options["exif"]
     if "iptc" in copy.extra:
         options["extra"] = metadata.jpeg_segment(copy.extra["iptc"])
-    return _save(_image(next(pages)), "JPEG", options)
+    return saved(_image(next(pages)), "JPEG", options)
 
 
 def _write_png(pages: Iterator[Page], copy: Copy) -> bytes:
@@ -110,7 +111,7 @@ def _write_png(pages: Iterator[Page], copy: Copy) -> bytes:
     options["pnginfo"] = metadata.png_text(copy.extra)
     if copy.count > 1:
         options |= _animation(image, pages, copy)
-    return _save(image, "PNG", options)
+    return saved(image, "PNG", options)
 
 
 def needs_big_tiff(pixels: int) -> bool:
@@ -133,13 +134,13 @@ def _write_web(plugin: str) -> Callable[[Iterator[Page], Copy], bytes]:
         options |= _chosen(copy, "exif", "xmp")
         if copy.count > 1:
             options |= _animation(image, pages, copy)
-        return _save(image, plugin, options)
+        return saved(image, plugin, options)
 
     return write
 
 
 def _write_bmp(pages: Iterator[Page], copy: Copy) -> bytes:
-    return _save(_image(next(pages)), "BMP", _chosen(copy, "dpi"))
+    return saved(_image(next(pages)), "BMP", _chosen(copy, "dpi"))
 
 
 def _palette(image: Image.Image) -> Image.Image:
@@ -161,7 +162,7 @@ def _write_gif(pages: Iterator[Page], copy: Copy) -> bytes:
         options["append_images"] = [_palette(frame) for frame in options["append_images"]]
     if "transparency" in image.info:
         options |= {"transparency": 255, "disposal": 2}
-    return _save(image, "GIF", options)
+    return saved(image, "GIF", options)
 
 
 def _write_jp2(pages: Iterator[Page], copy: Copy) -> bytes:
@@ -170,7 +171,7 @@ def _write_jp2(pages: Iterator[Page], copy: Copy) -> bytes:
         return sixteen_bit.write_jp2(*page)
     # Halving a side below one pixel is an error, so a small picture gets fewer levels.
     levels = max(1, min(6, min(page[0].shape[:2]).bit_length()))
-    return _save(_image(page), "JPEG2000", {"num_resolutions": levels})
+    return saved(_image(page), "JPEG2000", {"num_resolutions": levels})
 
 
 def _write_ppm(pages: Iterator[Page], copy: Copy) -> bytes:

@@ -472,8 +472,9 @@ def test_a_folder_that_is_read_only(run, mounted, photos):
 # --- the core ----------------------------------------------------------------------------------
 
 
-def jobs_of(folder, out, count):
-    return [Job(Source(f"{folder}/{i}.jpg", f"{i}.jpg"), f"{out}/{i}.jpg") for i in range(count)]
+def jobs_of(folder, out, count, suffix="jpg"):
+    names = [f"{i}.{suffix}" for i in range(count)]
+    return [Job(Source(f"{folder}/{name}", name), f"{out}/{name}") for name in names]
 
 
 def test_results_in_order_whatever_takes_longest(colorizer, tmp_path):
@@ -509,18 +510,18 @@ def test_the_number_of_workers_changes_nothing(colorizer, tmp_path):
 
 def test_one_bug_or_one_want_of_memory_costs_one_photograph(colorizer, tmp_path, monkeypatch):
     for i in range(4):
-        (tmp_path / f"{i}.jpg").write_bytes(jpeg(i))
+        Image.fromarray(scene(i)).save(tmp_path / f"{i}.png")
     real = colorize_bytes
 
     def faulty(data, name, *arguments, **options):
-        if name.endswith("/1.jpg"):
+        if name.endswith("/1.png"):
             raise MemoryError
-        if name.endswith("/2.jpg"):
+        if name.endswith("/2.png"):
             raise ZeroDivisionError("never thought of")
         return real(data, name, *arguments, **options)
 
     monkeypatch.setattr(predict, "colorize_bytes", faulty)
-    results = list(predict.predict(jobs_of(tmp_path, tmp_path / "out", 4), colorizer))
+    results = list(predict.predict(jobs_of(tmp_path, tmp_path / "out", 4, "png"), colorizer))
     assert [r.status for r in results] == ["done", "failed", "failed", "done"]
     assert "not enough memory" in results[1].error and "please report" in results[2].error
 

@@ -30,6 +30,7 @@ from colorcli.files.inputs import Source
 from colorcli.files.outputs import Job
 from colorcli.imaging import png, reading, sixteen_bit, tiff_writing
 from colorcli.imaging.formats import vips
+from colorcli.imaging.jpeg import luma
 from colorcli.imaging.large import decision, photograph
 from colorcli.imaging.large.photograph import Photograph
 from colorcli.imaging.large.writing import WRITERS
@@ -388,6 +389,7 @@ def test_a_side_too_long_for_the_format_is_told_with_a_remedy(colorizer):
 @needs_vips
 def test_a_batch_by_strips_equals_a_batch_of_wholes(colorizer, tmp_path, monkeypatch):
     names, taken, real = [], [], predict.colorize_strips
+    monkeypatch.setattr(luma, "_library", lambda: None)  # JPEGs by Lab as well
     monkeypatch.setattr(
         predict, "colorize_strips", lambda *a, **k: taken.append(a[0].name) or real(*a, **k)
     )

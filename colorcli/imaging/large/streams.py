@@ -98,16 +98,6 @@ class _Sink:
             return -1
 
 
-def jpeg_body(data: bytes | bytearray) -> int | None:
-    """Where the first segment begins that is neither an APPn nor a comment."""
-    at = 2
-    while len(data) >= at + 4:
-        if not (0xE0 <= data[at + 1] <= 0xEF or data[at + 1] == 0xFE):
-            return at
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return None
-
-
 def png_body(data: bytes | bytearray) -> int | None:
     """Where the first ``IDAT`` begins."""
     at = 8

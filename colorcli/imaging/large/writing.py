@@ -10,8 +10,9 @@ import numpy as np
 from colorcli.errors import ImageError
 from colorcli.imaging import planes, reading, tiff_writing, writing
 from colorcli.imaging.formats import vips
+from colorcli.imaging.jpeg.scans import body as jpeg_body
 from colorcli.imaging.large.photograph import Photograph
-from colorcli.imaging.large.streams import Head, jpeg_body, png_body, through_vips
+from colorcli.imaging.large.streams import Head, png_body, through_vips
 from colorcli.imaging.tags.icc import srgb_profile
 from colorcli.imaging.tags.origin import Origin
 

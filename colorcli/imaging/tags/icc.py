@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from colorcli.color.lab import L_to_luminance, srgb_encoded
-from colorcli.color.levels import to_depth
+from colorcli.color.levels import STEP, to_depth
 from colorcli.imaging.tags import provenance
 
 # IEC 61966-2-1 primaries adapted to the D50 of the profile connection space (Bradford), as the
@@ -236,6 +236,14 @@ def _conversion(profile: bytes) -> Conversion:
         )
     except Exception:  # damaged profiles raise nearly anything, in Little CMS too
         return Conversion()
+
+
+def moves(profile: bytes | None, *, gray: bool) -> bool:
+    """Whether ``profile`` makes other colours of 8-bit samples than sRGB does, by half a level."""
+    convert = conversion(profile)
+    if convert.gray is None or not gray:
+        return convert.space != "" and not gray
+    return bool(np.abs(convert.gray(256) - STEP * np.arange(256)).max() > STEP / 2)
 
 
 def srgb(image: Image.Image) -> Image.Image:

@@ -21,11 +21,11 @@ _STORAGE = frozenset(
 )
 _XMP, _IPTC, _PHOTOSHOP = 700, 33723, 34377
 _IPTC_RESOURCE = 0x0404
-_EXIF_LIMIT = 65533  # of one JPEG segment
+EXIF_LIMIT = 65533  # of one JPEG segment
 
 
-def _exif(image: Image.Image, size: tuple[int, int]) -> bytes:
-    """EXIF of an upright sRGB copy of ``size``: no thumbnail, true dimensions and colour space."""
+def _exif(image: Image.Image, size: tuple[int, int], orientation: int) -> bytes:
+    """EXIF of an sRGB copy of ``size``: no thumbnail, true dimensions and colour space."""
     source = image.getexif()
     details = dict(source.get_ifd(ExifTags.IFD.Exif))
     place = dict(source.get_ifd(ExifTags.IFD.GPSInfo))
@@ -46,17 +46,17 @@ def _exif(image: Image.Image, size: tuple[int, int]) -> bytes:
             exif[tag] = values
     if not len(exif):
         return b""
-    exif[ExifTags.Base.Orientation] = 1
+    exif[ExifTags.Base.Orientation] = orientation
     data = exif.tobytes()
-    if len(data) > _EXIF_LIMIT and details.pop(ExifTags.Base.MakerNote, None):
+    if len(data) > EXIF_LIMIT and details.pop(ExifTags.Base.MakerNote, None):
         data = exif.tobytes()
     return data
 
 
-def _xmp(info: Mapping[Any, Any]) -> bytes:
+def _xmp(info: Mapping[Any, Any], orientation: int) -> bytes:
     data = info.get("xmp") or info.get("XML:com.adobe.xmp") or b""
     data = data.encode() if isinstance(data, str) else bytes(data)
-    data = re.sub(rb'(tiff:Orientation(?:="|>))[0-9]', rb"\g<1>1", data)
+    data = re.sub(rb'(tiff:Orientation(?:="|>))[0-9]', rb"\g<1>%d" % orientation, data)
     return re.sub(rb"<xmp:Thumbnails>.*?</xmp:Thumbnails>", b"", data, flags=re.DOTALL)
 
 
@@ -92,17 +92,17 @@ def _comment(image: Image.Image) -> bytes:
     return comment.encode("utf-8", "replace") if isinstance(comment, str) else bytes(comment)
 
 
-def collect(image: Image.Image, size: tuple[int, int]) -> dict[str, Any]:
-    """Metadata of ``image`` for a copy of ``size`` (width, height) that is upright sRGB.
+def collect(image: Image.Image, size: tuple[int, int], orientation: int = 1) -> dict[str, Any]:
+    """Metadata of ``image`` for an sRGB copy of ``size`` (width, height), upright by ``orientation``.
 
     Keys, where the file has them: ``exif`` ``xmp`` ``iptc`` ``comment`` (bytes), ``dpi``
     (x, y), ``text`` (PNG's key to value). A damaged part is dropped; the picture matters more.
     """
     found: dict[str, Any] = {}
     for key, part in (
-        ("xmp", lambda: _xmp(image.info)),
+        ("xmp", lambda: _xmp(image.info, orientation)),
         ("iptc", lambda: _iptc(image)),
-        ("exif", lambda: _exif(image, size)),
+        ("exif", lambda: _exif(image, size, orientation)),
         ("dpi", lambda: _dpi(image)),
         ("text", lambda: _text(image)),
         ("comment", lambda: _comment(image)),
