@@ -379,6 +379,34 @@ class PredictConfig:
         return self.quality is None and not self.strip
 
 
+@dataclass(frozen=True)
+class WatchConfig:
+    """Whether ``predict`` goes on with what arrives in its folders."""
+
+    watch: bool = value(
+        False, "Colour what is in the folders, then what arrives in them, until Ctrl-C or SIGTERM."
+    )
+    settle: float = value(2.0, "Seconds without a change after which a file is whole.", least=0)
+
+
+@dataclass(frozen=True)
+class ServeConfig:
+    """Where the service listens, who may ask, and for how much."""
+
+    host: str = value("127.0.0.1", "Address; any but this machine's own needs a token.")
+    port: int = value(8017, "Port; 0: a free one.", least=0, most=65535)
+    token: str | None = value(
+        None, "Asked of everybody: Authorization: Bearer TOKEN.", environment="COLORIZE_TOKEN"
+    )
+    page: Path | None = value(None, "HTML file to show at /. [default: a form to send pictures]")
+    max_upload: int = value(64, "Megabytes of the largest picture that is taken.", least=1)
+    max_megapixels: int = value(100, "Refuse larger pictures.", least=1)
+    timeout: float = value(30.0, "Seconds in which a picture must have come.", least=0.1)
+    workers: int = value(
+        0, "Photographs at once; 0: one for each core.", least=0, environment=WORKERS
+    )
+
+
 JUDGED_SIDE = 256  # pixels, of a protocol whose name carries none
 
 

@@ -19,9 +19,13 @@ from colorcli.cli import models, prepare, terminal
 from colorcli.cli.evaluate import evaluate
 from colorcli.cli.export import export
 from colorcli.cli.predict import predict
+from colorcli.cli.serve import serve
 from colorcli.cli.train import train
 from colorcli.errors import ColorizeError, ExitCode, reason
 from colorcli.system import native, signals
+
+# Modules that requirements-small.txt leaves out, and what brings them.
+LARGE_PARTS = {"tensorflow": "tensorflow", "keras": "keras", "skimage": "scikit-image"}
 
 
 class Commands(TyperGroup):
@@ -41,6 +45,15 @@ class Commands(TyperGroup):
             terminal.say(f"colorize: {error}")
             _abandon(sys.stdout)
             raise typer.Exit(error.exit_code) from None
+        except ModuleNotFoundError as error:
+            module = (error.name or "").partition(".")[0]
+            if module not in LARGE_PARTS:
+                raise
+            terminal.say(
+                f"colorize: {module} is not installed, and this needs it: a small installation colours "
+                f"and judges only; pip install {' '.join(LARGE_PARTS.values())}"
+            )
+            raise typer.Exit(ExitCode.USAGE) from None
         except BrokenPipeError:  # the reader has gone: be quiet
             _abandon(sys.stdout)
             raise typer.Exit(128 + 13) from None
@@ -77,7 +90,7 @@ app = typer.Typer(
 app.add_typer(prepare.app, name="prepare")
 app.add_typer(models.app, name="models")
 COMMANDS = {
-    "predict": predict, "train": train, "eval": evaluate, "export": export,
+    "predict": predict, "train": train, "eval": evaluate, "export": export, "serve": serve,
 }  # fmt: skip
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)

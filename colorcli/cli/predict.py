@@ -6,6 +6,7 @@ import datetime
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Optional, Protocol
 
 import typer
@@ -20,7 +21,14 @@ from colorcli.cli.options import (
     listed,
     steerable,
 )
-from colorcli.config import BatchConfig, EngineConfig, NamesConfig, PredictConfig, ScansConfig
+from colorcli.config import (
+    BatchConfig,
+    EngineConfig,
+    NamesConfig,
+    PredictConfig,
+    ScansConfig,
+    WatchConfig,
+)
 from colorcli.errors import ExitCode, UsageError
 from colorcli.network.decoding import Knobs
 
@@ -31,6 +39,7 @@ if TYPE_CHECKING:
     from threading import Event
 
     from colorcli.colorizing.colorizer import Colorizer
+    from colorcli.colorizing.intake import Request
     from colorcli.colorizing.result import Result
     from colorcli.colorizing.tolerance import Tolerance
     from colorcli.files.inputs import Found
@@ -57,6 +66,7 @@ Output = Annotated[
 
 
 @steerable
+@configured(WatchConfig, "watching")
 @configured(PredictConfig)
 @configured(NamesConfig, "names")
 @configured(BatchConfig, "batch")
@@ -83,6 +93,7 @@ def predict(
     where: EngineConfig,
     scans: ScansConfig,
     config: PredictConfig,
+    watching: WatchConfig,
     knobs: Knobs,
 ) -> None:
     """Colour photographs at full resolution."""
@@ -90,7 +101,7 @@ def predict(
         raise UsageError("--overwrite and --skip-existing contradict each other")
     if quiet and verbose:
         raise UsageError("--quiet and --verbose contradict each other")
-    _check(inputs or [], names, where)
+    _check(inputs or [], names, where, watch=watching.watch, dry_run=dry_run)
     config = replace(config, scans=scans)
     knobs.suiting(distribution=True)  # whatever the model: what no model takes
     from colorcli.colorizing import intake
@@ -105,28 +116,40 @@ def predict(
         shard=Shard.parse(batch.shard) if batch.shard else None,
     )  # fmt: skip
     tolerance = Tolerance.parse(batch.max_errors) if batch.max_errors else None
+    opened = partial(_opened, model, knobs, config)
     run: _Run
     if where.engine == "ray" and not dry_run:
         from colorcli.scale import predict as cluster
 
         found, run = Found(()), cluster.opened(request, config, knobs, where.address)
+    elif watching.watch:
+        found, run = Found(()), _Watched(request, config, opened, watching.settle)
     else:
         found, jobs = intake.planned(request, config)
-        run = _Here(jobs, config, lambda: _opened(model, knobs, config))
+        run = _Here(jobs, config, opened)
     _check_beside(scans, run, json)
     told = _Told(found, json, quiet, verbose)
     if dry_run:
-        from colorcli.colorizing.predict import foretold
-
-        for result in foretold(jobs, config):
-            told(result)
+        _foretell(jobs, config, told)
     else:
         _colour(context, run, told, batch.log, tolerance)
     _end(told.counts)
 
 
-def _check(inputs: list[str], names: NamesConfig, where: EngineConfig) -> None:
+def _foretell(jobs: Sequence[Job], config: PredictConfig, told: _Told) -> None:
+    """Tell what would be done."""
+    from colorcli.colorizing.predict import foretold
+
+    for result in foretold(jobs, config):
+        told(result)
+
+
+def _check(
+    inputs: list[str], names: NamesConfig, where: EngineConfig, *, watch: bool, dry_run: bool
+) -> None:
     """Raise ``UsageError`` for what cannot be meant."""
+    if watch and (dry_run or where.engine == "ray"):
+        raise UsageError("--watch and --dry-run or --engine ray contradict each other")
     if not inputs and names.files_from is None:
         raise UsageError("no photographs given; name files, folders or globs, or - for stdin")
     if names.files_from == "-" and "-" in inputs:
@@ -170,6 +193,7 @@ class _Run(Protocol):
     todo: int | None
     piped: bool  # a picture goes down stdout
     remark: str | None  # what else is to be said of a run, at its end
+    endless: bool  # so that a signal is its good end
 
     def __call__(
         self, *, progress: Progress = None, stop: Event | None = None, drop: Event | None = None
@@ -179,6 +203,8 @@ class _Run(Protocol):
 
 class _Here:
     """Photographs coloured by this process; ``model`` is opened where there is something to do."""
+
+    endless = False
 
     def __init__(
         self, jobs: Sequence[Job], config: PredictConfig, model: Callable[[], Colorizer]
@@ -197,13 +223,41 @@ class _Here:
         return predict(self._jobs, model, self._config, progress=progress, stop=stop, drop=drop)
 
 
+class _Watched:
+    """Photographs that arrive in folders, until a signal says stop."""
+
+    endless, piped = True, False
+    todo: int | None = None
+    remark: str | None = None
+
+    def __init__(
+        self, request: Request, config: PredictConfig, model: Callable[[], Colorizer], settle: float
+    ) -> None:
+        self._request, self._config, self._model = request, config, model
+        self._settle = settle
+
+    def __call__(
+        self, *, progress: Progress = None, stop: Event | None = None, drop: Event | None = None
+    ) -> Iterator[Result]:
+        from colorcli.colorizing.watch import watch
+
+        assert stop is not None
+        return watch(self._request, self._model, self._config, stop=stop, settle=self._settle)
+
+
 def _colour(
     context: typer.Context, run: _Run, told: _Told, log: str | None, tolerance: Tolerance | None
 ) -> None:
     """Colour, and tell of each and of all."""
     # A live line only where it cannot tear JSON on the same terminal.
-    live = run.todo != 1 and not (told.json and sys.stdout is not None and sys.stdout.isatty())
+    live = (
+        run.todo != 1
+        and not run.endless
+        and not (told.json and sys.stdout is not None and sys.stdout.isatty())
+    )
     began = time.monotonic()
+    if run.endless and not told.quiet:
+        terminal.say("colorize: watching; Ctrl-C ends it")
     try:
         with (
             _journal(log) as told.log,
@@ -215,19 +269,28 @@ def _colour(
                 if tolerance and tolerance.exceeded(told.counts.get("failed", 0), told.tried):
                     stop.set()
     except KeyboardInterrupt as error:
+        if run.endless:
+            _summed(told, began)
+            raise typer.Exit from None
         terminal.say(
             f"colorize: interrupted; {told.kept(run.todo)}; --skip-existing goes on from there"
         )
         raise typer.Exit(getattr(error, "exit_code", ExitCode.INTERRUPTED)) from None
     if run.remark and not told.quiet:
         terminal.say(f"colorize: {run.remark}")
-    if not told.quiet and not run.piped and (line := told.summary(time.monotonic() - began)):
-        terminal.say(f"colorize: {line}")
+    if not run.piped:
+        _summed(told, began)
     if tolerance and tolerance.exceeded(told.counts.get("failed", 0), told.tried):
         terminal.say(
             f"colorize: stopped: more failed than --max-errors {tolerance.text}; "
             "--skip-existing goes on from there"
         )
+
+
+def _summed(told: _Told, began: float) -> None:
+    """The line at the end of a run."""
+    if not told.quiet and (line := told.summary(time.monotonic() - began)):
+        terminal.say(f"colorize: {line}")
 
 
 NAMED = 20  # results that an interrupted run names

@@ -158,6 +158,7 @@ def _summary(result: Any) -> str:
 
 def _loaded(mixture: shares.Mixture) -> tuple[Dataset, Optional[Dataset]]:
     """What is trained on, and what judges; None: the first of the former."""
+    native.require("tensorflow")  # before any work for it
     from colorcli.data import dataset
     from colorcli.training.feed.mixture import weighed
 

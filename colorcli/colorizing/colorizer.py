@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -96,6 +97,12 @@ class Colorizer:
         self.knobs = knobs.suiting(self._first.engine.distribution)
         self._idle: SimpleQueue[Opened] = SimpleQueue()
         self._idle.put(self._first)
+
+    def steered(self, knobs: Knobs) -> Colorizer:
+        """The same model under other ``knobs``; it shares the engines. Raises ``UsageError``."""
+        twin = copy.copy(self)
+        twin.knobs = knobs.suiting(self.distribution)
+        return twin
 
     @property
     def side(self) -> int:

@@ -113,6 +113,14 @@ class Request:
         return "replace" if self.overwrite else "skip" if self.skip_existing else "refuse"
 
 
+def sought(request: Request, config: PredictConfig) -> Found:
+    """The photographs that a request means."""
+    return find(
+        request.inputs, writing.READABLE, listed=request.listed, recursive=request.recursive,
+        leave_out=output_folder(request.output), results=config.again,
+    )  # fmt: skip
+
+
 def planned(request: Request, config: PredictConfig) -> tuple[Found, list[Job]]:
     """What was found, and a job for each photograph.
 
@@ -120,10 +128,7 @@ def planned(request: Request, config: PredictConfig) -> tuple[Found, list[Job]]:
     stdin that is wanted and closed.
     """
     names = request.names(config)
-    found = find(
-        request.inputs, writing.READABLE, listed=request.listed, recursive=request.recursive,
-        leave_out=output_folder(request.output), results=config.again,
-    )  # fmt: skip
+    found = sought(request, config)
     if request.shard:
         mine = tuple(path for path in found.results if request.shard.holds(path))
         found = replace(found, results=mine, others=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import sys
 from collections.abc import Iterator
@@ -43,6 +44,12 @@ def own_stderr() -> None:
     os.dup2(null, 2)
     os.close(null)
     sys.stderr = ours
+
+
+def require(module: str) -> None:
+    """Raise ``ModuleNotFoundError`` where a large module is missing, before any work for it."""
+    if importlib.util.find_spec(module) is None:
+        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
 
 
 def tensorflow() -> None:

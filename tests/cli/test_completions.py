@@ -21,7 +21,7 @@ INSTALLED = [
     ])
     for shell in SHELLS
 ]  # fmt: skip
-COMMANDS = {"predict", "prepare", "train", "eval", "export", "models"}
+COMMANDS = {"predict", "prepare", "train", "eval", "export", "models", "serve"}
 
 
 def script(shell: str) -> str:
