@@ -52,8 +52,12 @@ docs: setup  ## write the choices of options, docs/commands.md and the manual pa
 	$(BIN)/python docs/commands.py > docs/commands.md
 	$(BIN)/python docs/manpage.py > docs/colorize.1
 
+page: setup  ## build colorize.html, the page that colours in a browser
+	$(BIN)/colorize export -o colorize.html --overwrite
+
 pictures: setup  ## draw the README's pictures with the bundled model
 	$(BIN)/python docs/pictures.py
+	if [ -f colorize.html ]; then $(BIN)/python docs/page.py colorize.html; fi
 
 wheel: setup  ## build sdist and wheel into dist/, and list what is inside
 	rm -rf build dist
@@ -67,4 +71,4 @@ bench: setup  ## measure speed and memory; long, and only fair on an idle machin
 	$(BIN)/python benchmarks/eval.py
 	$(BIN)/python benchmarks/exports.py
 
-.PHONY: help setup demo test slow kernels lint format completions docs pictures wheel bench
+.PHONY: help setup demo test slow kernels lint format completions docs page pictures wheel bench

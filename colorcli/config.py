@@ -467,7 +467,7 @@ class ExportConfig:
 
     ``size`` is the side of L (``ab``) or of the picture (``image``), 0 any size, None that of the
     model. ``calibrate`` and ``verify`` name files, folders and globs. ``max_loss`` replaces the
-    format's limit of PSNR lost, in dB.
+    format's limit of PSNR lost, in dB. ``runtime``: a file with what a format runs with.
     """
 
     format: str | None = value(
@@ -492,3 +492,6 @@ class ExportConfig:
         (), "Colour photographs to check with. [default: scikit-image's]", metavar="FOLDER|GLOB"
     )
     max_loss: float | None = value(None, "PSNR in dB it may lose. [default: by precision]")
+    runtime: str | None = value(
+        None, "Of a page: npm's archive of LiteRT.js. [default: npm gets it]", metavar="TGZ"
+    )

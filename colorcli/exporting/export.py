@@ -49,7 +49,7 @@ def export(
     known = model_folder.load(model, needs=(model_folder.WEIGHTS, model_folder.LITERT))
     plan = planned(config, knobs, known.config)
     check_free(target, plan.format, overwrite=overwrite)
-    plan.format.check_runtime()
+    plan.format.check_runtime(config.runtime)
     network, folder = model_folder.load_network(model)
     bench = Bench(network, folder, plan)
     graph = signatures.build(
@@ -58,7 +58,7 @@ def export(
     )  # fmt: skip
     tell = progress or (lambda *_, **__: None)
     checked = _pictures(config.verify, CHECK_AT_MOST)
-    order = _order(graph, bench, config)
+    order = _order(graph, folder, bench, config)
     try:
         with scratch(target.parent) as aside:
             written = aside / f"model{plan.format.suffix}"
@@ -92,11 +92,15 @@ def _pictures(names: Sequence[str], limit: int) -> list[np.ndarray]:
     return photographs.given(names, limit) if names else photographs.bundled()
 
 
-def _order(graph: signatures.Graph, bench: Bench, config: ExportConfig) -> Order:
+def _order(
+    graph: signatures.Graph, folder: model_folder.ModelFolder, bench: Bench, config: ExportConfig
+) -> Order:
     plan = bench.plan
     watched = _pictures(config.calibrate, CALIBRATE_AT_MOST) if plan.calibrated else []
     return Order(
         graph=graph,
+        folder=folder,
+        runtime=config.runtime,
         precision=plan.precision,
         calibration=bench.calibration(list(photographs.views(watched, mirrored=True))),
         properties={"signature": plan.signature, "size": str(plan.size or bench.side)},

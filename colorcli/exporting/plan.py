@@ -49,6 +49,16 @@ def planned(config: ExportConfig, knobs: Knobs, model: ModelConfig) -> Plan:
         if value not in known:
             raise UsageError(f"unknown {what} {value!r}; known: {', '.join(known)}")
     chosen = FORMATS[name]
+    if config.signature not in chosen.signatures:
+        its = ", ".join(chosen.signatures)
+        raise UsageError(f"{chosen.name} has no signature {config.signature}; it has: {its}")
+    if chosen.distribution and not LOSSES[model.loss].distribution:
+        raise UsageError(
+            f"{chosen.name} needs a model with a colour distribution, and this one gives plain ab "
+            f"(loss {model.loss}); train one with --loss classification"
+        )
+    if config.runtime is not None and chosen.fetch is None:
+        raise UsageError(f"{chosen.name} brings its own runtime; drop --runtime")
     precision = config.precision or next(iter(chosen.precisions))
     if precision not in chosen.precisions:
         its = ", ".join(chosen.precisions)

@@ -31,6 +31,7 @@ CASES = [
     ("litert", "float16", "ab", 64), ("litert", "float32", "image", 96),
     ("litert", "int8", "ab", 96), ("litert", "int8", "image", 64),
     ("onnx", "float32", "ab", 0), ("onnx", "float32", "image", None),
+    ("page", "float16", "ab", 64),
 ]  # fmt: skip
 
 
@@ -48,6 +49,14 @@ def pictures(tmp_path_factory):
     return folder
 
 
+def _need_runtime(format):
+    """Skip where what a format fetches is not to be had."""
+    try:
+        format.check_runtime()
+    except UsageError as error:
+        pytest.skip(str(error))
+
+
 @pytest.fixture(scope="module")
 def exported(small_model, pictures, tmp_path_factory):
     """Make an export once for all tests of this module."""
@@ -56,6 +65,7 @@ def exported(small_model, pictures, tmp_path_factory):
     def make(name, precision, signature, size):
         key = (name, precision, signature, size)
         if key not in made:
+            _need_runtime(FORMATS[name])
             folder = tmp_path_factory.mktemp("export")
             target = folder / f"m{FORMATS[name].suffix}"
             config = ExportConfig(
@@ -357,7 +367,11 @@ def test_photographs_that_are_not_there(small_model, photos, tmp_path):
     ("arguments", "code", "word"),
     [
         (["-o", "m.tflite", "--format", "onnx"], 2, "its suffix means litert"),
-        (["-o", "m.foo"], 2, "unknown output suffix; known: .keras .tflite .onnx; a folder is"),
+        (
+            ["-o", "m.foo"],
+            2,
+            "unknown output suffix; known: .keras .tflite .onnx .html; a folder is",
+        ),
         (["-o", "mine.v2"], 2, "unknown output suffix"),
         (["-o", "weightless", "--format", "saved-model", "--overwrite"], 2, "with other things"),
         (["-o", "m.onnx", "--size", "small"], 2, "give a number, or any"),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # so that names and choices of formats cost nothing
     import numpy as np
 
     from colorcli.exporting.signatures import Graph
+    from colorcli.network.model_folder import ModelFolder
 
 Feed = Mapping[str, "np.ndarray"]
 Run = Callable[[Feed], dict[str, "np.ndarray"]]
@@ -40,13 +41,15 @@ BYTES = Tolerance(ab=2.0, rgb=3.0, rgb_largest=96, psnr=0.1)
 
 @dataclass(frozen=True, kw_only=True)
 class Order:
-    """What a format is to write: a graph, its weights in ``precision``.
+    """What a format is to write: a graph of the model in ``folder``, its weights in ``precision``.
 
     ``calibration`` gives feeds to watch the ranges of values on; ``properties`` are words that the
-    file keeps where it can.
+    file keeps where it can; ``runtime`` is the file that the user gave as the format's runtime.
     """
 
     graph: Graph
+    folder: ModelFolder
+    runtime: str | None
     precision: str
     calibration: Callable[[], Iterable[Feed]]
     properties: Mapping[str, str]
@@ -80,8 +83,10 @@ class Format:
     """A way to write a graph. ``suffix`` is "" for a folder.
 
     ``precisions``: name to tolerance, the default first; ``calibrated`` those that watch
-    photographs. ``flexible``: signatures that may take any size. ``write(order, path)``;
-    ``open(path)`` gives what runs the file back. ``needs``: modules of the extra ``extra``.
+    photographs. ``signatures`` it can hold, and ``flexible`` those that may take any size;
+    ``distribution``: it wants a model with one. ``write(order, path)``; ``open(path)`` gives what
+    runs the file back. ``needs``: modules of the extra ``extra``; ``fetch`` gets what is no module,
+    or takes the file that the user gave.
     """
 
     name: str
@@ -90,13 +95,18 @@ class Format:
     write: Callable[[Order, Path], None]
     open: Callable[[Path], Run]
     example: Example
+    signatures: tuple[str, ...] = ("ab", "image")
     flexible: tuple[str, ...] = ()
+    distribution: bool = False
     calibrated: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     extra: str = ""
+    fetch: Callable[[str | None], object] | None = None
 
-    def check_runtime(self) -> None:
-        """Raise ``UsageError`` naming the extra when one of the modules is not installed."""
+    def check_runtime(self, given: str | None = None) -> None:
+        """Raise ``UsageError`` naming the remedy when something that writing needs is not there."""
+        if self.fetch:
+            self.fetch(given)
         for module in self.needs:
             try:
                 importlib.import_module(module)

@@ -1,0 +1,130 @@
+"""Colours that a person knows at some points, spread over the square that the network saw.
+
+Kernel regression of what the network got wrong there, over place, lightness and the network's own
+distribution: what is the same stuff to the network shares its correction, far away too. Pure NumPy
+on one square; nothing here knows files, models or the picture that the square was taken from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+# Chosen by benchmarks/hints.py on photographs other than those it reports.
+NEAR = 0.5  # of the square's side: how far a correction goes among unlike things
+LIGHT = 24.0  # difference of L over which it fades
+STUFF = 0.6  # and of the roots of the distributions, whose distance is at most √2
+ELSEWHERE = 0.4  # share of it that goes anywhere, to what is the same stuff:
+SAME = 3  # this power of that fading
+NOISE = 0.005  # how little a hint's own colour is doubted; contradicting hints meet half-way
+FINE = 2  # times the network's own grid: the square that corrections are worked out on
+ROWS = 32  # of the square at once, so that the planes of many hints stay in the caches
+
+
+@dataclass(frozen=True)
+class Point:
+    """A known colour: ``x``, ``y`` in 0…1 of the square, from its upper left corner, and its ab.
+
+    ``ab`` None stands for what the network says there: nothing is to change.
+    """
+
+    x: float
+    y: float
+    ab: tuple[float, float] | None
+
+
+def _between(at: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The two cells of a row of ``side`` that places (N,) in 0…1 lie between, and the second's share."""
+    place = np.clip(np.asarray(at, np.float32) * side - 0.5, 0, side - 1)
+    first = place.astype(np.intp)
+    return first, np.minimum(first + 1, side - 1), place - first
+
+
+def sampled(plane: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Bilinear samples (N, C) of (h, w, C) at places ``x``, ``y`` (N,) in 0…1 of its sides."""
+    top, bottom, down = _between(y, plane.shape[0])
+    left, right, across = (part[:, None] for part in _between(x, plane.shape[1]))
+    upper = plane[top, left[:, 0]] * (1 - across) + plane[top, right[:, 0]] * across
+    lower = plane[bottom, left[:, 0]] * (1 - across) + plane[bottom, right[:, 0]] * across
+    return upper + (lower - upper) * down[:, None]
+
+
+def _stretched(plane: np.ndarray, side: int, axis: int) -> np.ndarray:
+    """A plane's ``axis`` stretched bilinearly to ``side``. No product: BLAS would wake its threads."""
+    first, second, share = _between((np.arange(side) + 0.5) / side, plane.shape[axis])
+    share = share.reshape([-1 if n == axis else 1 for n in range(plane.ndim)])
+    low, high = np.take(plane, first, axis), np.take(plane, second, axis)
+    return low + (high - low) * share
+
+
+def roots_of(logits: np.ndarray) -> np.ndarray:
+    """Square roots (…, Q) float32 of the distributions of bin logits (…, Q); their squares sum to 1."""
+    half = np.exp((logits - logits.max(axis=-1, keepdims=True)) / 2)
+    return (half / np.sqrt((half * half).sum(axis=-1, keepdims=True))).astype(np.float32)
+
+
+def _gaussian(distance: np.ndarray, width: float) -> np.ndarray:
+    return np.exp(-0.5 * np.square(distance / width)).astype(np.float32)
+
+
+def _near(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Of distances. Not a Gaussian: that is so smooth that two near hints could hardly differ."""
+    return np.exp(np.hypot(x, y) / -NEAR).astype(np.float32)
+
+
+def _kernel(near: np.ndarray, light: np.ndarray, stuff: np.ndarray | None) -> np.ndarray:
+    """How much of a correction goes from one place to another, 1 to itself.
+
+    ``near`` falls with the distance, ``light`` with L's difference; ``stuff`` is the scalar product
+    of the roots. None, for a network without a distribution: nothing goes elsewhere.
+    """
+    if stuff is None:
+        return near * light
+    # Two roots are |√p − √q|² = 2 − 2 √p·√q apart.
+    alike = np.exp((np.minimum(stuff, 1) - 1) / STUFF**2)
+    return light * alike * ((1 - ELSEWHERE) * near + ELSEWHERE * alike ** (SAME - 1))
+
+
+def corrections(
+    ab: np.ndarray, lightness: np.ndarray, roots: np.ndarray | None, points: Sequence[Point]
+) -> np.ndarray:
+    """What to add (S, S, 2) float32 to ``ab`` (S, S, 2), so that ``points`` get their colours.
+
+    ``lightness`` (S, S) is the L in 0…100 that the network was shown; ``roots`` (s, s, Q) those of
+    its distribution, by ``roots_of``, or None where it has none. With
+
+        K = light·alike·((1 − ELSEWHERE)·near + ELSEWHERE·alike^(SAME − 1)),
+        near = exp(−|Δxy| / NEAR), light = exp(−ΔL² / 2 LIGHT²), alike = exp(−|Δ√p|² / 2 STUFF²)
+
+    it is K(·, X) (K(X, X) + NOISE·I)⁻¹ r, where r is the wanted less the present ab at the points X.
+    """
+    side, count = lightness.shape[0], len(points)
+    if not count:
+        return np.zeros_like(ab, dtype=np.float32)
+    x, y = (np.array([getattr(p, name) for p in points], np.float32) for name in "xy")
+    present = sampled(ab, x, y)
+    wanted = np.array([p.ab or here for p, here in zip(points, present, strict=True)], np.float32)
+    shade = sampled(lightness[..., None], x, y)[:, 0]
+    product, own = None, None
+    if roots is not None:
+        known = sampled(roots, x, y)
+        known /= np.linalg.norm(known, axis=1, keepdims=True)
+        own = known @ known.T
+        product = _stretched(np.matmul(roots, known.T), side, 0)
+    near = _near(x[:, None] - x, y[:, None] - y)
+    gram = _kernel(near, _gaussian(shade[:, None] - shade, LIGHT), own)
+    solved = np.linalg.solve(
+        gram.astype(np.float64) + NOISE * np.eye(count), (wanted - present).astype(np.float64)
+    ).astype(np.float32)
+    centre = (np.arange(side, dtype=np.float32)[:, None] + 0.5) / side
+    across, down = centre - x, centre - y
+    out = np.empty((side, side, 2), np.float32)
+    for top in range(0, side, ROWS):
+        rows = slice(top, top + ROWS)
+        near = _near(across, down[rows, None])
+        light = _gaussian(lightness[rows, :, None] - shade, LIGHT)
+        stuff = None if product is None else _stretched(product[rows], side, 1)
+        out[rows] = _kernel(near, light, stuff) @ solved
+    return out

@@ -1,0 +1,149 @@
+// Colours that the user gives for places of a picture, spread over what is near, as light and the
+// same stuff to the network: the twin of colorizing/hints.py, its widths and powers FACTS.hints.
+
+const HINTS = FACTS.hints;
+const FINE_SIDE = HINTS.fine * FACTS.stride; // of the square that corrections are worked out on
+
+/** Square roots (cells, Q) of the distributions of bin logits, as the network has them. */
+function rootsOf(logits) {
+  const out = new Float32Array(logits.length);
+  for (let start = 0; start < logits.length; start += BINS) {
+    let most = -Infinity;
+    for (let q = 0; q < BINS; q++) most = Math.max(most, logits[start + q]);
+    let sum = 0;
+    for (let q = 0; q < BINS; q++) {
+      const half = Math.exp((logits[start + q] - most) / 2);
+      out[start + q] = half;
+      sum += half * half;
+    }
+    const length = Math.sqrt(sum);
+    for (let q = 0; q < BINS; q++) out[start + q] /= length;
+  }
+  return out;
+}
+
+/** The two cells of a row of `side` that a place in 0…1 lies between, and the second's share. */
+function between(place, side) {
+  const at = Math.min(Math.max(place * side - 0.5, 0), side - 1);
+  const first = Math.floor(at);
+  return [first, Math.min(first + 1, side - 1), at - first];
+}
+
+/** Bilinear sample of `channels` numbers of a square plane at a place in 0…1. */
+function sampled(square, side, channels, x, y) {
+  const [left, right, across] = between(x, side);
+  const [top, bottom, down] = between(y, side);
+  const at = (row, column, channel) => square[(row * side + column) * channels + channel];
+  return Array.from({ length: channels }, (_, c) => {
+    const upper = at(top, left, c) * (1 - across) + at(top, right, c) * across;
+    const lower = at(bottom, left, c) * (1 - across) + at(bottom, right, c) * across;
+    return upper + (lower - upper) * down;
+  });
+}
+
+/** How much of a correction goes from one place to another, 1 to itself. */
+function kernel(distance, shade, stuff) {
+  const near = Math.exp(-distance / HINTS.near);
+  const light = Math.exp(-0.5 * (shade / HINTS.light) ** 2);
+  const alike = Math.exp((Math.min(stuff, 1) - 1) / HINTS.stuff ** 2);
+  const elsewhere = HINTS.elsewhere * alike ** (HINTS.same - 1);
+  return light * alike * ((1 - HINTS.elsewhere) * near + elsewhere);
+}
+
+/** The solution (n, 2) of a symmetric system: Gauss's elimination with the largest pivots. */
+function solved(matrix, right) {
+  const rows = matrix.map((row, i) => [...row, ...right[i]]);
+  const n = rows.length;
+  for (let step = 0; step < n; step++) {
+    let best = step;
+    for (let i = step + 1; i < n; i++) {
+      if (Math.abs(rows[i][step]) > Math.abs(rows[best][step])) best = i;
+    }
+    [rows[step], rows[best]] = [rows[best], rows[step]];
+    for (let i = 0; i < n; i++) {
+      if (i === step) continue;
+      const factor = rows[i][step] / rows[step][step];
+      for (let j = step; j < n + 2; j++) rows[i][j] -= factor * rows[step][j];
+    }
+  }
+  return rows.map((row, i) => [row[n] / row[i], row[n + 1] / row[i]]);
+}
+
+const dot = (one, other) => one.reduce((sum, number, i) => sum + number * other[i], 0);
+
+/** Scalar products of the roots of every cell with those of a hint. */
+function likeness(roots, known) {
+  const out = new Float32Array(roots.length / BINS);
+  for (let cell = 0, at = 0; cell < out.length; cell++) {
+    let sum = 0;
+    for (let q = 0; q < BINS; q++, at++) sum += roots[at] * known[q];
+    out[cell] = sum;
+  }
+  return out;
+}
+
+/** What to add to ab (S, S, 2) so that `points` ({x, y, ab}) get their colours. */
+function corrections(ab, lightness, roots, points) {
+  const [side, coarse] = [FINE_SIDE, FACTS.stride];
+  const known = points.map(({ x, y, ab: wanted }) => {
+    const present = sampled(ab, side, 2, x, y);
+    const root = sampled(roots, coarse, BINS, x, y);
+    const length = Math.sqrt(dot(root, root));
+    return {
+      x, y,
+      shade: sampled(lightness, side, 1, x, y)[0],
+      root: root.map((number) => number / length),
+      rest: [0, 1].map((c) => (wanted ? wanted[c] - present[c] : 0)),
+    };
+  });
+  const gram = known.map((one, i) => known.map((other, j) => {
+    const distance = Math.hypot(one.x - other.x, one.y - other.y);
+    return kernel(distance, one.shade - other.shade, dot(one.root, other.root)) +
+      (i === j ? HINTS.noise : 0);
+  }));
+  const weights = solved(gram, known.map(({ rest }) => rest));
+  const alike = known.map(({ root }) => likeness(roots, root));
+  const out = new Float32Array(2 * side * side);
+  for (let row = 0, cell = 0; row < side; row++) {
+    const y = (row + 0.5) / side;
+    for (let column = 0; column < side; column++, cell++) {
+      const x = (column + 0.5) / side;
+      for (let i = 0; i < known.length; i++) {
+        const stuff = sampled(alike[i], coarse, 1, x, y)[0];
+        const distance = Math.hypot(x - known[i].x, y - known[i].y);
+        const share = kernel(distance, lightness[cell] - known[i].shade, stuff);
+        out[2 * cell] += share * weights[i][0];
+        out[2 * cell + 1] += share * weights[i][1];
+      }
+    }
+  }
+  return out;
+}
+
+/** ab (S, S, 2) of the network's ab (s, s, 2), drawn to hints ({x, y, rgb}). */
+function hinted(ab, logits, shown, hints) {
+  const side = FINE_SIDE;
+  const fine = new Float32Array(2 * side * side);
+  const join = new Join(ab, FACTS.stride, side, side);
+  for (let y = 0, at = 0; y < side; y++) {
+    join.chroma(y);
+    for (let x = 0; x < side; x++, at += 2) [fine[at], fine[at + 1]] = [join.a[x], join.b[x]];
+  }
+  const lightness = averaged(shown, FACTS.side, side);
+  const points = hints.map(({ x, y, rgb }) => ({ x, y, ab: rgb && labOf(rgb).slice(1) }));
+  const more = corrections(fine, lightness, rootsOf(logits), points);
+  return fine.map((number, i) => number + more[i]);
+}
+
+/** L (inside × inside) shrunk to outside × outside. */
+function averaged(lightness, inside, outside) {
+  const taps = areaTaps(inside, outside);
+  return Float32Array.from({ length: outside * outside }, (_, cell) => {
+    const [row, column] = [taps[Math.floor(cell / outside)], taps[cell % outside]];
+    let sum = 0;
+    row.weights.forEach((down, y) => column.weights.forEach((across, x) => {
+      sum += down * across * lightness[(row.first + y) * inside + column.first + x];
+    }));
+    return sum;
+  });
+}
