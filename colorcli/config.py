@@ -118,26 +118,6 @@ class PrepareConfig:
 
 
 @dataclass(frozen=True)
-class CocoConfig:
-    """Which photographs of COCO to prepare, and where they come from."""
-
-    root: str = value(".", "Holds SPLIT/ and annotations/.")
-    split: str = value(
-        "train2017", "Folder of photographs below the root: train2017, val2017, yours."
-    )
-    annotations: str | None = value(None, "[default: ROOT/annotations/instances_SPLIT.json]")
-    download: bool = value(False, "Fetch and unpack what the root lacks; resumes.")
-    remove_archives: bool = value(False, "Delete each archive once it is unpacked.")
-    base_url: str | None = value(
-        None, "Mirror with zips/ and annotations/.", environment="COLORIZE_COCO_URL"
-    )
-    category: str = value("", "Only these, by name or id: person,dog")
-    match: str = value("any", "Show any, or all, of those categories.", choices=("any", "all"))
-    ignore_crowds: bool = value(False, "A crowd (iscrowd) shows no category.")
-    license: str = value("", "Only photographs under these licence ids: 4,5")
-
-
-@dataclass(frozen=True)
 class LossWeights:
     """Numbers inside the losses; each loss reads only its own."""
 
@@ -433,20 +413,6 @@ class EvalConfig:
     samples: int = 1000  # bootstrap replicates
     seed: int = value(0, SEED, least=0)
     workers: int = value(0, "Threads; 0: one for each core.", least=0, environment=WORKERS)
-
-
-@dataclass(frozen=True)
-class JudgedConfig:
-    """Which pictures are judged, where it is not files that are named."""
-
-    coco: Path | None = value(None, "COCO folder: holds SPLIT/ and annotations/.")
-    split: str | None = value(None, "Of COCO or a prepared folder. [default: val2017, val]")
-    annotations: str | None = value(None, "[default: COCO/annotations/instances_SPLIT.json]")
-    category: str = value("", "COCO: only these, by name or id: person,dog")
-    pairs: tuple[Path, Path] | None = value(
-        None, "Judge another tool's output: two folders with the same names.",
-        metavar="TRUTH COLOURED",
-    )  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,19 @@ def photos(tmp_path_factory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def data(photos, tmp_path_factory):
+    """The photographs as a prepared set of three shards and one to validate."""
+    from colorcli.config import PrepareConfig
+    from colorcli.data import dataset
+    from colorcli.data.prepare import prepare
+
+    folder = tmp_path_factory.mktemp("data") / "set"
+    paths = sorted(str(p) for p in photos.iterdir())
+    prepare(paths, folder, PrepareConfig(val_fraction=0.15, shard_images=20, workers=1))
+    return dataset.load(folder)
+
+
 @pytest.fixture
 def no_press(monkeypatch) -> None:
     """As on a machine that brings no CMYK profile."""

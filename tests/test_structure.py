@@ -132,7 +132,7 @@ def test_the_import_of_the_command_loads_nothing_heavy(tmp_path):
     assert run("import colorcli.cli", tmp_path) == ("", [])
 
 
-@pytest.mark.parametrize("table", ["exporting.formats.table", "data.sources"])
+@pytest.mark.parametrize("table", ["exporting.formats.table", "data.sources.table"])
 def test_tables_of_names_cost_nothing(table, tmp_path):
     assert run(f"import colorcli.cli, colorcli.{table}", tmp_path) == ("", [])
 

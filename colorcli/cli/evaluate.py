@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -19,14 +19,15 @@ from colorcli.cli.options import (
     Overwrite,
     Quiet,
     configured,
-    items,
+    judged,
     listed,
     model_names,
     steerable,
 )
-from colorcli.config import EvalConfig, JudgedConfig, NamesConfig, VerdictConfig
-from colorcli.data import sources
-from colorcli.data.sources import Source
+from colorcli.config import EvalConfig, NamesConfig, VerdictConfig
+from colorcli.data.sources.common import Selection, Source
+from colorcli.data.sources.folder import Folder
+from colorcli.data.sources.table import SOURCES
 from colorcli.errors import ExitCode, UsageError
 from colorcli.network.decoding import Knobs
 
@@ -51,7 +52,7 @@ Models = Annotated[
 @steerable
 @configured(VerdictConfig, "verdict")
 @configured(EvalConfig)
-@configured(JudgedConfig, "where")
+@judged(SOURCES)
 @configured(NamesConfig, "names")
 def evaluate(
     inputs: Photographs = None,
@@ -64,7 +65,7 @@ def evaluate(
     ] = False,
     *,
     names: NamesConfig,
-    where: JudgedConfig,
+    where: dict[str, Any],
     config: EvalConfig,
     verdict: VerdictConfig,
     knobs: Knobs,
@@ -83,7 +84,7 @@ def evaluate(
     with _made(verdict, overwrite) as made:
         source = _source(inputs or [], names, where)
         chosen = source.selection(limit=config.limit, seed=config.seed)
-        contenders = _contenders(model, knobs, chosen.coloured, where.pairs)
+        contenders = _contenders(model, knobs, chosen)
         known = {name: metric.opened() for name, metric in known.items()}
         _say(_left_out(chosen))
         columns = list(metrics.by_picture(known))
@@ -148,36 +149,31 @@ def _made(verdict: VerdictConfig, overwrite: bool) -> Iterator[_Made]:
         yield made
 
 
-def _source(inputs: list[str], names: NamesConfig, where: JudgedConfig) -> Source:
+def _source(inputs: list[str], names: NamesConfig, where: Mapping[str, Any]) -> Source:
     """The one source that was given."""
     also = list(listed(names))
-    ways = [
-        way
-        for way, given in (
-            ("pictures", inputs or also), ("--coco", where.coco), ("--pairs", where.pairs)
-        )
-        if given
-    ]  # fmt: skip
+    kinds = {name: kind.judged for name, kind in SOURCES.items() if kind.judged}
+    flags = {name: f"--{name}" for name, told in kinds.items() if told.help}
+    ways = ["pictures"] * bool(inputs or also) + [f for name, f in flags.items() if name in where]
     if len(ways) != 1:
+        *first, last = ("pictures", *flags.values())
         given = f"not {' and '.join(ways)}" if ways else "none was given"
-        raise UsageError(f"give either pictures, --coco or --pairs; {given}")
-    if (where.annotations or where.category) and not where.coco:
-        raise UsageError("--annotations and --category belong to --coco")
-    prepared = [name for name in inputs if sources.Prepared.is_one(name)]
-    if prepared and len(inputs) + len(also) > 1:
-        raise UsageError(f"{prepared[0]}: a prepared data set is judged alone")
-    if where.split and not (where.coco or prepared):
-        raise UsageError("--split belongs to --coco or a prepared data set")
-    if where.coco:
-        return sources.Coco(
-            root=where.coco, split=where.split or "val2017", annotations=where.annotations,
-            categories=items(where.category),
-        )  # fmt: skip
-    if where.pairs:
-        return sources.Pairs(truth=where.pairs[0], coloured=where.pairs[1])
-    if prepared:
-        return sources.Prepared(folder=prepared[0], split=where.split or sources.Prepared.split)
-    return sources.Folder(inputs=inputs, listed=also, recursive=names.recursive)
+        raise UsageError(f"give either {', '.join(first)} or {last}; {given}")
+    own = [(path, name) for path in inputs for name in kinds if SOURCES[name].is_one(path)]
+    if own and len(inputs) + len(also) > 1:
+        raise UsageError(f"{own[0][0]}: {kinds[own[0][1]].called} is judged alone")
+    named = [(where[name], name) for name in flags if name in where] or own
+    more = {name: value for name, value in where.items() if name not in flags}
+    mine = kinds[named[0][1]].also if named else {}
+    if wrong := [option for option in more if option not in mine]:
+        options = [f"--{option}" for option in wrong]
+        owners = [told.called for told in kinds.values() if {*wrong} & {*told.also}]
+        verb = "belongs" if len(options) == 1 else "belong"
+        raise UsageError(f"{' and '.join(options)} {verb} to {' or '.join(owners)}")
+    if named:
+        (given, name), *_ = named
+        return kinds[name].make(given, more)
+    return Folder(inputs=inputs, listed=also, recursive=names.recursive)
 
 
 def _left_out(chosen: Any) -> Iterator[str]:
@@ -187,21 +183,19 @@ def _left_out(chosen: Any) -> Iterator[str]:
     yield from (f"{path}: no true picture has this name; left out" for path in chosen.extra)
 
 
-def _contenders(
-    models: Optional[list[str]], knobs: Knobs, coloured: Any, pairs: Optional[tuple[Path, Path]]
-) -> list[Any]:
+def _contenders(models: Optional[list[str]], knobs: Knobs, chosen: Selection) -> list[Any]:
     """Models by name, and another tool's colours; without any of both, the default model."""
     from colorcli.colorizing.colorizer import Colorizer
     from colorcli.evaluation.contenders import Model, Pictures, distinct
 
-    if not models and coloured is None:
+    if not models and chosen.coloured is None:
         models = [os.environ.get("COLORIZE_MODEL") or "default"]
     made: list[Any] = [
         Model(name, Colorizer(model, knobs))
         for name, model in zip(distinct(models or ()), models or (), strict=True)
     ]
-    if coloured is not None and pairs:
-        made.append(Pictures(str(pairs[1]), coloured))
+    if chosen.coloured is not None:
+        made.append(Pictures(chosen.tool, chosen.coloured))
     return made
 
 

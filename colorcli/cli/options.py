@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Optional, get_args, get_origin
 
@@ -166,6 +166,27 @@ def listed(names: NamesConfig) -> Iterable[str]:
     return read_names(names.files_from, names.null)
 
 
+# --- what eval judges --------------------------------------------------------------------------
+
+
+def judged(sources: Mapping[str, Any]) -> Any:
+    """Decorator: a command with the options of each kind of source, given as ``where`` by name."""
+    settled: dict[str, settings.Setting] = {}
+    for name, kind in sources.items():
+        told = kind.judged
+        if told and told.help:
+            limits = {"help": told.help, "metavar": told.metavar}
+            settled[name] = settings.Setting(name, "", told.type, None, limits)
+        for also, help in (told.also if told else {}).items():
+            settled.setdefault(also, settings.Setting(also, "", str, None, {"help": help}))
+    options = [_option(setting, text=False) for setting in settled.values()]
+
+    def given(values: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in values.items() if value}
+
+    return lambda command: extended(command, options, "where", given)
+
+
 # --- knobs -------------------------------------------------------------------------------------
 
 
@@ -201,8 +222,3 @@ def steerable(command: Any = None, *, passes: bool = True, note: str = "") -> An
         return extended(command, options, "knobs", lambda values: Knobs(**values))
 
     return decorate if command is None else decorate(command)
-
-
-def items(text: str) -> tuple[str, ...]:
-    """The words of a comma-separated option."""
-    return tuple(item.strip() for item in text.split(",") if item.strip())

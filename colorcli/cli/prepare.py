@@ -15,11 +15,12 @@ from colorcli.cli.options import (
     Output,
     Quiet,
     configured,
-    items,
     listed,
 )
-from colorcli.config import CocoConfig, EngineConfig, NamesConfig, PrepareConfig
-from colorcli.data.sources import Coco, Folder, Source
+from colorcli.config import EngineConfig, NamesConfig, PrepareConfig
+from colorcli.data.sources.common import Source
+from colorcli.data.sources.folder import Folder
+from colorcli.data.sources.table import SOURCES
 from colorcli.errors import ExitCode, UsageError
 from colorcli.files.places import is_folder, is_remote
 
@@ -146,30 +147,21 @@ def _bytes_bar(label: str, quiet: bool) -> Iterator[Any]:
         yield bar and (lambda done, total: bar(round(done / 1e6), round(total / 1e6)))
 
 
-@app.command("coco")
-@configured(PrepareConfig)
-@configured(CocoConfig, "chosen")
-@configured(EngineConfig, "where")
-def prepare_coco(
-    output: Output, json: Json = False, quiet: Quiet = False, *,
-    chosen: CocoConfig, where: EngineConfig, config: PrepareConfig,
-) -> None:  # fmt: skip
-    """COCO: photographs that an annotation file names. The same command resumes."""
-    licenses = items(chosen.license)
-    if not all(item.isdecimal() for item in licenses):
-        raise UsageError(
-            f"--license {chosen.license}: licences are named by their ids, such as 4,5"
-        )
-    if chosen.download:
-        from colorcli.data import coco
+def _command(name: str, kind: type[Source]) -> None:
+    """Add the command of a kind of source, whose options are its fields."""
 
-        coco.obtain(
-            chosen.root, chosen.split, base_url=chosen.base_url or coco.BASE_URL,
-            keep=not chosen.remove_archives, progress=lambda label: _bytes_bar(label, quiet),
-        )  # fmt: skip
-    source = Coco(
-        root=chosen.root, split=chosen.split, annotations=chosen.annotations,
-        categories=items(chosen.category), match=chosen.match,
-        ignore_crowds=chosen.ignore_crowds, licenses=tuple(map(int, licenses)),
-    )  # fmt: skip
-    _prepare(source, output, config, where, json=json, quiet=quiet)
+    def prepare_source(
+        output: Output, json: Json = False, quiet: Quiet = False, *,
+        source: Source, where: EngineConfig, config: PrepareConfig,
+    ) -> None:  # fmt: skip
+        source.obtain(lambda label: _bytes_bar(label, quiet))
+        _prepare(source, output, config, where, json=json, quiet=quiet)
+
+    prepare_source.__doc__ = kind.prepares
+    command = configured(kind, "source")(configured(EngineConfig, "where")(prepare_source))
+    app.command(name)(configured(PrepareConfig)(command))
+
+
+for _name, _kind in SOURCES.items():
+    if _kind.prepares:
+        _command(_name, _kind)

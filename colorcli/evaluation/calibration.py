@@ -14,7 +14,7 @@ from colorcli.color.limits import Limits
 from colorcli.color.tone import Colours
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.config import EvalConfig
-from colorcli.data.sources import Item, Selection
+from colorcli.data.sources.common import Item, Selection
 from colorcli.errors import DataError, ImageError
 from colorcli.evaluation import protocols
 from colorcli.evaluation.metrics import ciede2000

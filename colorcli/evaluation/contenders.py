@@ -14,7 +14,7 @@ from colorcli.color.limits import Limits
 from colorcli.color.tone import Colours
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.config import EvalConfig
-from colorcli.data.sources import Item, read_rgb
+from colorcli.data.sources.common import Item, read_rgb
 from colorcli.errors import ImageError
 from colorcli.evaluation import protocols
 from colorcli.imaging import png

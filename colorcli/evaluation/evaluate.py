@@ -16,7 +16,7 @@ import numpy as np
 
 from colorcli import __version__
 from colorcli.config import EVAL_SCHEMA, EvalConfig
-from colorcli.data.sources import Item, Selection
+from colorcli.data.sources.common import Item, Selection
 from colorcli.errors import DataError, ImageError
 from colorcli.evaluation import metrics as judges
 from colorcli.evaluation import protocols

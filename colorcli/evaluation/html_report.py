@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from colorcli.config import EvalConfig
-from colorcli.data.sources import Items
+from colorcli.data.sources.common import Items
 from colorcli.errors import ImageError
 from colorcli.evaluation import protocols
 from colorcli.evaluation.contenders import GRAY, Contender, Scene, scene

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import cv2
 import numpy as np
 
-from colorcli.data.sources import read_rgb
+from colorcli.data.sources.common import read_rgb
 from colorcli.errors import DataError, ImageError
 from colorcli.files.inputs import find
 from colorcli.imaging import writing

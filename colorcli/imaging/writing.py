@@ -189,7 +189,7 @@ class Format:
     holds: tuple[str, ...] = ()  # "pages", "animation"
     side: int | None = None  # its longest
     quality: int | None = None  # default; None where the format has no such knob
-    package: str | None = None  # of the extra of the format's name
+    kind: str = ""  # in KINDS, of a format that another package's plugin writes
 
 
 FORMATS: dict[str, Format] = {
@@ -214,7 +214,7 @@ FORMATS: dict[str, Format] = {
         ("pages",),
         side=16384,
         quality=90,
-        package="pillow_heif",
+        kind="HEIF",
     ),
 }
 SUFFIXES: dict[str, str] = {s: name for name, f in FORMATS.items() for s in f.suffixes}
@@ -273,9 +273,9 @@ def format_of(path: Path | str) -> str:
 
 def check_format(format: str, asked: Path | str) -> None:
     """Raise ``UsageError`` naming the extra that a format needs, ``asked`` for by a path or option."""
-    package = FORMATS[format].package
-    if package and importlib.util.find_spec(package) is None:
-        raise UsageError(f"{asked}: {kinds.KINDS['HEIF'].extra}")
+    kind = kinds.KINDS.get(FORMATS[format].kind)
+    if kind and importlib.util.find_spec(kind.module) is None:
+        raise UsageError(f"{asked}: {kind.extra}")
 
 
 def _over_white(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -375,7 +375,7 @@ def encode(
     except MemoryError:
         raise
     except ImportError:
-        raise UsageError(f"{name}: {kinds.KINDS['HEIF'].extra}") from None
+        raise UsageError(f"{name}: {kinds.KINDS[chosen.kind].extra}") from None
     except ColorizeError as error:
         message = str(error)
         if message.startswith(f"{name}: "):

@@ -65,6 +65,11 @@ def settings(config: type) -> dict[str, Setting]:
     return found
 
 
+def words(text: str) -> tuple[str, ...]:
+    """What a comma-separated text lists."""
+    return tuple(word for part in text.split(",") if (word := part.strip()))
+
+
 def _number(text: str, kind: type) -> Any:
     try:
         return kind(text)
@@ -77,13 +82,13 @@ def parse(setting: Setting, text: str) -> Any:
 
     A text that is none stays one, which ``checked`` refuses.
     """
-    if text in (words := setting.limits.get("words", {})):
-        return words[text]
+    if text in (known := setting.limits.get("words", {})):
+        return known[text]
     if setting.type in (int, float):
         return _number(text, setting.type)
     if setting.type is str:
         return text
-    parts = [part.strip() for part in text.split(",") if part.strip()]
+    parts = words(text)
     if setting.type == tuple[int, ...]:
         return tuple(_number(part, int) for part in parts)
     pairs = [part.partition(":")[::2] for part in parts]

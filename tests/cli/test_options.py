@@ -12,14 +12,15 @@ from colorcli import config
 from colorcli.cli import app
 from colorcli.cli.options import configured
 from colorcli.config import value
+from colorcli.data.sources.coco import Coco
 from colorcli.system import settings
 
 COMMANDS = get_command(app).commands | get_command(app).commands["prepare"].commands
 OF = {
     "predict": (config.NamesConfig, config.PredictConfig, config.BatchConfig, config.EngineConfig),
     "folder": (config.NamesConfig, config.PrepareConfig, config.EngineConfig),
-    "coco": (config.CocoConfig, config.PrepareConfig, config.EngineConfig),
-    "eval": (config.NamesConfig, config.JudgedConfig, config.EvalConfig, config.VerdictConfig),
+    "coco": (Coco, config.PrepareConfig, config.EngineConfig),
+    "eval": (config.NamesConfig, config.EvalConfig, config.VerdictConfig),
     "export": (config.ExportConfig,),
     "train": (config.TrainConfig,),
 }

@@ -24,7 +24,8 @@ from colorcli.cli import app, terminal
 from colorcli.color.lab import join, neutral
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.config import EvalConfig
-from colorcli.data import sources
+from colorcli.data.sources.folder import Folder
+from colorcli.data.sources.pairs import Pairs
 from colorcli.errors import DataError, UsageError
 from colorcli.evaluation import evaluate, per_image, protocols, statistics
 from colorcli.evaluation.contenders import Model, Pictures, distinct
@@ -144,7 +145,7 @@ def test_rows_are_what_an_independent_computation_says(four, small_model, protoc
     """On scikit-image's photographs, within 1e-3, for the model and for doing nothing."""
     colorizer = Colorizer(small_model)
     config = EvalConfig(protocol, gray=gray, samples=10)
-    chosen = sources.Folder(inputs=[str(four)]).selection()
+    chosen = Folder(inputs=[str(four)]).selection()
     result = evaluate.evaluate(chosen, [Model("m", colorizer)], config)
     wanted: dict[str, list[dict[str, float]]] = {"m": [], "gray": []}
     for item in chosen.items:
@@ -167,7 +168,7 @@ def test_rows_are_what_an_independent_computation_says(four, small_model, protoc
 
 
 def test_result_does_not_depend_on_workers_and_order_is_kept(photos, small_model):
-    chosen = sources.Folder(inputs=[str(photos)]).selection()
+    chosen = Folder(inputs=[str(photos)]).selection()
     rows = []
     results = []
     for workers in (1, 3):
@@ -189,9 +190,7 @@ def test_result_does_not_depend_on_workers_and_order_is_kept(photos, small_model
 
 
 def test_nothing_to_judge_is_a_data_error(photos):
-    chosen = sources.Folder(
-        inputs=[str(photos / "gray.png"), str(photos / "broken.jpg")]
-    ).selection()
+    chosen = Folder(inputs=[str(photos / "gray.png"), str(photos / "broken.jpg")]).selection()
     with pytest.raises(DataError, match="1 gray, 1 unreadable"):
         evaluate.evaluate(chosen, [], EvalConfig())
 
@@ -231,7 +230,7 @@ def test_pairs_beside_a_model(pairs, small_model):
 
 
 def test_a_perfect_tool_scores_the_cap(pairs):
-    chosen = sources.Pairs(truth=pairs / "truth", coloured=pairs / "truth").selection()
+    chosen = Pairs(truth=pairs / "truth", coloured=pairs / "truth").selection()
     result = evaluate.evaluate(chosen, [Pictures("it", chosen.coloured)], EvalConfig())
     figures = result.summary.models[0].metrics
     assert figures["psnr"].mean == 100 and figures["ssim"].mean == pytest.approx(1)
@@ -244,7 +243,7 @@ def test_pairs_that_cannot_be_told(pairs, tmp_path, which):
     if which == "ambiguous":
         Image.fromarray(scene(0)).save(mine / "sub" / "0.png")
         with pytest.raises(UsageError, match="the same name without suffix"):
-            sources.Pairs(truth=pairs / "truth", coloured=mine).selection()
+            Pairs(truth=pairs / "truth", coloured=mine).selection()
         return
     shutil.rmtree(mine)
     if which != "absent":
@@ -252,7 +251,7 @@ def test_pairs_that_cannot_be_told(pairs, tmp_path, which):
     if which == "strangers":
         Image.fromarray(scene(0)).save(mine / "other.png")
     with pytest.raises(DataError, match=r"mine: no (pictures|name|such folder)"):
-        sources.Pairs(truth=pairs / "truth", coloured=mine).selection()
+        Pairs(truth=pairs / "truth", coloured=mine).selection()
 
 
 # --- the command -------------------------------------------------------------------------------
@@ -292,7 +291,7 @@ def test_per_image_figures_make_the_means(four, small_model, tmp_path):
         ([], 2, "none was given"),
         (["{four}", "--pairs", "{four}", "{four}"], 2, "not pictures and --pairs"),
         (["{four}", "--split", "val"], 2, "--split belongs"),
-        (["{four}", "--category", "dog"], 2, "belong to --coco"),
+        (["{four}", "--category", "dog"], 2, "belongs to --coco"),
         (["{four}", "--protocol", "squash-64", "--size", "32"], 2, "contradict"),
         (["{four}", "--fail-under", "psnr"], 2, "METRIC=VALUE"),
         (["{four}", "--fail-under", "psnr=high"], 2, "is no number"),

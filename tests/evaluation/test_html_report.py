@@ -16,7 +16,7 @@ from PIL import Image
 
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.config import EvalConfig
-from colorcli.data import sources
+from colorcli.data.sources.folder import Folder
 from colorcli.evaluation import evaluate, html_report
 from colorcli.evaluation.contenders import Model
 from colorcli.evaluation.metrics import METRICS
@@ -58,7 +58,7 @@ def judged(photos, small_model, tmp_path_factory):
         shutil.copy(photos / f"photo{i:02d}.png", folder / f"{i}.png")
     Image.fromarray(scene(50)).save(folder / ODD)
     (folder / "broken.png").write_bytes(b"nothing")
-    chosen = sources.Folder(inputs=[str(folder)]).selection()
+    chosen = Folder(inputs=[str(folder)]).selection()
     contenders = [
         Model("<one>", Colorizer(small_model)), Model("other", Colorizer("default"))
     ]  # fmt: skip

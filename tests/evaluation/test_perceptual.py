@@ -13,7 +13,7 @@ from conftest import scene
 from scipy import linalg
 
 from colorcli.config import EvalConfig
-from colorcli.data import sources
+from colorcli.data.sources.folder import Folder
 from colorcli.errors import DataError, UsageError
 from colorcli.evaluation import evaluate, perceptual
 from colorcli.evaluation.contenders import Model
@@ -114,7 +114,7 @@ def test_both_join_an_evaluation(photos, small_model):
     }
     names = [str(photos / f"photo{i:02d}.png") for i in range(8)]
     result = evaluate.evaluate(
-        sources.Folder(inputs=names).selection(), [Model("m", Colorizer(small_model))],
+        Folder(inputs=names).selection(), [Model("m", Colorizer(small_model))],
         EvalConfig("squash-32"), metrics=metrics,
     ).summary  # fmt: skip
     for row in (*result.models, result.gray):

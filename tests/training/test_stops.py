@@ -7,9 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from colorcli.config import PRESETS, ModelConfig, PrepareConfig
-from colorcli.data import dataset
-from colorcli.data.prepare import prepare
+from colorcli.config import PRESETS, ModelConfig
 from colorcli.network import model_folder
 from colorcli.training import tail
 from colorcli.training.run import BEST_WEIGHTS, Run
@@ -43,14 +41,6 @@ MOMENTS = {
     "between the last models": (Run, "_save_model", True),
     "after a line of the log": (run_log.Journal, "note", True),
 }
-
-
-@pytest.fixture(scope="module")
-def data(photos, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data") / "set"
-    paths = sorted(str(p) for p in photos.iterdir())
-    prepare(paths, folder, PrepareConfig(val_fraction=0.15, shard_images=20, workers=1))
-    return dataset.load(folder)
 
 
 @pytest.fixture(autouse=True)

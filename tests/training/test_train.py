@@ -63,14 +63,6 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def data(photos, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data") / "set"
-    paths = sorted(str(p) for p in photos.iterdir())
-    prepare(paths, folder, PrepareConfig(val_fraction=0.15, shard_images=20, workers=1))
-    return dataset.load(folder)
-
-
 def changed(**values):
     model = {k: values.pop(k) for k in ("backbone", "loss", "decoder") if k in values}
     return dataclasses.replace(CONFIG, model=dataclasses.replace(CONFIG.model, **model), **values)
