@@ -387,6 +387,34 @@ class ServeConfig:
     )
 
 
+@dataclass(frozen=True)
+class FilmConfig:
+    """How films, and photographs that are frames of one, are coloured.
+
+    ``steady``: time constant of the mean that colours are, in seconds. ``raw``: size and format of
+    frames on stdin and stdout; ``fps`` is for them and for ``sequence``, whose files have no times.
+    """
+
+    steady: float = value(
+        0.5, "Films: seconds over which colours are averaged along the motion; 0: each frame alone.",
+        least=0, most=1,
+    )  # fmt: skip
+    video_codec: str | None = value(
+        None, "Films: encoder with options, as libx264:preset=slow. [default: the film's family]",
+        metavar="NAME[:OPTION=VALUE]",
+    )  # fmt: skip
+    limit_seconds: float | None = value(
+        None, "Films: only so much from the beginning, as a preview.", least=0.01
+    )
+    sequence: bool = value(
+        False, "The photographs of each folder are frames of a film, by their numbers."
+    )
+    raw: str | None = value(
+        None, "stdin and stdout are raw frames of gray8 or yuv420p.", metavar="WxH:FORMAT"
+    )
+    fps: float = value(24.0, "Frames a second of --sequence and --raw.", least=0.01)
+
+
 JUDGED_SIDE = 256  # pixels, of a protocol whose name carries none
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from colorcli.colorizing import sureness
+from colorcli.colorizing.kind import Kind
 from colorcli.config import PredictConfig
 from colorcli.errors import DataError, ImageError, reason
 from colorcli.files import places
@@ -44,12 +45,19 @@ def read(source: Source) -> bytes:
         raise ImageError(f"{source.path}: {reason(error)}; check the file") from None
 
 
-def is_result(path: str) -> bool:
+def is_result(path: str, kinds: Sequence[Kind] = ()) -> bool:
     """Whether a file is what an earlier run made; its header is read."""
+    if kind := kind_of(Source(path, path), kinds):
+        return kind.is_result(path)
     if is_special(path):
         return False
     header = reading.peek(places.read(path) if places.is_remote(path) else path)
     return header is not None and header.result
+
+
+def kind_of(source: Source, kinds: Sequence[Kind]) -> Kind | None:
+    """Which of ``kinds`` a source is of; None for a photograph."""
+    return next((kind for kind in kinds if kind.suffix(source) is not None), None)
 
 
 def named(
@@ -62,7 +70,12 @@ def named(
 
     def tells(source: Source) -> bool:
         known = os.path.splitext(source.relative)[1].lower() in writing.READABLE
-        return known or source.error is not None or (source.path == STREAM and not stdin)
+        return (
+            known
+            or bool(source.suffix)
+            or source.error is not None
+            or (source.path == STREAM and not stdin)
+        )
 
     return [source if tells(source) else _suffixed(source, max_pixels) for source in sources]
 
@@ -100,12 +113,14 @@ class Request:
     model: str = "default"
     shard: Shard | None = None
 
-    def names(self, config: PredictConfig) -> Names:
+    def names(self, config: PredictConfig, kinds: Sequence[Kind] = ()) -> Names:
         """What results are called; raises ``UsageError`` for a format that is not to be had."""
         if config.format is not None:
             writing.check_format(config.format, f"--format {config.format}")
         suffix = config.format and writing.FORMATS[config.format].suffixes[0]
-        return Names(self.output, suffix, writing.READABLE, Path(self.model).name)
+        others = {known: copy for kind in kinds for known, copy in kind.copies.items()}
+        copies = {**writing.READABLE, **others}
+        return Names(self.output, suffix, copies, Path(self.model).name, others)
 
     @property
     def existing(self) -> Existing:
@@ -113,26 +128,29 @@ class Request:
         return "replace" if self.overwrite else "skip" if self.skip_existing else "refuse"
 
 
-def sought(request: Request, config: PredictConfig) -> Found:
-    """The photographs that a request means."""
+def sought(request: Request, config: PredictConfig, kinds: Sequence[Kind] = ()) -> Found:
+    """The photographs, and pictures of other ``kinds``, that a request means."""
+    known = [*writing.READABLE, *(suffix for kind in kinds for suffix in kind.found)]
     return find(
-        request.inputs, writing.READABLE, listed=request.listed, recursive=request.recursive,
+        request.inputs, known, listed=request.listed, recursive=request.recursive,
         leave_out=output_folder(request.output), results=config.again,
     )  # fmt: skip
 
 
-def planned(request: Request, config: PredictConfig) -> tuple[Found, list[Job]]:
-    """What was found, and a job for each photograph.
+def planned(
+    request: Request, config: PredictConfig, kinds: Sequence[Kind] = ()
+) -> tuple[Found, list[Job]]:
+    """What was found, and a job for each photograph, and for each picture of other ``kinds``.
 
     Raises ``UsageError`` for outputs that cannot be, before any work, and ``DataError`` for a
     stdin that is wanted and closed.
     """
-    names = request.names(config)
-    found = sought(request, config)
+    names = request.names(config, kinds)
+    found = sought(request, config, kinds)
     if request.shard:
         mine = tuple(path for path in found.results if request.shard.holds(path))
         found = replace(found, results=mine, others=0)
-    jobs = jobs_for(found.entries, request, names, config)
+    jobs = jobs_for(found.entries, request, names, config, kinds=kinds)
     if config.confidence is not None:
         sureness.check(jobs, config.confidence, replace=request.overwrite or request.skip_existing)
     return found, jobs
@@ -140,20 +158,28 @@ def planned(request: Request, config: PredictConfig) -> tuple[Found, list[Job]]:
 
 def jobs_for(
     entries: Sequence[Source], request: Request, names: Names, config: PredictConfig, *,
-    refuse: bool = True,
+    refuse: bool = True, kinds: Sequence[Kind] = (),
 ) -> list[Job]:  # fmt: skip
     """A job for each photograph of ``entries``; raises as ``planned``. ``refuse``: see ``plan_part``."""
     format, output = config.format, request.output
+    if kinds:
+        entries = [
+            replace(source, suffix=kind.suffix(source) or "") if kind else source
+            for source, kind in ((source, kind_of(source, kinds)) for source in entries)
+        ]
     if format is None and output != STREAM:
         entries = named(entries, config.max_pixels, stdin=output is not None)
     jobs = plan_part(
         entries, names, shard=request.shard, existing=request.existing,
-        is_result=(lambda path: False) if config.again else is_result, refuse=refuse,
+        is_result=(lambda path: False) if config.again else lambda path: is_result(path, kinds),
+        refuse=refuse,
     )  # fmt: skip
     judged = {""}
     for job in jobs:
         suffix = os.path.splitext(job.target)[1].lower()
-        if suffix not in judged and job.todo and job.target != STREAM:
+        if kind := kind_of(job.source, kinds) if job.todo else None:
+            kind.check(job)
+        elif suffix not in judged and job.todo and job.target != STREAM:
             judged.add(suffix)
             known = agreed(job.target, format, writing.SUFFIXES.get(suffix))
             if known is None and not is_special(job.target):

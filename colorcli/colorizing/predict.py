@@ -13,6 +13,7 @@ import cv2
 
 from colorcli.colorizing import intake, sureness
 from colorcli.colorizing.colorizer import Colorizer, Colours
+from colorcli.colorizing.kind import Kind, Task
 from colorcli.colorizing.luma import colorize_luma
 from colorcli.colorizing.photograph import colorize_bytes
 from colorcli.colorizing.result import STAGES, Result, Stopwatch
@@ -43,11 +44,14 @@ def settled(job: Job) -> Result | None:
     return Result(name, None, "result") if job.result else None
 
 
-class _Worker:
-    """What all threads share: the model, how to write, and who may work when."""
+class Worker:
+    """What all threads share: the model, how to write, and who may work when; called with a job."""
 
-    def __init__(self, colorizer: Colorizer | None, config: PredictConfig, workers: int) -> None:
-        self._colorizer, self._config = colorizer, config
+    def __init__(
+        self, colorizer: Colorizer | None, config: PredictConfig, workers: int,
+        kinds: Sequence[Kind] = (),
+    ) -> None:  # fmt: skip
+        self._colorizer, self._config, self._kinds = colorizer, config, kinds
         # Twice as many threads as workers: while one waits for the disk, another computes.
         self._slots = threading.BoundedSemaphore(workers)
         self._memory = available_memory()
@@ -55,7 +59,9 @@ class _Worker:
         self._swept: set[str] = set()
         self._lock = threading.Lock()
         self.closed = threading.Event()
-        self.drop = self.closed
+        self.drop = self.stop = self.closed
+        self.progress: Callable[[int, int], None] = lambda done, total: None
+        self._alone = threading.Lock()
 
     def _stopped(self) -> bool:
         return self.drop.is_set() or self.closed.is_set()
@@ -96,6 +102,10 @@ class _Worker:
     def _coloured(self, job: Job, clock: Stopwatch) -> Result:
         assert self._colorizer is not None, "work to do needs a colorizer"
         name, target, config = job.source.path, job.target, self._config
+        if kind := intake.kind_of(job.source, self._kinds):
+            result = self._other(kind, job)
+            clock("colour")
+            return result
         witness = Witness(self._colorizer) if config.confidence is not None else None
         colorizer: Colours = witness or self._colorizer
         chosen = self._format(target)
@@ -161,6 +171,19 @@ class _Worker:
         path = sureness.write(self._config.confidence, target, seen)
         return replace(result, confidence=witness.mean, confidence_map=path)
 
+    def _other(self, kind: Kind, job: Job) -> Result:
+        """Do what another room does: one at a time, for it uses all workers itself."""
+        assert self._colorizer is not None, "work to do needs a colorizer"
+        if job.target != STREAM:
+            self._sweep(job.target)
+        with self._alone, self._turn(0):
+            workers = self._config.workers or cores()
+            task = Task(
+                job, self._colorizer, self._config,
+                workers=workers, stop=self.stop, progress=self.progress,
+            )  # fmt: skip
+            return kind.colour(task)
+
     def __call__(self, job: Job) -> Result:
         """Colour one photograph; what goes wrong with it is its result."""
         if (result := settled(job)) is not None:
@@ -193,6 +216,7 @@ def predict(
     colorizer: Colorizer | None,
     config: PredictConfig = PredictConfig(),
     *,
+    kinds: Sequence[Kind] = (),
     progress: Callable[..., None] | None = None,
     stop: threading.Event | None = None,
     drop: threading.Event | None = None,
@@ -201,7 +225,8 @@ def predict(
 
     ``config.workers`` photographs are worked on at the same time, fewer when they are so large
     that half of the memory would not hold them; decoding, the network, OpenCV and writing all
-    release the GIL. ``colorizer`` may be None when no job is to do. After ``stop`` is set nothing is
+    release the GIL. Jobs of other ``kinds`` tell ``progress`` of their parts, and give up at
+    ``stop``: they may take hours. ``colorizer`` may be None when no job is to do. After ``stop`` is set nothing is
     begun, and what is begun is finished; after ``drop`` is, it is dropped without a trace. Raises
     ``UsageError`` where ``config.confidence`` is asked of a model that cannot tell.
     """
@@ -209,12 +234,20 @@ def predict(
         colorizer.require_distribution()
     todo = sum(job.todo for job in jobs)
     together = max(1, min(config.workers or cores(), todo))
-    worker = _Worker(colorizer, config, together)
-    worker.drop = drop or worker.closed
+    worker = Worker(colorizer, config, together, kinds)
+    worker.drop, worker.stop = drop or worker.closed, stop or worker.closed
     opencv_threads = cv2.getNumThreads()
     # A single picture may use all cores, unless it was told otherwise.
     cv2.setNumThreads(max(1, cores() // together) if not config.workers else 1)
-    failed = 0
+    done = failed = 0
+
+    def part(parts: int, total: int) -> None:
+        if progress and len(jobs) == 1:
+            progress(parts, total)
+        elif progress:
+            progress(done, len(jobs), failed=failed, frame=parts)
+
+    worker.progress = part
     # Stores keep one waiting: more photographs are fetched while others are coloured.
     far = any(is_remote(name) for job in jobs[:1] for name in (job.source.path, job.target))
     ahead = 4 if far else 2
@@ -224,7 +257,7 @@ def predict(
     try:
         for done, result in enumerate(results, 1):
             failed += result.status == "failed"
-            if progress:
+            if progress and not (len(jobs) == 1 and result.shots):
                 progress(done, len(jobs), failed=failed)
             yield result
     finally:
@@ -233,10 +266,12 @@ def predict(
         cv2.setNumThreads(opencv_threads)
 
 
-def foretold(jobs: Sequence[Job], config: PredictConfig = PredictConfig()) -> Iterator[Result]:
+def foretold(
+    jobs: Sequence[Job], config: PredictConfig = PredictConfig(), kinds: Sequence[Kind] = ()
+) -> Iterator[Result]:
     """What would become of ``jobs``; nothing but headers is read."""
     for job in jobs:
         path, result = job.source.path, settled(job)
-        if result is None and not config.again and intake.is_result(path):
+        if result is None and not config.again and intake.is_result(path, kinds):
             result = Result(path, None, "result")
         yield result or Result(path, job.target, "planned")

@@ -18,6 +18,7 @@ class Result:
     it (see ``scans.records``), ``turned``: degrees by which it was seen turned, ``passes``: squares
     that the network saw of each. ``notes``: what to know of how it was read. ``provenance``: what the result says of its colours' origin, None where it says nothing.
     ``confidence``: mean of ``confidence_map``, 0…1, where that was asked for.
+    ``shots``: of a film.
     """
 
     input: str
@@ -30,6 +31,7 @@ class Result:
     regions: list[dict[str, Any]] | None = None
     turned: int | None = None
     passes: int | None = None
+    shots: int | None = None
     milliseconds: dict[str, float] = field(default_factory=dict)
     error: str | None = None
     notes: tuple[str, ...] = ()

@@ -21,7 +21,7 @@ from colorcli.system.atomic import atomic, write_atomic
 def deliver(target: str, encoded: bytes) -> None:
     """Put a result where it belongs; raises ``DataError``, and ``BrokenPipeError`` of a reader gone."""
     if target == STREAM:
-        _to_stdout([encoded])
+        to_stdout([encoded])
     elif places.is_remote(target):
         from colorcli.files import remote
 
@@ -49,7 +49,7 @@ def delivered(target: str) -> Iterator[BinaryIO]:
     with tempfile.TemporaryFile() as file:  # nothing half-done goes down a pipe
         yield file
         file.seek(0)
-        _to_stdout(iter(lambda: file.read(1 << 20), b""))
+        to_stdout(iter(lambda: file.read(1 << 20), b""))
 
 
 @contextlib.contextmanager
@@ -90,7 +90,8 @@ def _upload(part: Path, address: str, last: Sequence[str]) -> None:
         remote.upload(address + below, str(file))
 
 
-def _to_stdout(parts: Iterable[bytes]) -> None:
+def to_stdout(parts: Iterable[bytes]) -> None:
+    """Write bytes as they come; raises as ``deliver``."""
     if sys.stdout is None:
         raise DataError("-: stdout is closed; give -o FILE")
     try:

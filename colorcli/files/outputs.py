@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import string
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -123,6 +123,7 @@ class Names:
     suffix: str | None
     copies: Mapping[str, str]
     model: str = "default"
+    keeping: Collection[str] = ()
 
     def way(self) -> Callable[[Source, int], str] | None:
         """(source, its index) to target; None where ``output`` is one file. ``UsageError``."""
@@ -165,7 +166,8 @@ class Names:
 
     def _extension(self, source: Source) -> str:
         own = os.path.splitext(source.relative)[1]
-        copy = self.suffix or self.copies.get(own.lower()) or source.suffix or FALLBACK
+        suffix = None if own.lower() in self.keeping else self.suffix
+        copy = suffix or self.copies.get(own.lower()) or source.suffix or FALLBACK
         return own if copy == own.lower() else copy
 
     def _beside(self, source: Source, index: int) -> str:

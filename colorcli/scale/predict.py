@@ -49,7 +49,7 @@ class OnRay:
     """Photographs coloured by a cluster's workers; ``todo`` nobody knows while they are found."""
 
     todo: int | None = None
-    piped = endless = False
+    piped = endless = slow = False
     remark: str | None = None  # what became of the workers, where any was lost
 
     def __init__(

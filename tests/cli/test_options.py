@@ -17,7 +17,13 @@ from colorcli.system import settings
 
 COMMANDS = get_command(app).commands | get_command(app).commands["prepare"].commands
 OF = {
-    "predict": (config.NamesConfig, config.PredictConfig, config.BatchConfig, config.EngineConfig),
+    "predict": (
+        config.NamesConfig,
+        config.FilmConfig,
+        config.PredictConfig,
+        config.BatchConfig,
+        config.EngineConfig,
+    ),  # fmt: skip
     "folder": (config.NamesConfig, config.PrepareConfig, config.EngineConfig),
     "coco": (Coco, config.PrepareConfig, config.EngineConfig),
     "eval": (config.NamesConfig, config.EvalConfig, config.VerdictConfig),

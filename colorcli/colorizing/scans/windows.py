@@ -250,6 +250,12 @@ def joined(view: View, chroma: Sequence[Sequence[np.ndarray]], around: np.ndarra
     return board.ab
 
 
+def whole(gray: np.ndarray) -> View:
+    """Gray (H, W) uint8 or uint16, seen as it is, once: a frame of a film, whose like must agree."""
+    size = gray.shape[1], gray.shape[0]
+    return View(size, gray, (), ((Window(quads.box(*size)),),))
+
+
 def view(
     gray: np.ndarray, side: int, config: ScansConfig, *, size: tuple[int, int] | None = None,
     given: tuple[Region, ...] | None = None,

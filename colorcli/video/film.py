@@ -1,0 +1,286 @@
+"""Films as one more kind of picture that ``predict`` colours."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from colorcli.color.tone import is_colour
+from colorcli.colorizing.kind import Task
+from colorcli.colorizing.result import Result, Stopwatch
+from colorcli.config import FilmConfig
+from colorcli.errors import DataError, ImageError
+from colorcli.files.delivery import delivered
+from colorcli.files.inputs import STREAM, Source
+from colorcli.files.outputs import Job
+from colorcli.imaging import writing as pictures
+from colorcli.system.atomic import is_special
+from colorcli.system.parallel import Stopped, in_order
+from colorcli.video.colouring import Means
+from colorcli.video.containers import reading
+from colorcli.video.containers.formats import (
+    HEAD,
+    SUFFIXES,
+    Container,
+    Encoder,
+    asked,
+    chosen,
+    container_of,
+    suffix_of,
+)
+from colorcli.video.containers.frames import Layout, layout
+from colorcli.video.containers.reading import Film
+from colorcli.video.containers.writing import Writer
+from colorcli.video.steady import Look
+
+PROBES = 9  # frames by which a film is judged to be in colour already
+TOLD = 10  # frames between two reports of progress
+_AMBIGUOUS = {".ts"}  # in folders more often programs
+
+
+@dataclass(frozen=True)
+class Films:
+    """The kind that films are; see ``colorizing.kind``."""
+
+    config: FilmConfig = field(default_factory=FilmConfig)
+
+    @property
+    def copies(self) -> Mapping[str, str]:
+        """See ``Kind``."""
+        return SUFFIXES
+
+    @property
+    def found(self) -> Collection[str]:
+        """See ``Kind``; without PyAV folders are searched for photographs alone."""
+        return SUFFIXES.keys() - _AMBIGUOUS if reading.installed() else ()
+
+    def suffix(self, source: Source) -> str | None:
+        """See ``Kind``: by name, else by the first bytes where the name says nothing."""
+        own = os.path.splitext(source.relative)[1].lower()
+        if own in SUFFIXES:
+            return SUFFIXES[own]
+        if own in pictures.READABLE or source.error is not None:
+            return None
+        return suffix_of(_head(source))
+
+    def check(self, job: Job) -> None:
+        """See ``Kind``."""
+        self._container(job)
+        if self.config.video_codec is not None:
+            asked(self.config.video_codec)
+
+    def is_result(self, path: str) -> bool:
+        """See ``Kind``."""
+        return reading.is_result(path)
+
+    def colour(self, task: Task) -> Result:
+        """See ``Kind``."""
+        name = task.job.source.path
+        if not task.config.again and not _once(task.job.source) and self.is_result(name):
+            return Result(name, None, "result")
+        if task.config.confidence is not None:
+            raise ImageError(f"{name}: --confidence is for photographs; leave it out")
+        if task.config.keep_color and _once(task.job.source):
+            raise ImageError(f"{name}: --keep-color looks at a film twice; give it as a file")
+        with Film(_bytes(task.job.source), name) as film:
+            film.check(task.config.max_pixels)
+            container = self._container(task.job)
+            with delivered(task.job.target) as file:
+                if task.config.keep_color and in_colour(name):
+                    return _kept(task, film, file, container)
+                return _Run(task, film, self.config, container).written(file)
+
+    def _container(self, job: Job) -> Container:
+        suffix = os.path.splitext(job.target)[1].lower()
+        if job.target == STREAM or (is_special(job.target) and not suffix):
+            suffix = self.suffix(job.source) or ".mkv"
+        return container_of(job.target, suffix)
+
+
+# --- sources -----------------------------------------------------------------------------------
+
+
+def _once(source: Source) -> bool:
+    """Whether it can be read a single time."""
+    return source.path == STREAM or is_special(source.path)
+
+
+def _head(source: Source) -> bytes:
+    if source.data is not None:
+        return source.data[:HEAD]
+    if source.path == STREAM:
+        peek = getattr(getattr(sys.stdin, "buffer", None), "peek", None)
+        return peek(HEAD)[:HEAD] if peek else b""
+    if is_special(source.path):
+        return b""
+    try:
+        with open(source.path, "rb") as file:
+            return file.read(HEAD)
+    except OSError:
+        return b""
+
+
+def _bytes(source: Source) -> str | BinaryIO:
+    """What FFmpeg is given: a path, or a stream of bytes."""
+    if source.data is not None:
+        return io.BytesIO(source.data)
+    if source.path == STREAM:
+        if sys.stdin is None:
+            raise DataError("-: stdin is closed; give a file")
+        return sys.stdin.buffer
+    return source.path
+
+
+# --- in colour already -------------------------------------------------------------------------
+
+
+def in_colour(name: str) -> bool:
+    """Whether most of a few frames all over a film hold more than grays of one tone."""
+    with Film(name, name) as film:
+        colourful = [is_colour(rgb) for rgb in _samples(film)]
+    return sum(colourful) * 2 > len(colourful)
+
+
+def _samples(film: Film) -> Iterator[np.ndarray]:
+    with reading.failures(film.name):
+        for index in range(PROBES):
+            if film.seconds:
+                at = film.seconds * (index + 0.5) / PROBES * 1_000_000
+                film.container.seek(int(at) + (film.container.start_time or 0))
+            frame = next(iter(film.container.decode(film.video)), None)
+            if frame is None:
+                return
+            yield frame.reformat(width=128, height=128, format="rgb24").to_ndarray()
+
+
+def _kept(task: Task, film: Film, file: BinaryIO, container: Container) -> Result:
+    """Pass a film on: the very file, or its packets in another container."""
+    source = os.path.splitext(task.job.source.path)[1].lower()
+    width, height = film.size
+    if source == os.path.splitext(task.job.target)[1].lower() and not task.config.strip:
+        with open(task.job.source.path, "rb") as original:
+            shutil.copyfileobj(original, file, 1 << 20)
+        notes: tuple[str, ...] = ()
+    else:
+        with Writer(file, film, container, None, strip=task.config.strip) as writer:
+            notes = writer.remuxed()
+    return Result(
+        task.job.source.path, None, "kept", width=width, height=height,
+        frames=film.frames or None, notes=notes,
+    )  # fmt: skip
+
+
+# --- colouring ---------------------------------------------------------------------------------
+
+
+class _Run:
+    """One film on its way: decoded, coloured on threads, held steady, painted on threads, encoded.
+
+    What is not pictures is passed on as it is met. All that waits is bounded: a few frames for
+    each worker, and those the stabiliser waits for.
+    """
+
+    def __init__(self, task: Task, film: Film, config: FilmConfig, container: Container) -> None:
+        self._task, self._film, self._config, self._container = task, film, config, container
+        self._means = Means(task.colorizer, config.steady, task.workers, task.stop)
+        self._clock = Stopwatch()
+        self._layout: Layout
+        self._writer: Writer
+
+    def written(self, file: BinaryIO) -> Result:
+        """Colour it into ``file``."""
+        film, encoder = self._film, self._encoder()
+        quality = self._task.config.quality
+        items = film.read(self._config.limit_seconds)
+        early: list[Any] = []  # packets before the first frame
+        for first in items:  # there is a frame: films without are refused
+            if _is_frame(first):
+                break
+            early.append(first)
+        self._layout = layout(first, encoder, film.name)
+        strip = self._task.config.strip
+        config = self._task.config
+        origin = None if config.no_provenance else self._task.colorizer.origin
+        self._writer = Writer(file, film, self._container, encoder, strip=strip, origin=origin)
+        threads = self._task.config.workers
+        with self._writer as writer:
+            writer.begin(first, self._layout, encoder.settings(quality), threads)
+            for packet in early:
+                writer.packet(packet)
+            count, shots = self._all(self._frames(first, items), film.frames)
+            writer.finish()
+        self._clock("encode")
+        notes = (*self._noted(encoder, quality), *film.notes, *writer.notes)
+        return Result(
+            film.name, None, "done", width=first.width, height=first.height, frames=count,
+            milliseconds=self._clock.spent, notes=notes, shots=shots,
+            provenance=origin.told() if origin else None,
+        )  # fmt: skip
+
+    def _encoder(self) -> Encoder:
+        if self._config.video_codec is not None:
+            return asked(self._config.video_codec)
+        return chosen(self._container, self._film.video.codec_context.codec.canonical_name)
+
+    def _noted(self, encoder: Encoder, quality: int | None) -> Iterator[str]:
+        codec = self._film.video.codec_context.codec.canonical_name
+        if self._config.video_codec is None and codec not in encoder.families:
+            yield f"its {codec} is written as {encoder.families[0]}; --video-codec chooses another"
+        if quality is not None and encoder.scale is None and self._config.video_codec is None:
+            yield f"--quality does nothing: {encoder.name} has none"
+        yield from self._layout.notes
+
+    def _frames(self, first: Any, items: Iterator[Any]) -> Iterator[Any]:
+        """The frames as they are worked with; packets go to the writer in passing."""
+        yield self._layout.taken(first)
+        for item in items:
+            if self._task.stop.is_set():
+                raise Stopped
+            if _is_frame(item):
+                self._clock("decode")
+                yield self._layout.taken(item)
+            else:
+                self._writer.packet(item)
+
+    def _look(self, frame: Any) -> Look:
+        gray = self._layout.codes.gray(self._layout.luma(frame))
+        seconds = float(frame.pts * frame.time_base)
+        return self._means.look(gray, seconds, frame, round((frame.rotation or 0) / 90) % 4)
+
+    def _painted(self, seen: tuple[Look, np.ndarray]) -> Any:
+        look, ab = seen
+        return self._layout.painted(look.frame, ab)
+
+    def _all(self, frames: Iterator[Any], total: int) -> tuple[int, int]:
+        """Colour and encode; how many frames and shots there were."""
+        means, task = self._means, self._task
+        size = self._film.size[0] * self._film.size[1] * (2 if self._layout.codes.bits > 8 else 1)
+        steadied = means.steadied(size * 3 // 2)
+        with closing(means.looks(frames, self._look)) as looks:
+            seen = steadied(looks)
+            coloured = in_order(
+                self._painted, seen, threads=task.workers, window=task.workers + 1, stop=task.stop
+            )
+            count = 0
+            with closing(coloured):
+                for count, frame in enumerate(coloured, 1):
+                    self._clock("network")
+                    self._writer.frame(frame)
+                    self._clock("encode")
+                    if count % TOLD == 0:
+                        task.progress(count, max(count, total))
+        if task.stop.is_set():
+            raise Stopped
+        return count, steadied.shots
+
+
+def _is_frame(item: Any) -> bool:
+    return hasattr(item, "planes")
