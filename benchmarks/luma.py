@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image
 
 from colorcli.colorizing.colorizer import Colorizer
-from colorcli.colorizing.luma import colorize_luma
-from colorcli.colorizing.photograph import colorize_bytes
+from colorcli.colorizing.encoded.luma import colorize_luma
+from colorcli.colorizing.encoded.photograph import colorize_bytes
 from colorcli.config import PredictConfig
 
 

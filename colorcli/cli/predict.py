@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from colorcli.cli import runs
 from colorcli.cli.options import (
     Json,
     Model,
@@ -19,7 +18,8 @@ from colorcli.cli.options import (
     listed,
     steerable,
 )
-from colorcli.cli.telling import Told
+from colorcli.cli.running import runs
+from colorcli.cli.running.telling import Told
 from colorcli.config import (
     BatchConfig,
     EngineConfig,
@@ -38,6 +38,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from colorcli.colorizing.colorizer import Colorizer
+    from colorcli.colorizing.intake import Request
+    from colorcli.files.inputs import Found
+    from colorcli.files.outputs import Job
+    from colorcli.video.ways import Way
 
     Progress = Callable[..., None] | None
 
@@ -56,6 +60,11 @@ Output = Annotated[
         "[default: NAME-color.EXT beside each photograph]",
     ),
 ]  # fmt: skip
+SkipExisting = Annotated[
+    bool, typer.Option("--skip-existing", help="Leave existing outputs; resumes a run.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Name each result.")]
 
 
 @steerable
@@ -72,15 +81,11 @@ def predict(
     output: Output = None,
     model: Model = "default",
     overwrite: Overwrite = False,
-    skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="Leave existing outputs; resumes a run.")
-    ] = False,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what would be done.")
-    ] = False,
+    skip_existing: SkipExisting = False,
+    dry_run: DryRun = False,
     json: Json = False,
     quiet: Quiet = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Name each result.")] = False,
+    verbose: Verbose = False,
     *,
     names: NamesConfig,
     batch: BatchConfig,
@@ -104,7 +109,6 @@ def predict(
         return
     from colorcli.colorizing import intake
     from colorcli.colorizing.tolerance import Tolerance
-    from colorcli.files.inputs import Found
     from colorcli.files.places import located
     from colorcli.files.shards import Shard
     from colorcli.video.ways import Way
@@ -117,16 +121,10 @@ def predict(
         shard=Shard.parse(batch.shard) if batch.shard else None,
     )  # fmt: skip
     tolerance = Tolerance.parse(batch.max_errors) if batch.max_errors else None
-    run: runs.Run
-    if where.engine == "ray" and not dry_run:
-        from colorcli.scale import predict as cluster
-
-        found, run = Found(()), cluster.opened(request, config, knobs, where.address)
-    elif watching.watch:
-        found, run = Found(()), runs.Watched(request, config, opened, watching.settle)
-    else:
-        found, jobs = intake.planned(request, config, way.kinds)
-        run = runs.Here(jobs, way, config, opened)
+    where = EngineConfig() if dry_run else where
+    found, jobs, run = _coming(
+        request, config, knobs, opened, where=where, watching=watching, way=way
+    )
     _check_beside(scans, run, json)
     told = Told(found, json, quiet, verbose)
     if dry_run:
@@ -134,6 +132,25 @@ def predict(
     else:
         runs.colour(context, run, told, batch.log, tolerance)
     _end(told.counts)
+
+
+def _coming(
+    request: Request, config: PredictConfig, knobs: Knobs, opened: Callable[[], Colorizer], *,
+    where: EngineConfig, watching: WatchConfig, way: Way,
+) -> tuple[Found, list[Job], runs.Run]:  # fmt: skip
+    """What was found, the jobs that are known already, and what colours them and others."""
+    from colorcli.files.inputs import Found
+
+    if where.engine == "ray":
+        from colorcli.scale import predict as cluster
+
+        return Found(()), [], cluster.opened(request, config, knobs, where.address)
+    if watching.watch:
+        return Found(()), [], runs.Watched(request, config, opened, watching.settle)
+    from colorcli.colorizing.intake import planned
+
+    found, jobs = planned(request, config, way.kinds)
+    return found, jobs, runs.Here(jobs, way, config, opened)
 
 
 def _apart(**flags: bool) -> None:

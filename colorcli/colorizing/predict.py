@@ -13,12 +13,12 @@ import cv2
 
 from colorcli.colorizing import intake, sureness
 from colorcli.colorizing.colorizer import Colorizer, Colours
+from colorcli.colorizing.encoded.luma import colorize_luma
+from colorcli.colorizing.encoded.photograph import colorize_bytes
+from colorcli.colorizing.encoded.strips import colorize_strips
 from colorcli.colorizing.kind import Kind, Task
-from colorcli.colorizing.luma import colorize_luma
-from colorcli.colorizing.photograph import colorize_bytes
 from colorcli.colorizing.result import STAGES, Result, Stopwatch
 from colorcli.colorizing.scans.byproducts import Byproducts
-from colorcli.colorizing.strips import colorize_strips
 from colorcli.colorizing.sureness import Witness
 from colorcli.config import PredictConfig
 from colorcli.errors import ColorizeError, reason

@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from colorcli.colorizing.colorizer import Colorizer
-from colorcli.colorizing.photograph import colorize_bytes
+from colorcli.colorizing.encoded.photograph import colorize_bytes
 from colorcli.config import PredictConfig
 from colorcli.errors import ColorizeError, ImageError, UsageError, reason
 from colorcli.imaging import reading

@@ -19,15 +19,18 @@ COMMANDS = get_command(app).commands | get_command(app).commands["prepare"].comm
 OF = {
     "predict": (
         config.NamesConfig,
-        config.FilmConfig,
         config.PredictConfig,
         config.BatchConfig,
         config.EngineConfig,
+        config.ScansConfig,
+        config.FilmConfig,
+        config.WatchConfig,
     ),  # fmt: skip
     "folder": (config.NamesConfig, config.PrepareConfig, config.EngineConfig),
     "coco": (Coco, config.PrepareConfig, config.EngineConfig),
     "eval": (config.NamesConfig, config.EvalConfig, config.VerdictConfig),
     "export": (config.ExportConfig,),
+    "serve": (config.ServeConfig,),
     "train": (config.TrainConfig,),
 }
 RECORDS = [(command, record) for command, records in OF.items() for record in records]

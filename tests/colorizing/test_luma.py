@@ -13,8 +13,8 @@ from PIL import Image, ImageCms
 from colorcli.color.lab import neutral
 from colorcli.colorizing import predict
 from colorcli.colorizing.colorizer import Colorizer
-from colorcli.colorizing.luma import colorize_luma
-from colorcli.colorizing.photograph import colorize_bytes
+from colorcli.colorizing.encoded.luma import colorize_luma
+from colorcli.colorizing.encoded.photograph import colorize_bytes
 from colorcli.config import PredictConfig
 from colorcli.errors import ImageError
 from colorcli.files.inputs import Source

@@ -17,7 +17,7 @@ from PIL import Image
 
 from colorcli.colorizing import predict
 from colorcli.colorizing.colorizer import Colorizer
-from colorcli.colorizing.photograph import colorize_bytes
+from colorcli.colorizing.encoded.photograph import colorize_bytes
 from colorcli.colorizing.result import STAGES
 from colorcli.config import PredictConfig
 from colorcli.errors import ImageError, ModelError

@@ -19,10 +19,10 @@ from colorcli.color.lab import Join, gray_to_L, join, rgb_to_lab
 from colorcli.color.levels import to_depth
 from colorcli.colorizing import predict
 from colorcli.colorizing.colorizer import Colorizer
+from colorcli.colorizing.encoded.photograph import colorize_bytes
+from colorcli.colorizing.encoded.strips import colorize_strips
 from colorcli.colorizing.framing import halved, halvings
-from colorcli.colorizing.photograph import colorize_bytes
 from colorcli.colorizing.result import STAGES
-from colorcli.colorizing.strips import colorize_strips
 from colorcli.config import PredictConfig
 from colorcli.errors import DataError, ImageError
 from colorcli.files.delivery import delivered

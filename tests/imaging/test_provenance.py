@@ -11,7 +11,7 @@ from conftest import saved, scene, tiff
 from PIL import Image
 
 from colorcli.colorizing import intake
-from colorcli.colorizing.photograph import colorize_bytes
+from colorcli.colorizing.encoded.photograph import colorize_bytes
 from colorcli.config import PredictConfig
 from colorcli.imaging import reading, writing
 from colorcli.imaging.tags import provenance

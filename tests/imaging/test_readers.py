@@ -12,7 +12,7 @@ from PIL import Image
 from skimage.color import rgb2lab
 
 from colorcli.color.lab import gray_to_L, rgb_to_lab
-from colorcli.colorizing.photograph import colorize_bytes
+from colorcli.colorizing.encoded.photograph import colorize_bytes
 from colorcli.config import PredictConfig
 from colorcli.errors import ImageError
 from colorcli.imaging import kinds, planes, reading

@@ -101,7 +101,8 @@ def test_it_goes_on_where_it_was_and_colours_as_one_machine_does(
 
 KILLER = """
 import os
-from colorcli.colorizing import photograph, predict
+from colorcli.colorizing import predict
+from colorcli.colorizing.encoded import photograph
 real = photograph.colorize_bytes
 def deadly(data, name, *arguments, **options):
     if "deadly" in name:

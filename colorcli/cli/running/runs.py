@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from threading import Event
 
-    from colorcli.cli.telling import Told
+    from colorcli.cli.running.telling import Told
     from colorcli.colorizing.colorizer import Colorizer
     from colorcli.colorizing.intake import Request
     from colorcli.colorizing.result import Result
