@@ -414,6 +414,26 @@ class FilmConfig:
     )
     fps: float = value(24.0, "Frames a second of --sequence and --raw.", least=0.01)
 
+    @property
+    def moving(self) -> bool:
+        """Whether frames are asked for, whatever the inputs are."""
+        return self.sequence or self.raw is not None
+
+
+@dataclass(frozen=True)
+class HandConfig:
+    """Colours that a person knows; see ``colorizing/hand``."""
+
+    hint: tuple[str, ...] = value(
+        (), "A colour that is known, at pixels from 0,0 or fractions; repeatable. COLOUR: #7a4b2c, "
+        "rgb(), a CSS name, neutral, or keep: as it was.",
+        metavar="[PAGE:]X,Y,COLOUR[,RADIUS]",
+    )  # fmt: skip
+    hints: str | None = value(
+        None, "More of them: CSV, JSON, or a transparent PNG with painted strokes.", metavar="FILE"
+    )
+    sidecars: bool = value(False, "Take those in NAME.hints.csv, .json or .png beside NAME.EXT.")
+
 
 JUDGED_SIDE = 256  # pixels, of a protocol whose name carries none
 
@@ -432,6 +452,10 @@ class EvalConfig:
     )
     size: int | None = value(None, "Side of the judged square.", least=32)
     gray: str = value("lab", "Gray that is coloured: L of Lab, or BT.601 luma.", choices=GRAYS)
+    hints: int = value(
+        0, "Judge each model with the true colours of so many random points told, too.", least=0,
+        most=1000,
+    )  # fmt: skip
     perceptual: tuple[str, ...] = value(
         (), "Judge by this too; needs colorcli[perceptual].", flag="with",
         choices=PERCEPTUAL_METRICS,

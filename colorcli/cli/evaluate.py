@@ -84,7 +84,7 @@ def evaluate(
     with _made(verdict, overwrite) as made:
         source = _source(inputs or [], names, where)
         chosen = source.selection(limit=config.limit, seed=config.seed)
-        contenders = _contenders(model, knobs, chosen)
+        contenders = _contenders(model, knobs, chosen, config)
         known = {name: metric.opened() for name, metric in known.items()}
         _say(_left_out(chosen))
         columns = list(metrics.by_picture(known))
@@ -183,7 +183,9 @@ def _left_out(chosen: Any) -> Iterator[str]:
     yield from (f"{path}: no true picture has this name; left out" for path in chosen.extra)
 
 
-def _contenders(models: Optional[list[str]], knobs: Knobs, chosen: Selection) -> list[Any]:
+def _contenders(
+    models: Optional[list[str]], knobs: Knobs, chosen: Selection, config: EvalConfig
+) -> list[Any]:
     """Models by name, and another tool's colours; without any of both, the default model."""
     from colorcli.colorizing.colorizer import Colorizer
     from colorcli.evaluation.contenders import Model, Pictures, distinct
@@ -194,6 +196,12 @@ def _contenders(models: Optional[list[str]], knobs: Knobs, chosen: Selection) ->
         Model(name, Colorizer(model, knobs))
         for name, model in zip(distinct(models or ()), models or (), strict=True)
     ]
+    if config.hints:
+        told = {"hints": config.hints, "seed": config.seed}
+        hinted = [
+            dataclasses.replace(each, name=f"{each.name} +{config.hints}", **told) for each in made
+        ]
+        made = [row for pair in zip(made, hinted, strict=True) for row in pair]
     if chosen.coloured is not None:
         made.append(Pictures(chosen.tool, chosen.coloured))
     return made

@@ -24,6 +24,7 @@ from colorcli.config import (
     BatchConfig,
     EngineConfig,
     FilmConfig,
+    HandConfig,
     NamesConfig,
     PredictConfig,
     ScansConfig,
@@ -35,15 +36,16 @@ from colorcli.network.decoding import Knobs
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from colorcli.colorizing.colorizer import Colorizer
+    from colorcli.colorizing.hand.guidance import Guidance
     from colorcli.colorizing.intake import Request
     from colorcli.files.inputs import Found
     from colorcli.files.outputs import Job
     from colorcli.video.ways import Way
 
-    Progress = Callable[..., None] | None
+    Ready = Callable[..., Callable[[], Colorizer]]
 
 Photographs = Annotated[
     Optional[list[str]],
@@ -75,6 +77,7 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Name each result
 @configured(EngineConfig, "where")
 @configured(ScansConfig, "scans")
 @configured(FilmConfig, "film")
+@configured(HandConfig, "hand")
 def predict(
     context: typer.Context,
     inputs: Photographs = None,
@@ -91,6 +94,7 @@ def predict(
     batch: BatchConfig,
     where: EngineConfig,
     scans: ScansConfig,
+    hand: HandConfig,
     config: PredictConfig,
     film: FilmConfig,
     watching: WatchConfig,
@@ -100,12 +104,14 @@ def predict(
     _apart(overwrite=overwrite, skip_existing=skip_existing, quiet=quiet, verbose=verbose)
     _check(inputs or [], names, where, watch=watching.watch, dry_run=dry_run)
     knobs.suiting(distribution=True)  # whatever the model: what no model takes
+    if hand != HandConfig() and (watching.watch or where.engine == "ray" or film.moving):
+        raise UsageError("hints are for photographs of this machine that are there already")
     config = replace(config, scans=scans)
-    opened = partial(_opened, model, knobs, config)
+    ready = partial(_ready, model, knobs, config, hand)
     if film.raw is not None:
         if inputs != ["-"] or names.files_from or dry_run or json:
             raise UsageError("--raw colours stdin alone: give - and nothing else to colour or tell")
-        runs.raw(context, output or "-", film, config, opened)
+        runs.raw(context, output or "-", film, config, ready())
         return
     from colorcli.colorizing import intake
     from colorcli.colorizing.tolerance import Tolerance
@@ -118,13 +124,15 @@ def predict(
         way.inputs, located(output), listed=itertools.chain(way.frames, listed(names)),
         recursive=names.recursive,
         overwrite=overwrite, skip_existing=skip_existing, model=model,
-        shard=Shard.parse(batch.shard) if batch.shard else None,
+        shard=Shard.parse(batch.shard) if batch.shard else None, sidecars=hand.sidecars,
     )  # fmt: skip
     tolerance = Tolerance.parse(batch.max_errors) if batch.max_errors else None
     where = EngineConfig() if dry_run else where
     found, jobs, run = _coming(
-        request, config, knobs, opened, where=where, watching=watching, way=way
+        request, config, knobs, ready, where=where, watching=watching, way=way
     )
+    if hand != HandConfig() and (films := [job.source.path for job in jobs if way.is_long(job)]):
+        raise UsageError(f"{films[0]}: hints are for photographs, and this is a film")
     _check_beside(scans, run, json)
     told = Told(found, json, quiet, verbose)
     if dry_run:
@@ -135,7 +143,7 @@ def predict(
 
 
 def _coming(
-    request: Request, config: PredictConfig, knobs: Knobs, opened: Callable[[], Colorizer], *,
+    request: Request, config: PredictConfig, knobs: Knobs, ready: Ready, *,
     where: EngineConfig, watching: WatchConfig, way: Way,
 ) -> tuple[Found, list[Job], runs.Run]:  # fmt: skip
     """What was found, the jobs that are known already, and what colours them and others."""
@@ -146,11 +154,11 @@ def _coming(
 
         return Found(()), [], cluster.opened(request, config, knobs, where.address)
     if watching.watch:
-        return Found(()), [], runs.Watched(request, config, opened, watching.settle)
+        return Found(()), [], runs.Watched(request, config, ready(), watching.settle)
     from colorcli.colorizing.intake import planned
 
     found, jobs = planned(request, config, way.kinds)
-    return found, jobs, runs.Here(jobs, way, config, opened)
+    return found, jobs, runs.Here(jobs, way, config, ready(jobs))
 
 
 def _apart(**flags: bool) -> None:
@@ -193,7 +201,17 @@ def _end(counts: dict[str, int]) -> None:
         raise typer.Exit(ExitCode.PARTIAL if sum(counts.values()) > failed else ExitCode.DATA)
 
 
-def _opened(model: str, knobs: Knobs, config: PredictConfig) -> Colorizer:
+def _ready(
+    model: str, knobs: Knobs, config: PredictConfig, hand: HandConfig, jobs: Sequence[Job] = ()
+) -> Callable[[], Colorizer]:
+    """What opens the model, with what is known of the colours of ``jobs``, which is read now."""
+    from colorcli.colorizing.hand.guidance import guidance
+
+    known = guidance(hand, [job.source.path for job in jobs if job.todo])
+    return partial(_opened, model, knobs, config, known)
+
+
+def _opened(model: str, knobs: Knobs, config: PredictConfig, known: Guidance) -> Colorizer:
     from colorcli.colorizing.colorizer import Colorizer
 
-    return Colorizer(model, knobs, device=config.device, scans=config.scans)
+    return Colorizer(model, knobs, device=config.device, scans=config.scans, hand=known)

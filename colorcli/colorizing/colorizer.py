@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Protocol, overload
@@ -15,6 +16,10 @@ import numpy as np
 from colorcli.choices import DEVICES
 from colorcli.color.lab import gray_to_L, join, neutral
 from colorcli.colorizing import framing
+from colorcli.colorizing.hand import guided
+from colorcli.colorizing.hand.guidance import Guidance
+from colorcli.colorizing.hand.guided import Square
+from colorcli.colorizing.hand.hint import Hint, Known, placed
 from colorcli.colorizing.scans import quads
 from colorcli.colorizing.scans.records import Given
 from colorcli.colorizing.scans.windows import View, Window, joined, view
@@ -27,6 +32,8 @@ from colorcli.system.parallel import cores, in_order
 
 if TYPE_CHECKING:
     from PIL import Image
+
+Hints = Iterable[str | tuple[Any, ...] | Hint]  # as a caller gives them
 
 
 class Colours(Protocol):
@@ -41,8 +48,9 @@ class Colours(Protocol):
         """See ``Colorizer``."""
 
     def view(
-        self, gray: np.ndarray, *, size: tuple[int, int] | None = None, name: str = "-"
-    ) -> View:
+        self, gray: np.ndarray, *, size: tuple[int, int] | None = None, name: str = "-",
+        page: tuple[int, int] = (1, 1),
+    ) -> View:  # fmt: skip
         """See ``Colorizer``."""
 
     def ab_of(self, view: View) -> np.ndarray:
@@ -79,11 +87,11 @@ class Colorizer:
 
     def __init__(
         self, model: str | Path = "default", knobs: Knobs = Knobs(), *, device: str = "auto",
-        scans: ScansConfig = ScansConfig(),
+        scans: ScansConfig = ScansConfig(), hand: Guidance = Guidance(),
     ) -> None:  # fmt: skip
         """Load ``model`` (a bundled name, a model folder, a training run or an exported file) for ``device``.
 
-        ``scans``: how photographs in a scan are seen. Raises ``ModelError``, and ``UsageError`` for knobs out of range or that this model lacks,
+        ``scans``: how photographs in a scan are seen; ``hand``: what is known of files' colours. Raises ``ModelError``, and ``UsageError`` for knobs out of range or that this model lacks,
         for an unknown device and for a GPU that is not there.
         """
         if device not in ENGINES:
@@ -92,7 +100,7 @@ class Colorizer:
         nothing = np.zeros((1, 1), np.uint8), np.zeros((1, 1, 2), np.float32)
         threading.Thread(target=join, args=nothing).start()  # a daemon would abort an early exit
         self._first = open_model(model, device)
-        self.scans = scans
+        self.scans, self.hand = scans, hand
         self._given = None if scans.regions in REGIONS else Given(scans.regions)
         self.knobs = knobs.suiting(self._first.engine.distribution)
         self._idle: SimpleQueue[Opened] = SimpleQueue()
@@ -121,17 +129,27 @@ class Colorizer:
         return self._first.engine.distribution
 
     def view(
-        self, gray: np.ndarray, *, size: tuple[int, int] | None = None, name: str = "-"
-    ) -> View:
-        """What the network is to see of gray (H, W) uint8 or uint16, the photograph ``name``.
+        self, gray: np.ndarray, *, size: tuple[int, int] | None = None, name: str = "-",
+        page: tuple[int, int] = (1, 1),
+    ) -> View:  # fmt: skip
+        """What the network is to see of gray (H, W) uint8 or uint16, ``page`` of so many of the photograph ``name``.
 
         A huge picture of ``size`` (width, height) may be given ``framing.halved`` by
-        ``framing.halvings``, strip by strip. Raises ``UsageError`` where regions given for it lie
-        outside.
+        ``framing.halvings``, strip by strip. Raises ``UsageError`` where regions or hints given for it
+        lie outside.
         """
         size = size or (gray.shape[1], gray.shape[0])
         regions = self._given.of(name, size) if self._given else None
-        return view(gray, self.side, self.scans, size=size, given=regions)
+        found = view(gray, self.side, self.scans, size=size, given=regions)
+        return self._told(found, self.hand.of(name, size, page))
+
+    def _told(self, view: View, known: Sequence[Known]) -> View:
+        """A view with colours that are known; ``UsageError`` where one is of no photograph in it."""
+        if not known:
+            return view
+        guided.check(view, known)
+        notes = guided.notes(view, known, self.distribution)
+        return replace(view, known=(*view.known, *known), notes=(*view.notes, *notes))
 
     def ab(self, gray: np.ndarray) -> np.ndarray:
         """Predicted ab (h, w, 2) float32 of gray (H, W) uint8 or uint16, to be stretched over it."""
@@ -165,15 +183,16 @@ class Colorizer:
     def _seen(self, view: View, sure: bool) -> np.ndarray:
         """ab (h, w, 2) of a picture; with a third plane, how sure it is, where asked for."""
         if view.plain:
-            return self._square(gray_to_L(framing.squared(view.base, self.side)), sure)
+            whole = self._square(gray_to_L(framing.squared(view.base, self.side)), sure)
+            return guided.guided(view.windows[0], [whole], view.known)[0]
         chroma = [self._photograph(view, windows, sure) for windows in view.windows]
         around = None
         if view.border and view.regions:
-            around = self._square(gray_to_L(framing.squared(view.base, self.side)), sure)
+            around = self._square(gray_to_L(framing.squared(view.base, self.side)), sure).ab
         return joined(view, chroma, around)
 
     def _photograph(self, view: View, windows: Sequence[Window], sure: bool) -> list[np.ndarray]:
-        """Each window of one photograph, as ``_square``; their contrast is judged by the first."""
+        """ab of each window of one photograph, as ``Square`` has it; their contrast is judged by the first."""
         height, width = view.base.shape
         scale = quads.scaling(width / view.size[0], height / view.size[1])
         limits, found = None, []
@@ -182,12 +201,12 @@ class Colorizer:
             light = gray_to_L(quads.straightened(view.base, corners, (self.side, self.side)))
             limits = limits or framing.reach(light)
             found.append(self._square(light, sure, limits))
-        return found
+        return guided.guided(windows, found, view.known)
 
     def _square(
         self, lightness: np.ndarray, sure: bool, limits: tuple[float, float] | None = None
-    ) -> np.ndarray:
-        """ab (s, s, 2) of L (side, side) float32, (s, s, 3) with how sure it is.
+    ) -> Square:
+        """What is made of L (side, side) float32; ab is (s, s, 3) with how sure the model is.
 
         ``limits``: see ``framing.stretch``.
         """
@@ -198,7 +217,7 @@ class Colorizer:
             opened = self._first.another()
         try:
             ab = opened.ab(lightness, knobs.decoding)
-            shares = _shares(opened) if sure else None
+            shares = _shares(opened) if self.distribution else None
             if knobs.flip_average or self.scans.best:
                 # The mean of ab is the mean over both pictures' distributions taken together;
                 # the mean of logits would sharpen where they agree and gray where they do not.
@@ -209,30 +228,43 @@ class Colorizer:
         finally:
             self._idle.put(opened)
         ab = after(ab, knobs.decoding).astype(np.float32, copy=False)
-        return ab if shares is None else np.dstack([ab, confidence(shares, np)])
+        if sure and shares is not None:
+            ab = np.dstack([ab, confidence(shares, np)])
+        return Square(ab, lightness, shares)
 
-    def colorize(self, gray: np.ndarray, dtype: np.dtype | type | None = None) -> np.ndarray:
-        """sRGB (H, W, 3) of gray (H, W) uint8 or uint16; the same depth unless ``dtype``."""
+    def colorize(
+        self, gray: np.ndarray, dtype: np.dtype | type | None = None,
+        known: Callable[[tuple[int, int]], Sequence[Known]] = lambda size: (),
+    ) -> np.ndarray:  # fmt: skip
+        """sRGB (H, W, 3) of gray (H, W) uint8 or uint16; the same depth unless ``dtype``.
+
+        ``known``: colours that are known of a picture of (width, height).
+        """
         view = self.view(gray)
+        view = self._told(view, known(view.size))
         return join(view.shown(gray), self.ab_of(view), dtype)
 
     @overload
-    def __call__(self, image: Image.Image) -> Image.Image: ...
+    def __call__(self, image: Image.Image, hints: Hints = ...) -> Image.Image: ...
     @overload
-    def __call__(self, image: np.ndarray) -> np.ndarray: ...
-    def __call__(self, image: Image.Image | np.ndarray) -> Image.Image | np.ndarray:
+    def __call__(self, image: np.ndarray, hints: Hints = ...) -> np.ndarray: ...
+    def __call__(
+        self, image: Image.Image | np.ndarray, hints: Hints = ()
+    ) -> Image.Image | np.ndarray:
         """A coloured copy of the same size; the picture's own colours are ignored.
 
         A PIL image of any mode becomes an RGB image, RGBA where it has transparency; EXIF and DPI
         stay in its ``info``, the pixels lie as they lay. A NumPy array of uint8 or uint16, gray
         (H, W) or (H, W, 1), sRGB (H, W, 3) or with alpha (H, W, 4), becomes (H, W, 3) or
-        (H, W, 4) of the same dtype. Raises ``ImageError`` for other arrays and for empty pictures.
+        (H, W, 4) of the same dtype. ``hints``: colours that are known, each ``"120,80,#7a4b2c"``
+        or ``(0.3, 0.5, "skyblue")``, in pixels as they lie or fractions. Raises ``ImageError`` for
+        other arrays and for empty pictures, ``UsageError`` for hints that cannot be.
         """
         if isinstance(image, np.ndarray):
-            return self._array(image)
-        return self._image(image)
+            return self._array(image, hints)
+        return self._image(image, hints)
 
-    def _array(self, array: np.ndarray) -> np.ndarray:
+    def _array(self, array: np.ndarray, hints: Hints) -> np.ndarray:
         channels = array.shape[2] if array.ndim == 3 else 1
         if (
             array.dtype not in (np.uint8, np.uint16)
@@ -245,12 +277,13 @@ class Colorizer:
                 "(H, W, 4) of uint8 or uint16"
             )
         if channels == 1:
-            return self.colorize(np.ascontiguousarray(array.reshape(array.shape[:2])))
+            gray = np.ascontiguousarray(array.reshape(array.shape[:2]))
+            return self.colorize(gray, known=partial(placed, hints))
         gray = neutral(np.ascontiguousarray(array[..., :3]))
-        colours = self.colorize(gray, array.dtype)
+        colours = self.colorize(gray, array.dtype, partial(placed, hints))
         return np.dstack([colours, array[..., 3]]) if channels == 4 else colours
 
-    def _image(self, image: Image.Image) -> Image.Image:
+    def _image(self, image: Image.Image, hints: Hints) -> Image.Image:
         from PIL import Image
 
         alpha = None
@@ -267,7 +300,7 @@ class Colorizer:
             gray = np.asarray(flat.convert("L"))
         else:
             gray = neutral(np.asarray(flat.convert("RGB")))
-        coloured = Image.fromarray(self.colorize(gray, np.uint8))
+        coloured = Image.fromarray(self.colorize(gray, np.uint8, partial(placed, hints)))
         if alpha is not None:
             coloured.putalpha(alpha)
         coloured.info = {k: image.info[k] for k in ("exif", "dpi") if k in image.info}

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from colorcli.colorizing import sureness
+from colorcli.colorizing.hand.guidance import is_sidecar
 from colorcli.colorizing.kind import Kind
 from colorcli.config import PredictConfig
 from colorcli.errors import DataError, ImageError, reason
@@ -100,7 +101,8 @@ def _suffixed(source: Source, max_pixels: int) -> Source:
 class Request:
     """What to colour and where to, as a command line says it.
 
-    ``listed`` names are taken literally; of all, only those in ``shard`` are coloured. See
+    ``listed`` names are taken literally; of all, only those in ``shard`` are coloured, and
+    with ``sidecars`` files of hints are no photographs. See
     ``files.inputs.find`` and ``files.outputs.plan``.
     """
 
@@ -112,6 +114,7 @@ class Request:
     skip_existing: bool = False
     model: str = "default"
     shard: Shard | None = None
+    sidecars: bool = False
 
     def names(self, config: PredictConfig, kinds: Sequence[Kind] = ()) -> Names:
         """What results are called; raises ``UsageError`` for a format that is not to be had."""
@@ -162,6 +165,8 @@ def jobs_for(
 ) -> list[Job]:  # fmt: skip
     """A job for each photograph of ``entries``; raises as ``planned``. ``refuse``: see ``plan_part``."""
     format, output = config.format, request.output
+    if request.sidecars:
+        entries = [entry for entry in entries if not is_sidecar(entry.path)]
     if kinds:
         entries = [
             replace(source, suffix=kind.suffix(source) or "") if kind else source

@@ -54,10 +54,11 @@ class Witness:
         return self._colorizer.origin
 
     def view(
-        self, gray: np.ndarray, *, size: tuple[int, int] | None = None, name: str = "-"
-    ) -> View:
+        self, gray: np.ndarray, *, size: tuple[int, int] | None = None, name: str = "-",
+        page: tuple[int, int] = (1, 1),
+    ) -> View:  # fmt: skip
         """See ``Colorizer``."""
-        return self._colorizer.view(gray, size=size, name=name)
+        return self._colorizer.view(gray, size=size, name=name, page=page)
 
     def ab_of(self, view: View) -> np.ndarray:
         """See ``Colorizer``."""

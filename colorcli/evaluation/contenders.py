@@ -41,20 +41,30 @@ class Contender(Protocol):
 
 @dataclass(frozen=True)
 class Model:
-    """A colorizer, shown the gray picture as the protocol leaves it."""
+    """A colorizer, shown the gray picture as the protocol leaves it.
+
+    ``hints``: so many true colours are told to it, of points chosen by ``seed``.
+    """
 
     name: str
     colorizer: Colorizer
+    hints: int = 0
+    seed: int = 0
 
     def describe(self) -> dict[str, Any]:
         """What the JSON says of it."""
-        return {"kind": "model", "knobs": self.colorizer.knobs.told()}
+        hints = {"hints": self.hints} if self.hints else {}
+        return {"kind": "model", "knobs": {**self.colorizer.knobs.told(), **hints}}
 
     def show(
         self, item: Item, original: np.ndarray, gray: np.ndarray, protocol: protocols.Protocol
     ) -> np.ndarray:
         """Its colours, (H, W, 3) uint8."""
-        return self.colorizer.colorize(gray, np.uint8)
+        if not self.hints:
+            return self.colorizer.colorize(gray, np.uint8)
+        seed = self.seed * 1_000_003 + item.index
+        told = protocols.told(protocol(original), self.hints, seed)
+        return self.colorizer.colorize(gray, np.uint8, lambda size: told)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Evaluation protocols by name: what happens to a picture before it is judged."""
+"""Evaluation protocols by name: what happens to a picture before it is judged, and what is told of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from colorcli.color.lab import neutral
+from colorcli.color.lab import neutral, rgb_to_lab
+from colorcli.colorizing.hand.hint import Known
 from colorcli.config import JUDGED_SIDE, EvalConfig
 from colorcli.errors import UsageError
 
@@ -96,3 +97,27 @@ def _bt601(rgb: np.ndarray) -> np.ndarray:
 
 # Which gray (H, W) of the true colours is coloured: a black-and-white photograph of the scene.
 GRAYS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"lab": neutral, "bt601": _bt601}
+
+
+# --- what is told of the true colours
+
+MARGIN = 0.02  # of each side, where no point is
+DAB = 50  # the shorter side's part over which a colour is averaged: a person names no grain
+
+
+def known_at(truth: np.ndarray, points: np.ndarray) -> list[Known]:
+    """True colours (H, W, 3) uint8 about points (N, 2) in pixels."""
+    side = max(1, min(truth.shape[:2]) // DAB) | 1
+    lab = cv2.blur(rgb_to_lab(truth.astype(np.float32) / 255), (side, side))
+    found = []
+    for x, y in points:
+        light, a, b = (float(value) for value in lab[int(y), int(x)])
+        found.append(Known(float(x), float(y), (a, b), light, "truth"))
+    return found
+
+
+def told(truth: np.ndarray, count: int, seed: int) -> list[Known]:
+    """Colours told to a model, of ``count`` points of sRGB (H, W, 3) uint8; fewer are the first of more of the same ``seed``."""
+    height, width = truth.shape[:2]
+    places = np.random.default_rng(seed).uniform(MARGIN, 1 - MARGIN, (count, 2))
+    return known_at(truth, places * (width, height))

@@ -266,7 +266,7 @@ class Header:
     ``kind``: as Pillow calls its format. ``size``: width and height as it lies. ``depth``: 8 or 16
     bits a sample. ``bands``: samples a pixel. ``single``: whether it is the only page.
     ``progressive``: whether a JPEG comes in scans, rough ones first. ``result``: whether it is what
-    an earlier run made.
+    an earlier run made. ``turned``: whether upright its sides are exchanged.
     """
 
     kind: str
@@ -276,6 +276,12 @@ class Header:
     single: bool = False
     progressive: bool = False
     result: bool = False
+    turned: bool = False
+
+    @property
+    def upright(self) -> tuple[int, int]:
+        """Width and height as it is seen."""
+        return self.size[::-1] if self.turned else self.size
 
     @property
     def format(self) -> str:
@@ -328,7 +334,8 @@ def _header(file: BinaryIO) -> Header | None:
     size = (tags[256], tags[257]) if 256 in tags else image.size
     ours = provenance.is_ours(head, image.info)
     depth, bands = pillow.depth(image, head), len(image.getbands())
+    turned = pillow.orientation(image) > 4
     return Header(
-        kind, size, depth, bands, single=single, result=ours,
+        kind, size, depth, bands, single=single, result=ours, turned=turned,
         progressive=bool(image.info.get("progressive")),
     )  # fmt: skip

@@ -76,8 +76,9 @@ class _Given:
         self._here.ab = ab
 
     def view(
-        self, gray: np.ndarray, *, size: tuple[int, int] | None = None, name: str = "-"
-    ) -> View:
+        self, gray: np.ndarray, *, size: tuple[int, int] | None = None, name: str = "-",
+        page: tuple[int, int] = (1, 1),
+    ) -> View:  # fmt: skip
         """See ``Colorizer``."""
         return whole(gray)
 

@@ -25,6 +25,7 @@ OF = {
         config.ScansConfig,
         config.FilmConfig,
         config.WatchConfig,
+        config.HandConfig,
     ),  # fmt: skip
     "folder": (config.NamesConfig, config.PrepareConfig, config.EngineConfig),
     "coco": (Coco, config.PrepareConfig, config.EngineConfig),

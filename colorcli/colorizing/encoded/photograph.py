@@ -72,7 +72,7 @@ def colorize_bytes(
                 assert picture.rgb is not None
                 yield picture.rgb, picture
             else:
-                view = colorizer.view(picture.gray, name=name)
+                view = colorizer.view(picture.gray, name=name, page=(index + 1, len(keeps)))
                 beside.see(view, index if len(keeps) > 1 else None)
                 rgb = _joined(picture, view, colorizer, clock)
                 if stop():

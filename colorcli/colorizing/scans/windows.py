@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from colorcli.colorizing.framing import halved, halvings
+from colorcli.colorizing.hand.hint import Known
 from colorcli.colorizing.scans import negatives, quads
 from colorcli.colorizing.scans.finding import find
 from colorcli.colorizing.scans.negatives import Positive
@@ -54,7 +55,8 @@ class View:
     ``regions``: photographs found in it, none where it is one itself. ``windows``: for each of
     them, or for the picture, the whole first. ``base`` (h, w) uint8 or uint16: the gray that it is
     seen from. ``border``: what lies around the regions is coloured, too. ``positive``: what a
-    negative goes through. ``notes``: what its owner should know.
+    negative goes through. ``notes``: what its owner should know. ``known``:
+    colours that a person knows.
     """
 
     size: tuple[int, int]
@@ -64,6 +66,7 @@ class View:
     border: bool = False
     positive: Positive | None = None
     notes: tuple[str, ...] = ()
+    known: tuple[Known, ...] = ()
 
     def shown(self, gray: np.ndarray) -> np.ndarray:
         """Gray of the picture, or of rows of it, as it is coloured: a negative's positive."""

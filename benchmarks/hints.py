@@ -1,0 +1,193 @@
+"""What known colours give: true ones at some points told to the model, over colouring alone.
+
+python benchmarks/hints.py PHOTOS... [--model M] [--limit N] [--mean] [--sheet FILE.png]
+
+PHOTOS are colour photographs or folders of them; each is squashed to 256 × 256. At 1, 5, 10, 20 and
+50 random points, and amid the largest surfaces of one colour, as a person would choose them. Also:
+how near a hint's own point comes to what was asked; how much points far away and unlike it change;
+milliseconds that 20 hints take. --mean decodes by the plain mean instead of the default knobs;
+--sheet draws the first photographs: gray, automatic, with 3 and 10 points, true. The kernel's
+widths are asked for with --set NEAR=0.4, to choose them on other photographs than those reported.
+"""
+
+import argparse
+import json
+import random
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from colorcli.color.lab import join, neutral, rgb_to_lab
+from colorcli.color.tone import Colours
+from colorcli.colorizing import hints
+from colorcli.colorizing.colorizer import Colorizer
+from colorcli.colorizing.hand.hint import Known
+from colorcli.colorizing.scans import windows
+from colorcli.config import JUDGED_SIDE, EvalConfig, ScansConfig
+from colorcli.evaluation import protocols
+from colorcli.evaluation.metrics import METRICS, Case, View, psnr
+from colorcli.evaluation.protocols import squash
+from colorcli.files.inputs import find
+from colorcli.imaging import reading, writing
+from colorcli.network.decoding import NEUTRAL, Knobs
+
+COUNTS = (1, 5, 10, 20, 50)
+SURFACES = (1, 3, 5, 10)
+FAR = 1 / 3  # of the picture
+UNLIKE = 0.7  # distance of the distributions' roots, of at most √2
+
+
+def truths(photos: list[str], limit: int) -> list[np.ndarray]:
+    """Colour photographs (256, 256, 3) uint8, chosen by chance."""
+    paths = [s.path for s in find(photos, writing.READABLE, recursive=True).sources]
+    random.Random(0).shuffle(paths)
+    found: list[np.ndarray] = []
+    for path in paths:
+        picture = reading.read(path)
+        if picture.rgb is None:
+            continue
+        truth = squash(picture.rgb, JUDGED_SIDE)
+        if Colours.of(truth).chroma >= EvalConfig.min_chroma:
+            found.append(truth)
+        if len(found) == limit:
+            break
+    if not found:
+        raise SystemExit("no colour photograph among them")
+    return found
+
+
+def at_surfaces(truth: np.ndarray, count: int) -> list[Known]:
+    """Points that a person would choose: amid the ``count`` largest surfaces of one colour."""
+    height, width = truth.shape[:2]
+    small = cv2.pyrMeanShiftFiltering(
+        cv2.resize(truth, (128, 128), interpolation=cv2.INTER_AREA), 8, 20
+    )
+    lab = rgb_to_lab(small.astype(np.float32) / 255)
+    label = np.rint(lab / (25, 12, 12)).astype(np.int64)
+    flat = (label[..., 0] * 1000 + label[..., 1] * 31 + label[..., 2]).reshape(-1)
+    surfaces = []
+    for value in np.unique(flat):
+        mask = (flat == value).reshape(128, 128).astype(np.uint8)
+        parts, numbers, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
+        surfaces += [(int(stats[n, cv2.CC_STAT_AREA]), numbers == n) for n in range(1, parts)]
+    surfaces.sort(key=lambda surface: -surface[0])
+    middles = []
+    for _, mask in surfaces[:count]:
+        depth = cv2.distanceTransform(np.pad(mask.astype(np.uint8), 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
+        y, x = divmod(int(depth.argmax()), 128)
+        middles.append(((x + 0.5) / 128 * width, (y + 0.5) / 128 * height))
+    return protocols.known_at(truth, np.array(middles))
+
+
+def with_hints(colorizer: Colorizer, view: windows.View, known: list[Known]) -> np.ndarray:
+    return colorizer.ab_of(replace(view, known=tuple(known)))
+
+
+def judged(truth: np.ndarray, gray: np.ndarray, ab: np.ndarray) -> list[float]:
+    shown = join(gray, ab, np.uint8)
+    case = Case(View(truth), View(truth), View(shown))
+    return [psnr(truth, shown), METRICS["ciede2000"].of(case)]
+
+
+def own_point(ab: np.ndarray, known: list[Known]) -> float:
+    """Mean distance in ab of what hints asked for to what became of their points."""
+    at = np.array([[k.x, k.y] for k in known]) / JUDGED_SIDE
+    return float(np.hypot(*(hints.sampled(ab, *at.T) - [k.ab for k in known]).T).mean())
+
+
+def elsewhere(colorizer: Colorizer, gray: np.ndarray, change: np.ndarray, known: Known) -> float:
+    """Mean change in ab of points far from one hint and unlike it; NaN where there are none."""
+    square = colorizer._square(hints_light(colorizer, gray), sure=False)
+    roots, side = np.sqrt(square.shares), square.ab.shape[0]
+    x, y = np.array([known.x]) / JUDGED_SIDE, np.array([known.y]) / JUDGED_SIDE
+    centre = (np.arange(side) + 0.5) / side
+    far = np.hypot(centre[None] - x, centre[:, None] - y) > FAR
+    distance = np.sqrt(np.maximum(2 - 2 * roots @ hints.sampled(roots, x, y)[0], 0))
+    size = cv2.resize(
+        np.hypot(*np.moveaxis(change, -1, 0)), (side, side), interpolation=cv2.INTER_AREA
+    )
+    there = far & (distance > UNLIKE)
+    return float(size[there].mean()) if there.any() else float("nan")
+
+
+def hints_light(colorizer: Colorizer, gray: np.ndarray) -> np.ndarray:
+    from colorcli.color.lab import gray_to_L
+    from colorcli.colorizing.framing import squared
+
+    return gray_to_L(squared(gray, colorizer.side))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("photos", nargs="+")
+    parser.add_argument("--model", default="default")
+    parser.add_argument("--limit", type=int, default=300)
+    parser.add_argument("--mean", action="store_true")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER")
+    parser.add_argument("--sheet", type=Path)
+    parser.add_argument("--sheet-rows", type=int, default=20)
+    options = parser.parse_args()
+    for text in options.set:
+        name, _, number = text.partition("=")
+        if not hasattr(hints, name):
+            raise SystemExit(f"--set {name}: hints.py has no such constant")
+        setattr(hints, name, float(number))
+    cv2.setNumThreads(1)
+    colorizer = Colorizer(
+        options.model, Knobs(**NEUTRAL) if options.mean else Knobs(),
+        scans=ScansConfig(regions="none"),
+    )  # fmt: skip
+    rows: dict[str, list[list[float]]] = {}
+    own, others, spent, sheet = [], [], [], []
+    for number, truth in enumerate(truths(options.photos, options.limit)):
+        gray = neutral(truth)
+        view = colorizer.view(gray)
+        alone = colorizer.ab_of(view)
+        first = judged(truth, gray, alone)
+        rows.setdefault("automatic", []).append(first)
+        asked = {f"{n} random": protocols.told(truth, n, number) for n in COUNTS}
+        asked |= {f"{n} chosen": at_surfaces(truth, n) for n in SURFACES}
+        for name, known in asked.items():
+            ab = with_hints(colorizer, view, known)
+            score = judged(truth, gray, ab)
+            rows.setdefault(name, []).append(
+                [new - old for new, old in zip(score, first, strict=True)]
+            )
+            own.append(own_point(ab, known))
+            if name == "1 random":
+                side = ab.shape[0]
+                before = cv2.resize(alone, (side, side), interpolation=cv2.INTER_CUBIC)
+                others.append(elsewhere(colorizer, gray, ab - before, known[0]))
+        began = time.perf_counter()
+        colorizer.ab_of(view)
+        middle = time.perf_counter()
+        with_hints(colorizer, view, asked["20 random"])
+        spent.append((time.perf_counter() - middle) - (middle - began))
+        if options.sheet and number < options.sheet_rows:
+            few = [with_hints(colorizer, view, asked[f"{n} chosen"]) for n in (3, 10)]
+            none = np.zeros((1, 1, 2), np.float32)
+            shown = [join(gray, ab, np.uint8) for ab in (none, alone, *few)]
+            sheet.append(np.hstack([*shown, truth]))
+    if options.sheet:
+        cv2.imwrite(str(options.sheet), cv2.cvtColor(np.vstack(sheet), cv2.COLOR_RGB2BGR))
+    result = {
+        "model": options.model, "photographs": len(spent), "mean": options.mean,
+        "own_point": round(float(np.mean(own)), 2), "own_point_95": round(float(np.quantile(own, 0.95)), 2),
+        "far_and_unlike": round(float(np.nanmean(others)), 2),
+        "milliseconds_20": round(1000 * float(np.median(spent)), 1),
+        "table": {name: [round(float(n), 2) for n in np.mean(v, axis=0)] for name, v in rows.items()},
+    }  # fmt: skip
+    print(f"{len(spent)} photographs\n{'points':<12}  PSNR, dB  CIEDE2000", file=sys.stderr)
+    for name, (gain, delta) in result["table"].items():
+        print(f"{name:<12}  {gain:+8.2f}  {delta:+9.2f}", file=sys.stderr)
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
