@@ -104,13 +104,11 @@ def predict(
     _apart(overwrite=overwrite, skip_existing=skip_existing, quiet=quiet, verbose=verbose)
     _check(inputs or [], names, where, watch=watching.watch, dry_run=dry_run)
     knobs.suiting(distribution=True)  # whatever the model: what no model takes
-    if hand != HandConfig() and (watching.watch or where.engine == "ray" or film.moving):
-        raise UsageError("hints are for photographs of this machine that are there already")
+    _check_hints(hand, watching.watch or where.engine == "ray" or film.moving)
     config = replace(config, scans=scans)
     ready = partial(_ready, model, knobs, config, hand)
     if film.raw is not None:
-        if inputs != ["-"] or names.files_from or dry_run or json:
-            raise UsageError("--raw colours stdin alone: give - and nothing else to colour or tell")
+        _alone(inputs != ["-"] or names.files_from or dry_run or json)
         runs.raw(context, output or "-", film, config, ready())
         return
     from colorcli.colorizing import intake
@@ -131,8 +129,7 @@ def predict(
     found, jobs, run = _coming(
         request, config, knobs, ready, where=where, watching=watching, way=way
     )
-    if hand != HandConfig() and (films := [job.source.path for job in jobs if way.is_long(job)]):
-        raise UsageError(f"{films[0]}: hints are for photographs, and this is a film")
+    _check_hints(hand, any(way.is_long(job) for job in jobs))
     _check_beside(scans, run, json)
     told = Told(found, json, quiet, verbose)
     if dry_run:
@@ -193,6 +190,20 @@ def _check_beside(scans: ScansConfig, run: runs.Run, json: bool) -> None:
     one = scans.explain is not None and scans.explain.suffix.lower() == ".png"
     if one and run.todo != 1:
         raise UsageError(f"--explain {scans.explain}: one file for many photographs; give a folder")
+
+
+def _alone(others: object) -> None:
+    if others:
+        raise UsageError("--raw colours stdin alone: give - and nothing else to colour or tell")
+
+
+def _check_hints(hand: HandConfig, others: bool) -> None:
+    """Raise ``UsageError`` for hints of what is no photograph at hand."""
+    if hand != HandConfig() and others:
+        raise UsageError(
+            "hints are for photographs that are there already: not for films, frames, --watch or "
+            "--engine ray"
+        )
 
 
 def _end(counts: dict[str, int]) -> None:

@@ -244,8 +244,8 @@ def test_a_colour_much_lighter_is_told_once(small_model, tmp_path, colorize):
 
 def test_strips_take_hints(small_model, colorize, tmp_path, monkeypatch):
     pytest.importorskip("pyvips")
-    from colorcli.colorizing.photograph import colorize_bytes
-    from colorcli.colorizing.strips import colorize_strips
+    from colorcli.colorizing.encoded.photograph import colorize_bytes
+    from colorcli.colorizing.encoded.strips import colorize_strips
 
     from colorcli.imaging import reading
     from colorcli.imaging.large.photograph import Photograph

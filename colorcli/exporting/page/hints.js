@@ -1,5 +1,5 @@
 // Colours that the user gives for places of a picture, spread over what is near, as light and the
-// same stuff to the network: the twin of colorizing/hand/hint.py, its widths and powers FACTS.hints.
+// same stuff to the network: the twin of colorizing/hints.py, its widths and powers FACTS.hints.
 
 const HINTS = FACTS.hints;
 const FINE_SIDE = HINTS.fine * FACTS.stride; // of the square that corrections are worked out on
