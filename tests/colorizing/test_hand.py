@@ -246,7 +246,6 @@ def test_strips_take_hints(small_model, colorize, tmp_path, monkeypatch):
     pytest.importorskip("pyvips")
     from colorcli.colorizing.encoded.photograph import colorize_bytes
     from colorcli.colorizing.encoded.strips import colorize_strips
-
     from colorcli.imaging import reading
     from colorcli.imaging.large.photograph import Photograph
 
