@@ -391,7 +391,7 @@ def test_a_live_line_on_a_terminal_leaves_json_alone(photos, small_model, tmp_pa
         (["{photos}/photo00.png", "-o", "{out}/{{stem}}.xyz"], 2, "known: .jpg"),
         (["{photos}/photo00.png", "-o", "{out}/{{index:999999999d}}.png"], 2, "too wide"),
         (["{photos}/photo00.png", "-o", "{out}.xyz"], 2, "unknown output suffix; known: .jpg"),
-        (["{photos}", "-o", "{out}.mp4"], 2, "unknown output suffix; known: .jpg"),
+        (["{photos}", "-o", "{out}.doc"], 2, "unknown output suffix; known: .jpg"),
         (["{photos}/photo00.png", "-o", "{out}", "-m", "no-such"], 4, "no-such"),
         (["{photos}/photo00.png", "-o", "{out}", "--format", "psd"], 2, "psd"),
         (
@@ -634,7 +634,7 @@ def test_notes_and_files_left_alone_are_told(colorize, small_model, tmp_path):
     from oddities import still
 
     (tmp_path / "moving.png").write_bytes(still())
-    (tmp_path / "clip.mp4").write_bytes(b"x")
+    (tmp_path / "clip.doc").write_bytes(b"x")
     (tmp_path / "notes.txt").write_bytes(b"x")
     done = colorize("predict", tmp_path, "-o", tmp_path / "out", "-m", small_model)
     told = done.stderr.decode().splitlines()

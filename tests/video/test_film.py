@@ -35,7 +35,7 @@ class Tinted:
     def __init__(self):
         self.calls = 0
 
-    def ab(self, gray):
+    def ab_of(self, view):
         self.calls += 1
         ab = np.zeros((8, 8, 2), np.float32)
         ab[:, :4, 0], ab[:, 4:, 1] = 30, -30
