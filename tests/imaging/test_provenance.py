@@ -12,6 +12,7 @@ from PIL import Image
 
 from colorcli.colorizing import intake
 from colorcli.colorizing.encoded.photograph import colorize_bytes
+from colorcli.colorizing.scans.windows import whole
 from colorcli.config import PredictConfig
 from colorcli.imaging import reading, writing
 from colorcli.imaging.tags import provenance
@@ -33,7 +34,12 @@ class _Colours:
 
     origin = None
 
-    def ab(self, gray):
+    side = 32
+
+    def view(self, gray, **_):
+        return whole(gray)
+
+    def ab_of(self, view):
         return np.dstack([np.full((4, 4), 20.0), np.full((4, 4), -10.0)]).astype(np.float32)
 
 

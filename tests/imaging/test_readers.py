@@ -13,6 +13,7 @@ from skimage.color import rgb2lab
 
 from colorcli.color.lab import gray_to_L, rgb_to_lab
 from colorcli.colorizing.encoded.photograph import colorize_bytes
+from colorcli.colorizing.scans.windows import whole
 from colorcli.config import PredictConfig
 from colorcli.errors import ImageError
 from colorcli.imaging import kinds, planes, reading
@@ -27,7 +28,12 @@ class Tint:
 
     origin = None
 
-    def ab(self, gray):
+    side = 32
+
+    def view(self, gray, **_):
+        return whole(gray)
+
+    def ab_of(self, view):
         return np.broadcast_to(np.float32([4, 6]), (8, 8, 2)).copy()
 
 

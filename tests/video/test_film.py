@@ -188,9 +188,9 @@ def test_a_turned_film_stays_turned_and_is_shown_upright(degrees, tmp_path):
     seen = []
 
     class Watching(Tinted):
-        def ab(self, gray):
-            seen.append(gray.shape)
-            return super().ab(gray)
+        def ab_of(self, view):
+            seen.append(view.base.shape)
+            return super().ab_of(view)
 
     only(source, tmp_path / "b.mp4", colorizer=Watching())
     turns = [frames(path)[0].rotation for path in (source, tmp_path / "b.mp4")]
@@ -484,10 +484,10 @@ def test_stopping_leaves_nothing(tmp_path):
     source, stop = made(tmp_path / "a.mkv"), threading.Event()
 
     class Stopping(Tinted):
-        def ab(self, gray):
+        def ab_of(self, view):
             if self.calls == 6:
                 stop.set()
-            return super().ab(gray)
+            return super().ab_of(view)
 
     out = tmp_path / "out"
     kinds = (films.Films(),)

@@ -16,7 +16,7 @@ WIDTH, HEIGHT, COUNT = 46, 31, 5
 class Red:
     side, origin = 32, None
 
-    def ab(self, gray):
+    def ab_of(self, view):
         return np.full((8, 8, 2), (30, 0), np.float32)
 
 

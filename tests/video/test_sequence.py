@@ -23,7 +23,8 @@ class Flickering:
     def __init__(self):
         self.calls, self._lock = 0, threading.Lock()
 
-    def ab(self, gray):
+    def ab_of(self, view):
+        gray = view.base
         with self._lock:
             self.calls += 1
         # By what is seen, not by the order of threads.
