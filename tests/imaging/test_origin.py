@@ -17,6 +17,7 @@ from colorcli.colorizing.intake import Request, planned
 from colorcli.colorizing.predict import predict
 from colorcli.config import PredictConfig
 from colorcli.imaging import reading, writing
+from colorcli.imaging.kinds import KINDS
 from colorcli.imaging.tags.origin import SOURCE_TYPE, Origin
 
 ORIGIN = Origin(model="default", digest="ab" * 32, knobs={"vividness": 0.3, "flip_average": True})
@@ -51,8 +52,8 @@ def exiftool(data: bytes, tmp_path) -> dict:
 
 
 def encoded(format: str, extra=None, origin=ORIGIN, strip=False, rgb=RGB) -> bytes:
-    if writing.FORMATS[format].package:
-        pytest.importorskip(writing.FORMATS[format].package)
+    if plugin := writing.FORMATS[format].kind:
+        pytest.importorskip(KINDS[plugin].module)
     gray = rgb[..., 0].copy()
     depth = 8 * rgb.dtype.itemsize
     picture = reading.Picture(gray, depth=depth)

@@ -15,6 +15,7 @@ from colorcli.colorizing.encoded.photograph import colorize_bytes
 from colorcli.colorizing.scans.windows import whole
 from colorcli.config import PredictConfig
 from colorcli.imaging import reading, writing
+from colorcli.imaging.kinds import KINDS
 from colorcli.imaging.tags import provenance
 
 GRAY = scene(3)[..., 0]
@@ -53,8 +54,8 @@ def header(data):
 @pytest.mark.parametrize("format", writing.FORMATS)
 @pytest.mark.parametrize("kind", SOURCES)
 def test_every_format_carries_the_mark(kind, format, strip):
-    if writing.FORMATS[format].package:
-        pytest.importorskip(writing.FORMATS[format].package)
+    if plugin := writing.FORMATS[format].kind:
+        pytest.importorskip(KINDS[plugin].module)
     source = SOURCES[kind]
     document = reading.decode(source)
     several = len(document.frames) > 1
