@@ -117,7 +117,10 @@ def known_at(truth: np.ndarray, points: np.ndarray) -> list[Known]:
 
 
 def told(truth: np.ndarray, count: int, seed: int) -> list[Known]:
-    """Colours told to a model, of ``count`` points of sRGB (H, W, 3) uint8; fewer are the first of more of the same ``seed``."""
+    """Colours told to a model, of ``count`` points of sRGB (H, W, 3) uint8.
+
+    Fewer are the first of more of the same ``seed``.
+    """
     height, width = truth.shape[:2]
     places = np.random.default_rng(seed).uniform(MARGIN, 1 - MARGIN, (count, 2))
     return known_at(truth, places * (width, height))

@@ -21,7 +21,7 @@ from test_metrics import independent
 from typer.testing import CliRunner
 
 from colorcli.cli import app, terminal
-from colorcli.color.lab import join, neutral
+from colorcli.color.lab import join, neutral, rgb_to_lab
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.config import EvalConfig
 from colorcli.data.sources.folder import Folder
@@ -464,3 +464,28 @@ def test_calibration_tells_true_confidence_from_none():
         (random.uniform(0, 9, 400), -0.2, 0.2),
     ):
         assert least <= calibration._correlation(sure, error) <= most
+
+
+# --- true colours told ---------------------------------------------------------------------------
+
+
+def test_what_is_told_is_true_and_fewer_points_are_the_first_of_more():
+    truth = np.zeros((60, 80, 3), np.uint8)
+    truth[:, :40], truth[:, 40:] = (200, 60, 40), (30, 90, 180)
+    many = protocols.told(truth, 40, seed=3)
+    assert many[:5] == protocols.told(truth, 5, seed=3) != protocols.told(truth, 5, seed=4)[:5]
+    sides = [rgb_to_lab(truth[0, x] / 255) for x in (0, 79)]
+    for known in many:
+        if abs(known.x - 40) > 2:
+            lab = sides[known.x > 40]
+            assert (known.lightness, *known.ab) == pytest.approx(lab, abs=0.01)
+
+
+def test_each_model_is_judged_with_and_without_true_colours(four, small_model):
+    done = run(four, "-m", small_model, "--hints", 8, "--json", "-q")
+    document = json.loads(done.stdout)
+    jsonschema.validate(document, SCHEMA)
+    alone, told = document["models"]
+    assert told["name"] == f"{alone['name']} +8" and told["knobs"]["hints"] == 8
+    assert "hints" not in alone["knobs"]
+    assert told["metrics"]["gain"]["mean"] > alone["metrics"]["gain"]["mean"] + 1
