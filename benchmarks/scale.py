@@ -126,45 +126,6 @@ def rays(root: Path, out: Path, count: int) -> None:
     print(f"ray / plain: {statistics.mean(rates['ray']) / statistics.mean(rates['plain']):.2f}")
 
 
-class Idle:
-    """An actor that does nothing, for what rows cost on their way."""
-
-    def ready(self) -> None:
-        return None
-
-    def colour(self, jobs):
-        yield from jobs
-
-    def halt(self) -> None:
-        return None
-
-
-def passing(count: int) -> None:
-    """Rows of no work that one driver takes from two actors."""
-    from nodes import Cluster
-
-    from colorcli.colorizing.result import Result
-    from colorcli.scale import cluster as rays
-    from colorcli.scale.pool import CONTROL, Pool
-
-    nodes = Cluster()
-    try:
-        with rays.joined(nodes.address) as ray:
-            actor = ray.remote(concurrency_groups={CONTROL: 1})(Idle).options(num_cpus=1)
-            row = Result("scans/1/000001.jpg", "out/1/000001.jpg", "done")
-            pool = Pool(
-                ray, start=actor.remote, wanted=lambda: 2, ahead=1, settled=lambda job: None,
-                lost=lambda job: job,
-            )  # fmt: skip
-            jobs, began = iter([row] * count), 0.0
-            for _ in pool.rows(jobs, lambda: False):
-                began = began or time.perf_counter()
-            print(f"rows through Ray's driver: {count / (time.perf_counter() - began):.0f}/s")
-            pool.close()
-    finally:
-        nodes.close()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--files", type=int, default=100_000)
@@ -178,7 +139,6 @@ def main() -> None:
         if given.colour:
             colouring(root, out, given.colour)
         if given.ray:
-            passing(5000)
             rays(root, out, given.ray)
 
 

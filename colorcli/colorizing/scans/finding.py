@@ -25,11 +25,8 @@ FILLED = 0.7  # share of a photograph that stands out from the sheet
 CLUSTER = 0.03  # of a page: a thing so large may be prints that touch
 APART = 0.05  # overlap of photographs that are two
 INSETS = (0.0, 0.02, 0.05)  # of a book's longer side that its edges may take
-PAPER, COVERED, REST = (
-    0.33,
-    0.25,
-    0.5,
-)  # of a page that is paper, and photographs; of things, that are neither
+# Of a page that is paper, and that is photographs; of what stands out on it, that is neither.
+PAPER, COVERED, REST = 0.33, 0.12, 0.5
 CLEAR = 0.8  # mean support of what lies on it
 EDGE = 0.025  # of a print's longer side that its scalloped edge may take
 TILED, SURE = (

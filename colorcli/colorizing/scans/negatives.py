@@ -7,14 +7,13 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from colorcli.color.lab import gray_to_L, srgb_encoded, srgb_linear
+from colorcli.color.lab import srgb_encoded, srgb_linear
 from colorcli.colorizing.scans import quads
 from colorcli.colorizing.scans.quads import Region
 
 ENDS = (0.5, 99.5)  # percent of the pixels of a photograph that become black and white
 PAPER = (0.004, 0.9)  # linear light of a positive's black and white
 SPAN = 0.15  # density that is no photograph's range: a blank stays blank
-SKEWED = (-0.6, -0.25)  # of the fine detail, and of the light from above: a negative's is below
 SMALL = 256  # pixels of the longer side of the copy that is measured
 
 
@@ -65,21 +64,3 @@ def positive(gray: np.ndarray, regions: tuple[Region, ...] = ()) -> Positive:
     densities = _densities(gray.dtype)[_sample(gray, regions)]
     low, high = np.percentile(densities, ENDS)
     return Positive(float(low), float(high))
-
-
-def looks_negative(gray: np.ndarray, regions: tuple[Region, ...] = ()) -> bool:
-    """Whether gray (H, W) is likely a negative: its light comes from below, and its specks are dark.
-
-    In photographs what is high is light (skies, lamps), and small bright lights outshine their
-    surroundings more than small dark things do; a negative has both the other way round.
-    """
-    height, width = gray.shape
-    corners = regions[0].corners if len(regions) == 1 else quads.box(width, height)
-    small = gray_to_L(quads.straightened(gray, corners, (64, 64)))
-    span = np.percentile(small, 95) - np.percentile(small, 5)
-    if span < 15:
-        return False
-    rest = (small - cv2.GaussianBlur(small, (0, 0), 4)) / span
-    skew = float((rest**3).mean() / max(float((rest**2).mean()), 1e-6) ** 1.5)
-    slope = float((small[:24].mean() - small[-24:].mean()) / span)
-    return skew < SKEWED[0] and slope < SKEWED[1]

@@ -26,7 +26,6 @@ PARTS, QUARTERS = (
     1.0,
 )  # weight of squares along a long photograph, and of others; the whole has 1
 CANVAS = 768  # pixels of the longer side of chroma put together
-NEGATIVE = "looks like a negative; --negative makes a positive of it"
 ROOM = 48 << 20  # bytes that its stretching over the picture may take
 
 
@@ -275,13 +274,10 @@ def view(
     if regions is None:
         regions = find(base, size) if config.regions == "auto" else ()
     positive: negatives.Positive | None = None
-    notes: tuple[str, ...] = ()
     if config.negative:
         positive = negatives.positive(base, regions)
         base = positive(base)
-    elif negatives.looks_negative(base, regions):
-        notes = (NEGATIVE,)
     shapes = [(region.corners, region.turned) for region in regions] or [(quads.box(*size), 0)]
     seen = tuple(windows(corners, turned, config.squares) for corners, turned in shapes)
     border = config.color_border
-    return View(size, base, regions, seen, border=border, positive=positive, notes=notes)
+    return View(size, base, regions, seen, border=border, positive=positive)
