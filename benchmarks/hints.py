@@ -12,7 +12,6 @@ widths are asked for with --set NEAR=0.4, to choose them on other photographs th
 
 import argparse
 import json
-import random
 import sys
 import time
 from dataclasses import replace
@@ -20,44 +19,22 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from judged import colour_photographs
 
 from colorcli.color.lab import join, neutral, rgb_to_lab
-from colorcli.color.tone import Colours
 from colorcli.colorizing import hints
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.colorizing.hand.hint import Known
 from colorcli.colorizing.scans import windows
-from colorcli.config import JUDGED_SIDE, EvalConfig, ScansConfig
+from colorcli.config import JUDGED_SIDE, ScansConfig
 from colorcli.evaluation import protocols
 from colorcli.evaluation.metrics import METRICS, Case, View, psnr
-from colorcli.evaluation.protocols import squash
-from colorcli.files.inputs import find
-from colorcli.imaging import reading, writing
 from colorcli.network.decoding import NEUTRAL, Knobs
 
 COUNTS = (1, 5, 10, 20, 50)
 SURFACES = (1, 3, 5, 10)
 FAR = 1 / 3  # of the picture
 UNLIKE = 0.7  # distance of the distributions' roots, of at most √2
-
-
-def truths(photos: list[str], limit: int) -> list[np.ndarray]:
-    """Colour photographs (256, 256, 3) uint8, chosen by chance."""
-    paths = [s.path for s in find(photos, writing.READABLE, recursive=True).sources]
-    random.Random(0).shuffle(paths)
-    found: list[np.ndarray] = []
-    for path in paths:
-        picture = reading.read(path)
-        if picture.rgb is None:
-            continue
-        truth = squash(picture.rgb, JUDGED_SIDE)
-        if Colours.of(truth).chroma >= EvalConfig.min_chroma:
-            found.append(truth)
-        if len(found) == limit:
-            break
-    if not found:
-        raise SystemExit("no colour photograph among them")
-    return found
 
 
 def at_surfaces(truth: np.ndarray, count: int) -> list[Known]:
@@ -145,7 +122,7 @@ def main() -> None:
     )  # fmt: skip
     rows: dict[str, list[list[float]]] = {}
     own, others, spent, sheet = [], [], [], []
-    for number, truth in enumerate(truths(options.photos, options.limit)):
+    for number, truth in enumerate(colour_photographs(options.photos, options.limit)):
         gray = neutral(truth)
         view = colorizer.view(gray)
         alone = colorizer.ab_of(view)

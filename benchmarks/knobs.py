@@ -9,21 +9,16 @@ picture: a row for each of the first photographs, a column for each setting.
 
 import argparse
 import json
-import random
 import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
+from judged import colour_photographs
 
 from colorcli.color.lab import join, neutral
-from colorcli.color.tone import Colours
 from colorcli.colorizing.colorizer import Colorizer
-from colorcli.config import JUDGED_SIDE, EvalConfig
 from colorcli.evaluation.metrics import View, psnr
-from colorcli.evaluation.protocols import squash
-from colorcli.files.inputs import find
-from colorcli.imaging import reading, writing
 from colorcli.network.decoding import Knobs
 
 
@@ -48,20 +43,7 @@ def main() -> None:
     parser.add_argument("--strip-rows", type=int, default=6)
     options = parser.parse_args()
 
-    paths = [s.path for s in find(options.photos, writing.READABLE, recursive=True).sources]
-    random.Random(0).shuffle(paths)
-    truths: list[np.ndarray] = []
-    for path in paths:
-        picture = reading.read(path)
-        if picture.rgb is None:
-            continue
-        truth = squash(picture.rgb, JUDGED_SIDE)
-        if Colours.of(truth).chroma >= EvalConfig.min_chroma:
-            truths.append(truth)
-        if len(truths) == options.limit:
-            break
-    if not truths:
-        raise SystemExit("no colour photograph among them")
+    truths = colour_photographs(options.photos, options.limit)
     grays = [neutral(truth) for truth in truths]
     none = np.zeros((1, 1, 2), np.float32)
     plain = [join(gray, none, np.uint8) for gray in grays]

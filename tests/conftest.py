@@ -66,16 +66,25 @@ def photos(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def data(photos, tmp_path_factory):
-    """The photographs as a prepared set of three shards and one to validate."""
+def prepared(photos, tmp_path_factory):
+    """Prepares the photographs in twenties, unless told otherwise: options to a data set."""
     from colorcli.config import PrepareConfig
     from colorcli.data import dataset
     from colorcli.data.prepare import prepare
 
-    folder = tmp_path_factory.mktemp("data") / "set"
-    paths = sorted(str(p) for p in photos.iterdir())
-    prepare(paths, folder, PrepareConfig(val_fraction=0.15, shard_images=20, workers=1))
-    return dataset.load(folder)
+    def make(**options):
+        folder = tmp_path_factory.mktemp("data") / "set"
+        paths = sorted(str(p) for p in photos.iterdir())
+        prepare(paths, folder, PrepareConfig(**{"shard_images": 20, "workers": 1, **options}))
+        return dataset.load(folder)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def data(prepared):
+    """The photographs as a prepared set of three shards and one to validate."""
+    return prepared(val_fraction=0.15)
 
 
 @pytest.fixture

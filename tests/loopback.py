@@ -1,28 +1,28 @@
-"""A server on loopback that misbehaves on purpose."""
+"""Servers on loopback; one that misbehaves on purpose."""
 
 import http.server
 import threading
 from email.utils import formatdate
 
 
-class Server:
-    """Serves ``files`` by path; the switches make it break off, lie, forget ranges or change."""
+class Loopback:
+    """An HTTP server on a free port, in a thread; ``_answer`` answers every request."""
 
-    def __init__(self, files):
-        self.files, self.etag = files, '"one"'
-        self.ranges = True
-        self.cuts = []  # bytes after which the next connections end
-        self.states = []  # HTTP states of the next requests
-        self.length = None  # what Content-Length claims
-        self.seen = []  # (path, Range, If-Range)
+    protocol = "HTTP/1.0"
+
+    def __init__(self):
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = outer.protocol
+
             def log_message(self, *_):
                 pass
 
-            def do_GET(self):
+            def answer(self):
                 outer._answer(self)
+
+            do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = answer
 
         self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.http.daemon_threads = True
@@ -33,6 +33,19 @@ class Server:
     def close(self):
         self.http.shutdown()
         self.http.server_close()
+
+
+class Server(Loopback):
+    """Serves ``files`` by path; the switches make it break off, lie, forget ranges or change."""
+
+    def __init__(self, files):
+        self.files, self.etag = files, '"one"'
+        self.ranges = True
+        self.cuts = []  # bytes after which the next connections end
+        self.states = []  # HTTP states of the next requests
+        self.length = None  # what Content-Length claims
+        self.seen = []  # (path, Range, If-Range)
+        super().__init__()
 
     def _answer(self, request):
         asked = request.headers.get("Range")

@@ -1,12 +1,13 @@
 """A proxy on loopback for an HTTP service: slow, now and then out of order, as far stores are."""
 
 import http.client
-import http.server
 import random
 import socket
 import threading
 import time
 from collections import Counter
+
+from loopback import Loopback
 
 BUSY = (
     b'<?xml version="1.0"?><Error><Code>SlowDown</Code>'
@@ -14,41 +15,21 @@ BUSY = (
 )
 
 
-class Unsteady:
+class Unsteady(Loopback):
     """Hands requests on to ``port``, but for a share that go wrong.
 
     ``faults``: drop (the connection, unanswered), busy (503), cut (the answer in its middle), lost
     (handed on, and the connection dropped instead of an answer).
     """
 
+    protocol = "HTTP/1.1"
     FAULTS = ("drop", "busy", "cut", "lost")
 
     def __init__(self, port, rate=0.3, delay=0.05, seed=0):
         self.port, self.rate, self.delay = port, rate, delay
         self.random, self.lock = random.Random(seed), threading.Lock()
         self.done, self.methods = Counter(), Counter()
-        outer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def log_message(self, *_):
-                pass
-
-            def answer(self):
-                outer._answer(self)
-
-            do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = answer
-
-        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.http.daemon_threads = True
-        self.http.handle_error = lambda *_: None
-        threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True).start()
-        self.url = f"http://127.0.0.1:{self.http.server_port}"
-
-    def close(self):
-        self.http.shutdown()
-        self.http.server_close()
+        super().__init__()
 
     def _body(self, request):
         if "chunked" not in request.headers.get("Transfer-Encoding", ""):

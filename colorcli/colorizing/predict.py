@@ -174,8 +174,7 @@ class Worker:
     def _other(self, kind: Kind, job: Job) -> Result:
         """Do what another room does: one at a time, for it uses all workers itself."""
         assert self._colorizer is not None, "work to do needs a colorizer"
-        if job.target != STREAM:
-            self._sweep(job.target)
+        self._sweep(job.target)
         with self._alone, self._turn(0):
             workers = self._config.workers or cores()
             task = Task(

@@ -14,11 +14,8 @@ from colorcli.errors import DataError
 
 
 @pytest.fixture(scope="module")
-def made(photos, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data") / "set"
-    paths = sorted(str(p) for p in photos.iterdir())
-    prepare(paths, folder, PrepareConfig(val_fraction=0.3, shard_images=20, workers=1))
-    return folder
+def made(prepared):
+    return prepared(val_fraction=0.3).folder
 
 
 @pytest.fixture

@@ -18,11 +18,8 @@ from colorcli.training.feed.shares import Share
 
 
 @pytest.fixture(scope="module")
-def data(photos, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("feed") / "set"
-    paths = sorted(str(p) for p in photos.iterdir())
-    prepare(paths, folder, PrepareConfig(val_fraction=0, shard_images=10, workers=1))
-    return dataset.load(folder)
+def data(prepared):
+    return prepared(val_fraction=0, shard_images=10)
 
 
 def drawn(data, count, **options):

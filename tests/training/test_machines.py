@@ -11,10 +11,6 @@ import time
 import numpy as np
 import pytest
 
-from colorcli.config import PrepareConfig
-from colorcli.data import dataset
-from colorcli.data.prepare import prepare
-
 STEPS, KILLED_AT = 14, 4
 FLAGS = [
     "--preset", "baseline", "--size", "32", "--stages", "32", "--decoder", "8", "--batch", "8",
@@ -38,14 +34,6 @@ main()
 """
 
 
-@pytest.fixture(scope="module")
-def data(photos, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data") / "set"
-    paths = sorted(str(p) for p in photos.iterdir())
-    prepare(paths, folder, PrepareConfig(val_fraction=0.15, shard_images=20, workers=1))
-    return dataset.load(folder).folder
-
-
 def free_port():
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
@@ -55,7 +43,7 @@ def free_port():
 def begin(data, run, index=None, cluster=None):
     task = {"cluster": {"worker": cluster}, "task": {"type": "worker", "index": index}}
     extra = {"TF_CONFIG": json.dumps(task)} if cluster else {}
-    command = [sys.executable, "-c", MAIN, "train", data, "-o", run, *FLAGS]
+    command = [sys.executable, "-c", MAIN, "train", data.folder, "-o", run, *FLAGS]
     return subprocess.Popen(
         [*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "OMP_NUM_THREADS": "1", **extra},

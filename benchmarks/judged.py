@@ -1,0 +1,30 @@
+"""Colour photographs that benchmarks judge by; those that several of them take are taken alike."""
+
+import random
+
+import numpy as np
+
+from colorcli.color.tone import Colours
+from colorcli.config import JUDGED_SIDE, EvalConfig
+from colorcli.evaluation.protocols import squash
+from colorcli.files.inputs import find
+from colorcli.imaging import reading, writing
+
+
+def colour_photographs(photos: list[str], limit: int) -> list[np.ndarray]:
+    """Colour photographs (256, 256, 3) uint8, at most ``limit``, chosen by chance."""
+    paths = [s.path for s in find(photos, writing.READABLE, recursive=True).sources]
+    random.Random(0).shuffle(paths)
+    found: list[np.ndarray] = []
+    for path in paths:
+        picture = reading.read(path)
+        if picture.rgb is None:
+            continue
+        truth = squash(picture.rgb, JUDGED_SIDE)
+        if Colours.of(truth).chroma >= EvalConfig.min_chroma:
+            found.append(truth)
+        if len(found) == limit:
+            break
+    if not found:
+        raise SystemExit("no colour photograph among them")
+    return found
