@@ -7,11 +7,15 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 Item = TypeVar("Item")
 Done = TypeVar("Done")
+
+# Seconds. A signal that arrives while a thread is about to wait for a lock is looked at when the wait
+# ends, and a film may take hours.
+WAKE = 0.5
 
 
 class Stopped(BaseException):
@@ -50,6 +54,8 @@ def in_order(
             if stop.is_set():
                 for one in (future, *flying):
                     one.cancel()
+            while not future.done():
+                wait((future,), WAKE)
             try:
                 done = future.result()
             except (Stopped, CancelledError):
