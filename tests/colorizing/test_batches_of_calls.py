@@ -1,10 +1,12 @@
 """Large works in many calls: shares, their log, an early end; by GNU parallel and xargs too."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from conftest import saved, scene
@@ -92,25 +94,33 @@ def test_recipes(name, scans, small_model, tmp_path):
     assert sorted(line["input"] for line in told(log)) == sorted(map(str, scans.rglob("*.jpg")))
 
 
-def test_term_finishes_what_is_in_hand_and_int_drops_it(small_model, tmp_path):
-    large = saved(Image.fromarray(scene(1, 3000, 2000)).convert("L"), "JPEG", quality=90)
-    (tmp_path / "in").mkdir()
-    for i in range(12):
-        (tmp_path / "in" / f"{i:02d}.jpg").write_bytes(large)
-    finished = {}
-    for number in (signal.SIGTERM, signal.SIGINT):
-        out = tmp_path / number.name
-        process = subprocess.Popen(
-            [sys.executable, "-m", "colorcli", "predict", tmp_path / "in", "-o", out, "-m",
-             small_model, "--json", "--workers", "1"],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+@pytest.mark.parametrize(("number", "kept"), [(signal.SIGTERM, True), (signal.SIGINT, False)])
+def test_term_finishes_what_is_in_hand_and_int_drops_it(number, kept, small_model, tmp_path):
+    photograph = saved(Image.fromarray(scene(1)).convert("L"), "JPEG")
+    names = [tmp_path / f"{i}.jpg" for i in range(40)]
+    for name in names:
+        name.write_bytes(photograph)
+    names[1].unlink()
+    os.mkfifo(names[1])  # in hand until it is written
+    out = tmp_path / "out"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "colorcli", "predict", *names, "-o", out, "-m", small_model,
+         "--json", "--workers", "1"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    try:
         process.stdout.readline()
-        process.send_signal(number)
+        with open(names[1], "wb") as held:
+            process.send_signal(number)
+            time.sleep(2)  # it has long been told, and what it waits for is still to come
+            held.write(photograph)
         process.communicate(timeout=60)
-        assert process.returncode == 128 + number
-        finished[number] = relative(out)
-        for name in finished[number]:
-            Image.open(out / name).load()
-        assert not [name for name in finished[number] if name.startswith(".")]
-    assert len(finished[signal.SIGINT]) < len(finished[signal.SIGTERM]) < 12
+    finally:
+        process.kill()
+    assert process.returncode == 128 + number
+    left = {name.name for name in out.iterdir() if not name.name.startswith(".")}
+    assert len(left) == len(list(out.iterdir())) < len(names)
+    assert ("1.jpg" in left) == kept and "0.jpg" in left
+    for name in left:
+        Image.open(out / name).load()

@@ -221,7 +221,8 @@ def test_a_signal_is_the_good_end(number, small_model, tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-m", "colorcli", "predict", inbox, "-o", f"{out}/", "-m", small_model,
          "--watch", "--settle", "0.2", "--json"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        bufsize=0,  # communicate() would not see what readline() had buffered
     )  # fmt: skip
     try:
         first = json.loads(process.stdout.readline())
@@ -233,6 +234,7 @@ def test_a_signal_is_the_good_end(number, small_model, tmp_path):
         stdout, stderr = process.communicate(timeout=60)
     finally:
         process.kill()
+    stderr = stderr.decode()
     assert process.returncode == 0, stderr
     assert "watching" in stderr and "coloured" in stderr and "Traceback" not in stderr
     told = [json.loads(line) for line in (second + stdout).splitlines()]
