@@ -12,3 +12,12 @@ EXPORT_FORMATS = ("keras", "litert", "onnx", "page", "saved-model")
 EXPORT_SIGNATURES = ("ab", "image")
 EXPORT_PRECISIONS = ("float32", "float16", "int8")
 FORMAT_ALIASES = {"jpg": "jpeg", "tif": "tiff"}
+SUMMARIES = {
+    "predict": "Colour photographs and films at full resolution.",
+    "prepare": "Turn photographs into training shards.",
+    "train": "Train a model on a prepared data set; the same command resumes.",
+    "eval": "Judge models on colour photographs, beside doing nothing.",
+    "export": "Write the model in another format, checked against the network on photographs.",
+    "serve": "Colour what is sent to it: POST /colorize, a page at /, until Ctrl-C or SIGTERM.",
+    "models": "List the models there are, say where they are, check their files; add and remove some.",
+}

@@ -9,6 +9,7 @@ blank = ModuleType("colorcli.choices")
 vars(blank)["__getattr__"] = lambda name: ()
 sys.modules[blank.__name__] = blank
 
+from colorcli import cli  # noqa: E402
 from colorcli.evaluation import metrics, protocols  # noqa: E402
 from colorcli.exporting import signatures  # noqa: E402
 from colorcli.exporting.formats.table import FORMATS  # noqa: E402
@@ -39,6 +40,9 @@ ALIASES = {
     if (suffix := format.suffixes[0].removeprefix(".")) != name
 }
 
+# What the help says of each command in a line.
+SUMMARIES = {name: cli.Late(name).command.get_short_help_str(limit=WIDTH) for name in cli.COMMANDS}
+
 
 def quoted(text: str) -> str:
     """A name as the style of the project spells it."""
@@ -59,5 +63,6 @@ if __name__ == "__main__":
     print(HEAD)
     for name, table in CHOICES.items():
         print(assigned(name, [quoted(key) for key in dict.fromkeys(table)], "()"))
-    aliases = [f"{quoted(suffix)}: {quoted(name)}" for suffix, name in ALIASES.items()]
-    print(assigned("FORMAT_ALIASES", aliases, "{}"))
+    for name, table in {"FORMAT_ALIASES": ALIASES, "SUMMARIES": SUMMARIES}.items():
+        pairs = [f"{quoted(key)}: {quoted(value)}" for key, value in table.items()]
+        print(assigned(name, pairs, "{}"))

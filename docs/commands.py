@@ -8,12 +8,14 @@ from typing import Any
 
 from typer.main import get_command
 
-from colorcli.cli import app
+from colorcli.cli import Late, app
 
 
 def tree(command: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Every command that does something, with the words that call it, in the order of the help."""
     command = command or get_command(app)
+    if isinstance(command, Late):
+        command = command.command
     if not hasattr(command, "commands"):
         yield path, command
         return

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from conftest import REPO
 
+from colorcli import cli
+
 PACKAGE = REPO / "colorcli"
 # From the bottom up; what stands in one row does not know each other.
 LAYERS = (
@@ -131,13 +133,27 @@ def run(code: str, tmp_path: Path, **environment: str) -> tuple[str, list[str]]:
 MAIN = "from colorcli.cli import main\nsys.argv = ['colorize', *{!r}]\nmain()\n"
 
 
-def test_the_import_of_the_command_loads_nothing_heavy(tmp_path):
-    assert run("import colorcli.cli", tmp_path) == ("", [])
+COMMANDS = sorted({module.partition(":")[0] for module in cli.COMMANDS.values()})
 
 
-@pytest.mark.parametrize("table", ["exporting.formats.table", "data.sources.table"])
-def test_tables_of_names_cost_nothing(table, tmp_path):
-    assert run(f"import colorcli.cli, colorcli.{table}", tmp_path) == ("", [])
+def test_the_import_of_commands_and_tables_of_names_loads_nothing_heavy(tmp_path):
+    names = [*(f"cli.{name}" for name in COMMANDS), "exporting.formats.table", "data.sources.table"]
+    code = "".join(f"import colorcli.{name}\n" for name in names)
+    assert run(code, tmp_path) == ("", [])
+
+
+COMMANDS_LOADED = """
+atexit.register(lambda: print(*[n for n in sorted(sys.modules) if n.startswith("colorcli.cli.")]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "modules"), [(["--help"], []), (["models", "--path"], ["models", "options"])]
+)
+def test_a_command_is_imported_when_it_is_called(arguments, modules, tmp_path):
+    said, _ = run(COMMANDS_LOADED + MAIN.format(arguments), tmp_path)
+    *shown, loaded = said.splitlines()
+    assert shown and loaded.split() == [f"colorcli.cli.{m}" for m in [*modules, "terminal"]]
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["predict", "--help"], ["--version"]])

@@ -1,26 +1,26 @@
 """The ``colorize`` command: options, help, and the one place where errors become exit codes.
 
-A command imports its core function late, builds the config, calls it and reports.
+A command's module is imported when it is called. It imports its core function late, builds the
+config, calls it and reports.
 """
 
 from __future__ import annotations
 
+import functools
 import gc
+import importlib
 import io
 import os
 import sys
 from typing import Annotated, Any, TextIO
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
 
 from colorcli import __version__
-from colorcli.cli import models, prepare, terminal
-from colorcli.cli.evaluate import evaluate
-from colorcli.cli.export import export
-from colorcli.cli.predict import predict
-from colorcli.cli.serve import serve
-from colorcli.cli.train import train
+from colorcli.choices import SUMMARIES
+from colorcli.cli import terminal
 from colorcli.errors import ColorizeError, ExitCode, reason
 from colorcli.system import native, signals
 
@@ -28,13 +28,46 @@ from colorcli.system import native, signals
 LARGE_PARTS = {"tensorflow": "tensorflow", "keras": "keras", "skimage": "scikit-image"}
 
 
+# Which module's what makes each command: a function, or a Typer with commands of its own. In the
+# order of the help: what most come for, then as work goes.
+COMMANDS = {
+    "predict": "predict:predict",
+    "prepare": "prepare:app",
+    "train": "train:train",
+    "eval": "evaluate:evaluate",
+    "export": "export:export",
+    "serve": "serve:serve",
+    "models": "models:app",
+}
+
+
+class Late(TyperCommand):
+    """A command that is imported once it is called; its line in the help is known before."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, help=dict(SUMMARIES).get(name))
+
+    @functools.cached_property
+    def command(self) -> Any:
+        """The command itself, with its options."""
+        module, _, attribute = COMMANDS[str(self.name)].partition(":")
+        found = getattr(importlib.import_module(f"colorcli.cli.{module}"), attribute)
+        if isinstance(found, typer.Typer):
+            return get_command(found)
+        alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+        alone.command(self.name)(found)
+        return get_command(alone)
+
+    def make_context(self, *arguments: Any, **settings: Any) -> Any:
+        """Parse for the command itself, which is the context's command."""
+        return self.command.make_context(*arguments, **settings)
+
+
 class Commands(TyperGroup):
     """Turns the core's errors into one stderr line and an exit code, for every command."""
 
-    def list_commands(self, ctx: Any) -> list[str]:
-        """Names in the order of the help: what most come for, then as work goes."""
-        first = ("predict", "prepare")  # Typer puts commands first, and groups in their own order
-        return [*first, *(name for name in super().list_commands(ctx) if name not in first)]
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings | {"commands": {name: Late(name) for name in COMMANDS}})
 
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command; bugs keep their traceback."""
@@ -87,13 +120,6 @@ app = typer.Typer(
     cls=Commands, no_args_is_help=True, add_completion=True, rich_markup_mode=None,
     pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
-app.add_typer(prepare.app, name="prepare")
-app.add_typer(models.app, name="models")
-COMMANDS = {
-    "predict": predict, "train": train, "eval": evaluate, "export": export, "serve": serve,
-}  # fmt: skip
-for _name, _command in COMMANDS.items():
-    app.command(_name)(_command)
 
 
 def _version(wanted: bool) -> None:

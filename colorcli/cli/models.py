@@ -35,7 +35,7 @@ class _Models(TyperGroup):
 
 
 app = typer.Typer(
-    cls=_Models, rich_markup_mode=None,
+    cls=_Models, add_completion=False, rich_markup_mode=None,
     help="List the models there are, say where they are, check their files; add and remove some. "
     "Without a command: list.",
 )  # fmt: skip

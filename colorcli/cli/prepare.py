@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
 
 app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Turn photographs into training shards."
-)
+    no_args_is_help=True, add_completion=False, rich_markup_mode=None,
+    help="Turn photographs into training shards.",
+)  # fmt: skip
 
 
 def _prepare(

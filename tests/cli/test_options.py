@@ -15,7 +15,8 @@ from colorcli.config import value
 from colorcli.data.sources.coco import Coco
 from colorcli.system import settings
 
-COMMANDS = get_command(app).commands | get_command(app).commands["prepare"].commands
+COMMANDS = {name: late.command for name, late in get_command(app).commands.items()}
+COMMANDS |= COMMANDS["prepare"].commands
 OF = {
     "predict": (
         config.NamesConfig,
