@@ -20,19 +20,22 @@ demo: setup  ## colour a few photographs and say where they are
 	$(BIN)/colorize predict demo/gray -o demo/colour --overwrite
 	@echo "gray: demo/gray   coloured: demo/colour"
 
+# By two workers, of which one has all that needs TensorFlow: tests/conftest.py.
+WORKERS := 2
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+
 test: setup  ## run the tests
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 slow: setup  ## run the long tests: exports in every format, killed and resumed runs
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 # Convolutions and conversions under other processors' kernels: nothing may hang on their last bits.
 KERNELS := ONEDNN_MAX_CPU_ISA=SSE41 ONEDNN_MAX_CPU_ISA=AVX2 TF_ENABLE_ONEDNN_OPTS=0
 
 kernels: setup  ## run the tests of networks and exports under other CPU kernels
 	for kernel in $(KERNELS); do echo "$$kernel"; \
-	  env $$kernel $(BIN)/python -m pytest -m "not slow" tests/network tests/exporting tests/test_structure.py \
-	  || exit 1; done
+	  env $$kernel $(BIN)/python -m pytest -m "not slow" tests/network tests/exporting || exit 1; done
 
 lint: setup  ## check style and types
 	$(BIN)/ruff check .

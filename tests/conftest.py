@@ -1,17 +1,40 @@
-"""Small seeded photographs and one small model folder, made once."""
+"""Small seeded photographs and one small model folder, made once; who works beside whom."""
 
+import contextlib
 import io
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
+from hypothesis import settings
 from PIL import Image
 
 REPO = Path(__file__).parents[1]
+
+settings.register_profile("ours", deadline=None)  # nothing hangs on who is faster
+settings.load_profile("ours")
+
+
+def _group(item) -> str:
+    """Which tests share a worker: those of a module, and all that work with TensorFlow.
+
+    TensorFlow takes all cores and a gigabyte: of several workers (make test: two) one has it.
+    """
+    names = vars(item.module)
+    heavy = item.path.parent.name in ("network", "training") or "tf" in names or "keras" in names
+    return "tensorflow" if heavy else item.path.stem
+
+
+def pytest_collection_modifyitems(items) -> None:
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    items.sort(key=lambda item: _group(item) != "tensorflow")  # the longest first
 
 
 def scene(seed: int, width: int = 96, height: int = 80) -> np.ndarray:
@@ -96,9 +119,31 @@ def no_press(monkeypatch) -> None:
     monkeypatch.setattr(planes, "_press", icc.Conversion)
 
 
+def _once(root: Path, name: str, make: Callable[[Path], object]) -> Path:
+    """A folder of this session that one worker makes and all use."""
+    from colorcli.errors import DataError
+    from colorcli.system.lock import alone
+
+    folder = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / name
+    while not folder.exists():
+        with contextlib.ExitStack() as lock:
+            try:
+                lock.enter_context(alone(Path(f"{folder}.lock"), folder, "test", "wait for it"))
+            except DataError:  # another worker makes it
+                time.sleep(0.1)
+                continue
+            if not folder.exists():
+                make(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def small_model(tmp_path_factory) -> Path:
     """A model folder of random weights: the real path, a small size."""
+    return _once(tmp_path_factory.getbasetemp(), "small", _small_model)
+
+
+def _small_model(folder: Path) -> None:
     import keras
 
     from colorcli.color import bins
@@ -109,9 +154,7 @@ def small_model(tmp_path_factory) -> Path:
     keras.utils.set_random_seed(0)
     config = ModelConfig(size=64, decoder=(16, 16, 16))
     prior = bins.prior(np.random.default_rng(0).integers(1, 100, len(bins.centres())))
-    return model_folder.save(
-        build_model(config), config, prior, tmp_path_factory.mktemp("m") / "small"
-    )
+    model_folder.save(build_model(config), config, prior, folder)
 
 
 @pytest.fixture(scope="session")
@@ -129,6 +172,19 @@ def colorize():
         )
 
     return run
+
+
+@pytest.fixture
+def here():
+    """Run the command in this process, which has loaded what it takes: ``here("train", ...)``.
+
+    What the parser refuses is said in its own words, and ``main`` is not there.
+    """
+    from typer.testing import CliRunner
+
+    from colorcli.cli import app
+
+    return lambda *arguments: CliRunner().invoke(app, [*map(str, arguments)])
 
 
 @pytest.fixture

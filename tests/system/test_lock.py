@@ -70,6 +70,7 @@ def test_a_lock_is_let_go_of_after_an_error_too(tmp_path):
         (f"{host()} 999999999 0123abcd", True),
         ("elsewhere 1 0123abcd", True),  # nobody can tell
     ],
+    ids=["empty", "nonsense", "parent", "ourselves", "before us", "gone", "elsewhere"],
 )
 def test_without_locks_the_process_is_looked_for(tmp_path, monkeypatch, note, free):
     monkeypatch.setattr(lock, "_lock", lambda file: None)

@@ -31,7 +31,6 @@ from colorcli.training import run as running
 from colorcli.training import spent
 from colorcli.training import train as training
 from colorcli.training.feed import enlargement
-from colorcli.training.run_folder import resume
 from colorcli.training.run_folder.checkpoints import Checkpoints
 from colorcli.training.step import compiled, new_state
 from colorcli.training.train import Watch, train
@@ -134,7 +133,7 @@ def test_resumed_ends_like_uninterrupted(straight, data, tmp_path):
     assert resumed.val_psnr == pytest.approx(straight[0].val_psnr, abs=0.01)
 
 
-def test_a_run_of_a_version_without_a_record_goes_on(straight, data, tmp_path):
+def test_a_run_of_a_version_without_a_record_goes_on(straight, data, tmp_path, no_models):
     cut(data, tmp_path, CONFIG, 5)
     (tmp_path / "state.json").unlink()
     resumed = train(data, tmp_path, CONFIG)
@@ -143,7 +142,7 @@ def test_a_run_of_a_version_without_a_record_goes_on(straight, data, tmp_path):
     assert [e["step"] for e in log(tmp_path) if "gain" in e] == [4, 8]
 
 
-def test_a_start_that_training_only_worsens_stays_the_best(straight, data, tmp_path):
+def test_a_start_that_training_only_worsens_stays_the_best(straight, data, tmp_path, no_models):
     config = changed(init=str(straight[1]), steps=2, frozen=0.0, released_rate=1.0, ema=0.0)
     result = train(data, tmp_path, config)
     judged = [line for line in log(tmp_path) if "gain" in line]
@@ -251,39 +250,42 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(data, tmp_path):
         Checkpoints(tmp_path, state.parts()).restore()
 
 
-def test_several_folders_train_as_one(data, photos, tmp_path, colorize):
+def test_several_folders_train_as_one(data, photos, tmp_path, here):
     other = tmp_path / "other"
     prepare(sorted(map(str, photos.glob("*.png"))), other, PrepareConfig(val_fraction=0, workers=1))
     run, both = tmp_path / "run", [data.folder, other, other]
     options = ["-o", run, *FLAGS, "--steps", "2", "--json"]
-    first = colorize("train", *both, *options)
-    assert first.returncode == 0, first.stderr
+    first = here("train", *both, *options)
+    assert first.exit_code == 0, first.stderr
     result = json.loads(first.stdout)
     assert np.isfinite(result["gain"])  # judged by the first folder's validation split
     metadata = json.loads((run / "model-last" / "metadata.json").read_text())
     distinct = data.counts["train"] + dataset.load(other).counts["train"]
     assert metadata["trained"]["photographs"] == distinct
-    fewer = colorize("train", *both[:2], *options)
-    assert fewer.returncode == 2
-    assert f"holds a run on other data than {data.folder}, {other}" in fewer.stderr.decode()
+    fewer = here("train", *both[:2], *options)
+    assert fewer.exit_code == 2
+    assert f"holds a run on other data than {data.folder}, {other}" in fewer.stderr
 
 
-def test_a_mixture_is_weighed_judged_by_several_and_told_by_set(photos, tmp_path, colorize):
+def test_a_mixture_is_weighed_judged_by_several_and_told_by_set(
+    photos, tmp_path, monkeypatch, here
+):
+    monkeypatch.chdir(tmp_path)
     for i, path in enumerate(sorted(photos.glob("*.png"))):
         place = tmp_path / "photos" / ("one" if i % 2 else "two/food") / path.name
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(path.read_bytes())
     for name, place in (("one", "photos/one"), ("two:2", "photos/two"), ("all", "photos")):
-        options = ["-r", "-o", tmp_path / name, "--val-fraction", "0.4", "--workers", "1", "-q"]
-        assert colorize("prepare", "folder", tmp_path / place, *options).returncode == 0
+        options = ["-r", "-o", name, "--val-fraction", "0.4", "--workers", "1", "-q"]
+        assert here("prepare", "folder", place, *options).exit_code == 0
     (tmp_path / "run.toml").write_text(
         'tail_average = 0.5\n[data]\none = 0.5\n"two:2" = 1.5\n[val]\none = 1\n"all" = 0\n'
     )
     command = ["train", "-o", "run", "--config", "run.toml", *FLAGS, "--steps", "2", "--json"]
-    done = colorize(*command, "--val-images", "20", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = here(*command, "--val-images", "20")
+    assert done.exit_code == 0, done.stderr
     # Small photographs, said once for the run's only size.
-    assert done.stderr.count(b"at 32 px") == 0
+    assert done.stderr.count("at 32 px") == 0
     result = json.loads(done.stdout)
     assert set(result["gains"]) == {"one", "all", "all/one", "all/two"}
     assert result["gain"] == pytest.approx(result["gains"]["one"], abs=2e-4)
@@ -295,20 +297,20 @@ def test_a_mixture_is_weighed_judged_by_several_and_told_by_set(photos, tmp_path
     assert judged["gains"]["one"] == pytest.approx(judged["gain"], abs=2e-4)
     (average,) = [e for e in lines if e.get("event") == "tail average"]
     assert average["averaged"] == 1 and set(average["gains"]) == set(judged["gains"])
-    assert b", gain one " in done.stderr and b", gain all " in done.stderr
+    assert ", gain one " in done.stderr and ", gain all " in done.stderr
     card = json.loads((tmp_path / "run" / "model-best" / "metadata.json").read_text())
     assert set(card["trained"]["sets"]) == {"one", "food"}
-    printed = colorize(*command[:-1], "--set", "food:2", "--print-config", cwd=tmp_path).stdout
-    assert b'"one" = 0.5\n"two:2" = 1.5' in printed and b'[sets]\n"food" = 2.0' in printed
+    printed = here(*command[:-1], "--set", "food:2", "--print-config").stdout
+    assert '"one" = 0.5\n"two:2" = 1.5' in printed and '[sets]\n"food" = 2.0' in printed
     for more, words in (
-        (["one", "two:2"], b"two:2/ for the folder"),
-        (["one:2", "two:2/"], b"holds a run on other data than one, two:2"),
-        (["--val", "all"], b"holds a run that other photographs judge"),
-        (["--set", "foot:2"], b"set foot: none of the folders has it"),
+        (["one", "two:2"], "two:2/ for the folder"),
+        (["one:2", "two:2/"], "holds a run on other data than one, two:2"),
+        (["--val", "all"], "holds a run that other photographs judge"),
+        (["--set", "foot:2"], "set foot: none of the folders has it"),
     ):
-        refused = colorize(*command, "--val-images", "20", *more, cwd=tmp_path)
-        assert refused.returncode == 2 and words in refused.stderr, refused.stderr
-        assert refused.stderr.count(b"\n") == 1
+        refused = here(*command, "--val-images", "20", *more)
+        assert refused.exit_code == 2 and words in refused.stderr, refused.stderr
+        assert refused.stderr.count("\n") == 1
 
 
 def test_what_is_enlarged_is_said_and_logged_or_left_out(data, tmp_path, no_models):
@@ -399,7 +401,11 @@ class Clock:
 
 @pytest.mark.parametrize(
     ("init", "minutes", "every"),
-    [("none", 4.0, 8), ("straight", 4.0, 1000), ("none", 10.0, 1000), ("none", 10.0, 30)],
+    [
+        ("none", 4.0, 8),
+        ("straight", 4.0, 1000),
+        *(pytest.param("none", 10.0, every, marks=pytest.mark.slow) for every in (1000, 30)),
+    ],
 )
 def test_minutes_hold_start_and_end(data, straight, tmp_path, monkeypatch, init, minutes, every):
     clock = Clock(monkeypatch)
@@ -431,15 +437,15 @@ def test_fewer_minutes_than_the_ends_take_still_train_a_step(data, tmp_path, mon
     assert 1 <= result.steps <= 2 and result.stopped == "done"
 
 
-def test_figures_that_there_are_none_of_are_left_out(photos, tmp_path, colorize):
+def test_figures_that_there_are_none_of_are_left_out(photos, tmp_path, here, no_models):
     """No validation, hence no gain; nothing done the second time, hence no speed."""
     paths = sorted(map(str, photos.glob("photo0*.png")))
     prepare(paths, tmp_path / "set", PrepareConfig(val_fraction=0, workers=1))
     command = ["train", tmp_path / "set", "-o", tmp_path / "run", *FLAGS, "--steps", "2"]
     for _ in range(2):
-        done = colorize(*command)
-        text = done.stderr.decode()
-        assert done.returncode == 0 and "2 steps, " in text and "nan" not in text, text
+        done = here(*command)
+        text = done.stderr
+        assert done.exit_code == 0 and "2 steps, " in text and "nan" not in text, text
     assert "images/s" not in text
     shown = []
     importlib.import_module("colorcli.cli.train")._shown(
@@ -599,25 +605,20 @@ def test_devices_and_machines_train_like_one(data, tmp_path, monkeypatch):
         assert np.allclose(figures[name], figures["one"], rtol=1e-3), figures
 
 
-def test_two_runs_do_not_share_a_folder(data, tmp_path, colorize):
-    run = tmp_path / "r"
-    options = ["train", data.folder, "-o", run, *FLAGS, "--steps", "100000"]
-    first = subprocess.Popen([sys.executable, "-m", "colorcli", *map(str, options)],
-                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
-    deadline = time.monotonic() + 120
-    while not (run / resume.RUN).is_file():
-        assert first.poll() is None and time.monotonic() < deadline
-        time.sleep(0.1)
-    try:
-        second = colorize(*options)
-    finally:
-        first.kill()
-        first.communicate()
-    assert second.returncode == 3 and second.stdout == b""
-    (line,) = second.stderr.decode().splitlines()
-    wanted = f"{run}: another train is at work on it (process {first.pid}); wait for it"
-    assert line.startswith(f"colorize: {wanted}")
-    with training._alone(run):  # free again, after a kill
+def test_two_runs_do_not_share_a_folder(data, tmp_path, here, no_models):
+    run, told = tmp_path / "r", []
+
+    def second(done, total, **_):
+        told.append(here("train", data.folder, "-o", run, *FLAGS))
+
+    train(data, run, changed(steps=1, panel=0, val_steps=9), watch=Watch(progress=second))
+    wanted = f"{run}: another train is at work on it (process {os.getpid()}); wait for it"
+    assert told
+    for refused in told:
+        (line,) = refused.stderr.splitlines()
+        assert (refused.exit_code, refused.stdout) == (3, "")
+        assert line.startswith(f"colorize: {wanted}")
+    with training._alone(run):  # free again
         assert (run / training.LOCK).is_file()
 
 
