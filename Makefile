@@ -50,8 +50,9 @@ completions: setup  ## write the completion scripts for bash, zsh and fish
 	for shell in bash zsh fish; do \
 	  _COLORIZE_COMPLETE=source_$$shell $(BIN)/colorize > completions/colorize.$$shell; done
 
-docs: setup  ## write the choices of options, docs/commands.md and the manual page from the program
+docs: setup  ## write what docs/ and the choices of options say of the program from the program
 	$(BIN)/python docs/choices.py > choices.part && mv choices.part colorcli/choices.py
+	$(BIN)/python docs/schema.py > schema.part && mv schema.part docs/eval-schema.json
 	$(BIN)/python docs/commands.py > docs/commands.md
 	$(BIN)/python docs/manpage.py > docs/colorize.1
 

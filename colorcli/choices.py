@@ -4,7 +4,6 @@ BACKBONE_NAMES = ("plain", "efficientnet-lite0", "efficientnet-lite2")
 LOSS_NAMES = ("mse", "smooth-l1", "classification", "distillation", "perceptual", "adversarial")
 OPTIMIZER_NAMES = ("adam", "adamw")
 DEVICES = ("auto", "cpu", "gpu")
-EXPORTED_SUFFIXES = (".tflite", ".onnx")
 IMAGE_FORMATS = ("jpeg", "png", "tiff", "webp", "avif", "gif", "bmp", "jp2", "ppm", "heic")
 GRAYS = ("lab", "bt601")
 PERCEPTUAL_METRICS = ("lpips", "fid")
@@ -12,6 +11,10 @@ EXPORT_FORMATS = ("keras", "litert", "onnx", "page", "saved-model")
 EXPORT_SIGNATURES = ("ab", "image")
 EXPORT_PRECISIONS = ("float32", "float16", "int8")
 FORMAT_ALIASES = {"jpg": "jpeg", "tif": "tiff"}
+EXPORTED = {
+    ".tflite": "colorcli.exporting.formats.litert",
+    ".onnx": "colorcli.exporting.formats.onnx",
+}
 SUMMARIES = {
     "predict": "Colour photographs and films at full resolution.",
     "prepare": "Turn photographs into training shards.",

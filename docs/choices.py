@@ -11,8 +11,8 @@ sys.modules[blank.__name__] = blank
 
 from colorcli import cli  # noqa: E402
 from colorcli.evaluation import metrics, protocols  # noqa: E402
-from colorcli.exporting import signatures  # noqa: E402
-from colorcli.exporting.formats.table import FORMATS  # noqa: E402
+from colorcli.exporting import formats, signatures  # noqa: E402
+from colorcli.exporting.formats.table import FORMATS, MODULES  # noqa: E402
 from colorcli.imaging import writing  # noqa: E402
 from colorcli.network import backbones, losses, runtimes  # noqa: E402
 from colorcli.training import step  # noqa: E402
@@ -25,7 +25,6 @@ CHOICES = {
     "LOSS_NAMES": losses.LOSSES,
     "OPTIMIZER_NAMES": step.OPTIMIZERS,
     "DEVICES": runtimes.ENGINES,
-    "EXPORTED_SUFFIXES": runtimes.FILES,  # of exported models that colour pictures
     "IMAGE_FORMATS": writing.FORMATS,
     "GRAYS": protocols.GRAYS,
     "PERCEPTUAL_METRICS": metrics.OPTIONAL,
@@ -40,6 +39,8 @@ ALIASES = {
     if (suffix := format.suffixes[0].removeprefix(".")) != name
 }
 
+# What opens exported models that colour pictures, by suffix.
+EXPORTED = {f.suffix: f"{formats.__name__}.{m}" for m, f in MODULES.items() if f.engine}
 # What the help says of each command in a line.
 SUMMARIES = {name: cli.Late(name).command.get_short_help_str(limit=WIDTH) for name in cli.COMMANDS}
 
@@ -63,6 +64,10 @@ if __name__ == "__main__":
     print(HEAD)
     for name, table in CHOICES.items():
         print(assigned(name, [quoted(key) for key in dict.fromkeys(table)], "()"))
-    for name, table in {"FORMAT_ALIASES": ALIASES, "SUMMARIES": SUMMARIES}.items():
+    for name, table in {
+        "FORMAT_ALIASES": ALIASES,
+        "EXPORTED": EXPORTED,
+        "SUMMARIES": SUMMARIES,
+    }.items():
         pairs = [f"{quoted(key)}: {quoted(value)}" for key, value in table.items()]
         print(assigned(name, pairs, "{}"))

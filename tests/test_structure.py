@@ -185,7 +185,7 @@ def test_predict_never_loads_tensorflow(model, photos, small_model, tmp_path):
 
 MADE = {
     "docs/commands.md": "commands.py", "docs/colorize.1": "manpage.py",
-    "colorcli/choices.py": "choices.py",
+    "colorcli/choices.py": "choices.py", "docs/eval-schema.json": "schema.py",
 }  # fmt: skip
 
 

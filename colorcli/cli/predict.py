@@ -101,7 +101,8 @@ def predict(
     knobs: Knobs,
 ) -> None:
     """Colour photographs and films at full resolution."""
-    _apart(overwrite=overwrite, skip_existing=skip_existing, quiet=quiet, verbose=verbose)
+    _apart({"--overwrite": overwrite, "--skip-existing": skip_existing})
+    _apart({"--quiet": quiet, "--verbose": verbose})
     _check(inputs or [], names, where, watch=watching.watch, dry_run=dry_run)
     knobs.suiting(distribution=True)  # whatever the model: what no model takes
     _check_hints(hand, watching.watch or where.engine == "ray" or film.moving)
@@ -158,13 +159,10 @@ def _coming(
     return found, jobs, runs.Here(jobs, way, config, ready(jobs))
 
 
-def _apart(**flags: bool) -> None:
-    """Raise ``UsageError`` where both of a pair of flags, one after the other, are given."""
-    names = [f"--{name.replace('_', '-')}" for name in flags]
-    given = list(flags.values())
-    for at in range(0, len(names), 2):
-        if given[at] and given[at + 1]:
-            raise UsageError(f"{names[at]} and {names[at + 1]} contradict each other")
+def _apart(given: dict[str, bool]) -> None:
+    """Raise ``UsageError`` where all of the flags are given, which contradict each other."""
+    if all(given.values()):
+        raise UsageError(f"{' and '.join(given)} contradict each other")
 
 
 def _check(

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from colorcli import __version__
-from colorcli.choices import EXPORTED_SUFFIXES
 from colorcli.color.lab import NEUTRAL
 from colorcli.exporting.check import Exported
 from colorcli.exporting.formats.common import Snippet
@@ -79,7 +78,7 @@ def _card(
             name: ("uint8" if name == "colours" else "float32", OUTPUTS[name])
             for name in _outputs(graph)
         },
-        predicts=graph.signature == "ab" and chosen.suffix in EXPORTED_SUFFIXES,
+        predicts=graph.signature == "ab" and chosen.engine is not None,
         inside=tuple(KNOBS),
         elsewhere=[_filled(snippet, values) for snippet in chosen.example.elsewhere],
         origin=_origin(folder.metadata),

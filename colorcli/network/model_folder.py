@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from colorcli import __version__
-from colorcli.choices import EXPORTED_SUFFIXES
+from colorcli.choices import EXPORTED
 from colorcli.color import bins
 from colorcli.config import MODEL_SCHEMA, MOST_STAGES, ModelConfig
 from colorcli.errors import ModelError, UsageError, reason
@@ -73,11 +73,9 @@ def find(name: str | Path) -> Path:
         if (candidate / CONFIG).is_file():
             return candidate
     if folder.is_file():
-        if folder.suffix.lower() in EXPORTED_SUFFIXES:
+        if folder.suffix.lower() in EXPORTED:
             return folder
-        raise ModelError(
-            f"{name}: not a model; exported files end in {' or '.join(EXPORTED_SUFFIXES)}"
-        )
+        raise ModelError(f"{name}: not a model; exported files end in {' or '.join(EXPORTED)}")
     known = ", ".join([*bundled(), *places.names()]) or "none bundled"
     cause = "holds no config.json" if folder.is_dir() else "no such model or folder"
     raise ModelError(f"{name}: {cause}; known models: {known}")

@@ -1,12 +1,13 @@
-"""Run a model's network: one class for each runtime.
+"""Run a model's network: one class for each runtime of a model folder, ``ENGINES`` by device.
 
-``ENGINES`` chooses by device for model folders, ``FILES`` by suffix for exported files.
+What wrote an exported file opens it: ``EXPORTED`` names its module by suffix.
 """
 
 from __future__ import annotations
 
 import contextlib
 import copy
+import importlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from colorcli.choices import EXPORTED
 from colorcli.errors import ModelError, UsageError, reason
 from colorcli.network import model_folder
 from colorcli.network.decoding import KNOBS, LOGITS, NEUTRAL, decode, of_stage
@@ -38,13 +40,13 @@ class Engine(Protocol):
         """The same network for another thread."""
 
 
-def _feed(lightness: np.ndarray, values: Mapping[str, float]) -> dict[str, np.ndarray]:
+def feed_of(lightness: np.ndarray, values: Mapping[str, float]) -> dict[str, np.ndarray]:
     """A batch of one for a graph that takes L and every knob; others take what they know of it."""
     numbers = {name: np.full(1, value, np.float32) for name, value in values.items()}
     return {"L": np.ascontiguousarray(lightness[None, ..., None], np.float32), **numbers}
 
 
-def _check(path: Path | str, inputs: Collection[str]) -> None:
+def refuse_pictures(path: Path | str, inputs: Collection[str]) -> None:
     """Raise ``ModelError`` for an export that takes pictures: there is nothing left to steer."""
     if "image" in inputs:
         raise ModelError(
@@ -68,7 +70,7 @@ class LiteRT:
             LiteRT._announced = True
             signature = self._run.get_signature_runner()
             inputs, outputs = signature.get_input_details(), signature.get_output_details()
-            _check(path, inputs)
+            refuse_pictures(path, inputs)
             self._inputs = {name: detail["index"] for name, detail in inputs.items()}
             self._ab = outputs["ab"]["index"]
             self._logits = outputs["logits"]["index"] if "logits" in outputs else None
@@ -80,7 +82,7 @@ class LiteRT:
 
     def __call__(self, lightness: np.ndarray, values: Mapping[str, float] = NEUTRAL) -> np.ndarray:
         """See ``Engine``."""
-        feed = _feed(lightness, values)
+        feed = feed_of(lightness, values)
         for name, index in self._inputs.items():
             self._run.set_tensor(index, feed[name])
         self._run.invoke()
@@ -93,57 +95,6 @@ class LiteRT:
     def another(self) -> LiteRT:
         """See ``Engine``."""
         return LiteRT(self._path)
-
-
-class Onnx:
-    """ONNX Runtime on one thread, for exported ``.onnx`` files."""
-
-    def __init__(self, path: Path | str) -> None:
-        """Load ``path``; ``ModelError`` when it is no colorizer, ``UsageError`` without runtime."""
-        try:
-            import onnxruntime
-        except ImportError:
-            raise UsageError(
-                f"{path}: needs onnxruntime, which is not installed; pip install 'colorcli[onnx]'"
-            ) from None
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.log_severity_level = 4
-        try:
-            self._run = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
-            inputs = {i.name: i for i in self._run.get_inputs()}
-            self._outputs = [o.name for o in self._run.get_outputs()]
-            _check(path, inputs)
-            side = inputs["L"].shape[1]
-            if not isinstance(side, int):  # any size: the file says which one it was trained for
-                side = int(self._run.get_modelmeta().custom_metadata_map["size"])
-            if "ab" not in self._outputs:
-                raise KeyError("ab")
-        except ModelError:
-            raise
-        except Exception as error:  # the runtime raises classes of its own
-            raise ModelError(f"{path}: not a usable ONNX model ({reason(error)})") from None
-        self._inputs = tuple(inputs)
-        self._last: dict[str, np.ndarray] = {}
-        self.size, self.distribution = side, "logits" in self._outputs
-        self.knobs: Collection[str] = set(inputs) - {"L"}
-
-    def __call__(self, lightness: np.ndarray, values: Mapping[str, float] = NEUTRAL) -> np.ndarray:
-        """See ``Engine``."""
-        feed = _feed(lightness, values)
-        outputs = self._run.run(self._outputs, {name: feed[name] for name in self._inputs})
-        self._last = dict(zip(self._outputs, outputs, strict=True))
-        return self._last["ab"][0]
-
-    def logits(self) -> np.ndarray | None:
-        """See ``Engine``."""
-        return self._last["logits"][0] if self.distribution else None
-
-    def another(self) -> Onnx:
-        """See ``Engine``."""
-        return copy.copy(self)  # a session serves many threads, its last outputs do not
 
 
 class Keras:
@@ -167,7 +118,7 @@ class Keras:
 
     def __call__(self, lightness: np.ndarray, values: Mapping[str, float] = NEUTRAL) -> np.ndarray:
         """See ``Engine``."""
-        feed = _feed(lightness, values)
+        feed = feed_of(lightness, values)
         self._outputs = self._run({k: v for k, v in feed.items() if k in self._names})
         return self._outputs["ab"][0].numpy()
 
@@ -203,8 +154,12 @@ ENGINES: dict[str, Runtime] = {
     "cpu": Runtime(model_folder.LITERT, LiteRT),
     "gpu": Runtime(model_folder.WEIGHTS, _on_gpu),
 }
-# Exported files, which colour without a folder, by suffix.
-FILES: dict[str, Callable[[Path], Engine]] = {".tflite": LiteRT, ".onnx": Onnx}
+
+
+def _exported(path: Path) -> Engine:
+    """A plug-in's: formats stand above this room, which knows their names alone."""
+    opened: Engine = importlib.import_module(EXPORTED[path.suffix.lower()]).FORMAT.engine(path)
+    return opened
 
 
 @dataclass(frozen=True)
@@ -255,8 +210,7 @@ def open_model(model: str | Path, device: str = "auto") -> Opened:
     """
     path, runtime = model_folder.find(model), ENGINES[device]
     if path.is_file():
-        engine = FILES[path.suffix.lower()](path)
-        return Opened(engine, name=_called(model, path), digest=disk.digest(path))
+        return Opened(_exported(path), name=_called(model, path), digest=disk.digest(path))
     folder = model_folder.load(path, needs=(runtime.needs,))
     engine = runtime.open(folder.path / runtime.needs)
     if engine.size != folder.config.size:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # so that names and choices of formats cost nothing
 
     from colorcli.exporting.signatures import Graph
     from colorcli.network.model_folder import ModelFolder
+    from colorcli.network.runtimes import Engine
 
 Feed = Mapping[str, "np.ndarray"]
 Run = Callable[[Feed], dict[str, "np.ndarray"]]
@@ -85,7 +86,8 @@ class Format:
     ``precisions``: name to tolerance, the default first; ``calibrated`` those that watch
     photographs. ``signatures`` it can hold, and ``flexible`` those that may take any size;
     ``distribution``: it wants a model with one. ``write(order, path)``; ``open(path)`` gives what
-    runs the file back. ``needs``: modules of the extra ``extra``; ``fetch`` gets what is no module,
+    runs the file back, ``engine(path)`` what ``colorize predict`` runs, where it takes such files:
+    it raises ``ModelError``, and ``UsageError`` where its runtime is missing. ``needs``: modules of the extra ``extra``; ``fetch`` gets what is no module,
     or takes the file that the user gave.
     """
 
@@ -95,6 +97,7 @@ class Format:
     write: Callable[[Order, Path], None]
     open: Callable[[Path], Run]
     example: Example
+    engine: Callable[[Path], Engine] | None = None
     signatures: tuple[str, ...] = ("ab", "image")
     flexible: tuple[str, ...] = ()
     distribution: bool = False

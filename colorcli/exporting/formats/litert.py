@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from colorcli.errors import UsageError, reason
 from colorcli.exporting.formats.common import (
@@ -21,6 +21,9 @@ from colorcli.exporting.formats.common import (
     save_tensorflow,
 )
 from colorcli.system import native
+
+if TYPE_CHECKING:
+    from colorcli.network.runtimes import Engine
 
 # Only what convolutions do becomes int8: the decode step (a softmax over bins) and the conversions
 # between colour spaces lose too much, and cost little as they are.
@@ -86,6 +89,12 @@ def _open(path: Path) -> Run:
     return lambda feed: {name: np.array(out) for name, out in runner(**feed).items()}
 
 
+def _engine(path: Path) -> Engine:
+    from colorcli.network.runtimes import LiteRT
+
+    return LiteRT(path)
+
+
 _BROWSER = Snippet(
     "In a browser, with LiteRT.js",
     "js",
@@ -120,6 +129,7 @@ FORMAT = Format(
     calibrated=("int8",),
     write=_write,
     open=_open,
+    engine=_engine,
     example=Example(
         packages="ai-edge-litert",
         python="""from ai_edge_litert.interpreter import Interpreter

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import warnings
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from colorcli.errors import ModelError, UsageError, reason
 from colorcli.exporting.formats.common import EXACT, Example, Format, Order, Run, Snippet
+from colorcli.network.decoding import NEUTRAL
 from colorcli.system import native
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def _write(order: Order, path: Path) -> None:
@@ -34,14 +42,69 @@ def _write(order: Order, path: Path) -> None:
     onnx.save(model, str(path))
 
 
-def _open(path: Path) -> Run:
+def _session(path: Path | str) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    options.log_severity_level = 4
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
+def _open(path: Path) -> Run:
+    session = _session(path)
     names = [output.name for output in session.get_outputs()]
     return lambda feed: dict(zip(names, session.run(names, dict(feed)), strict=True))
+
+
+class _Onnx:
+    """ONNX Runtime on one thread, for a file that takes L: an ``Engine``."""
+
+    def __init__(self, path: Path | str) -> None:
+        """Load ``path``; ``ModelError`` when it is no colorizer, ``UsageError`` without runtime."""
+        from colorcli.network.runtimes import refuse_pictures
+
+        try:
+            import onnxruntime  # noqa: F401
+        except ImportError:
+            raise UsageError(
+                f"{path}: needs onnxruntime, which is not installed; pip install 'colorcli[onnx]'"
+            ) from None
+        try:
+            self._run = _session(path)
+            inputs = {i.name: i for i in self._run.get_inputs()}
+            self._outputs = [o.name for o in self._run.get_outputs()]
+            refuse_pictures(path, inputs)
+            side = inputs["L"].shape[1]
+            if not isinstance(side, int):  # any size: the file says which one it was trained for
+                side = int(self._run.get_modelmeta().custom_metadata_map["size"])
+            if "ab" not in self._outputs:
+                raise KeyError("ab")
+        except ModelError:
+            raise
+        except Exception as error:  # the runtime raises classes of its own
+            raise ModelError(f"{path}: not a usable ONNX model ({reason(error)})") from None
+        self._inputs = tuple(inputs)
+        self._last: dict[str, np.ndarray] = {}
+        self.size, self.distribution = side, "logits" in self._outputs
+        self.knobs: Collection[str] = set(inputs) - {"L"}
+
+    def __call__(self, lightness: np.ndarray, values: Mapping[str, float] = NEUTRAL) -> np.ndarray:
+        """See ``Engine``."""
+        from colorcli.network.runtimes import feed_of
+
+        feed = feed_of(lightness, values)
+        outputs = self._run.run(self._outputs, {name: feed[name] for name in self._inputs})
+        self._last = dict(zip(self._outputs, outputs, strict=True))
+        return self._last["ab"][0]
+
+    def logits(self) -> np.ndarray | None:
+        """See ``Engine``."""
+        return self._last["logits"][0] if self.distribution else None
+
+    def another(self) -> _Onnx:
+        """See ``Engine``."""
+        return copy.copy(self)  # a session serves many threads, its last outputs do not
 
 
 FORMAT = Format(
@@ -51,6 +114,7 @@ FORMAT = Format(
     flexible=("ab", "image"),
     write=_write,
     open=_open,
+    engine=_Onnx,
     needs=("tf2onnx", "onnx", "onnxruntime"),
     extra="onnx",
     example=Example(

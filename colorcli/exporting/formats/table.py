@@ -10,13 +10,12 @@ from pathlib import Path
 from colorcli.exporting import formats
 from colorcli.exporting.formats.common import Format
 
-_MODULES = sorted(
-    name for _, name, _ in pkgutil.iter_modules(formats.__path__) if name not in ("common", "table")
-)
-_FOUND: list[Format] = [
-    importlib.import_module(f"{formats.__name__}.{name}").FORMAT for name in _MODULES
-]
-FORMATS: dict[str, Format] = {found.name: found for found in _FOUND}
+MODULES: dict[str, Format] = {  # by the name of the file
+    name: importlib.import_module(f"{formats.__name__}.{name}").FORMAT
+    for name in sorted(module.name for module in pkgutil.iter_modules(formats.__path__))
+    if name not in ("common", "table")
+}
+FORMATS: dict[str, Format] = {found.name: found for found in MODULES.values()}
 
 
 def of(path: Path | str) -> str | None:

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from colorcli.choices import EXPORTED_SUFFIXES
+from colorcli.choices import EXPORTED
 from colorcli.errors import DataError, ModelError, UsageError, reason
 from colorcli.network import model_folder
 from colorcli.network.model_folder import CONFIG, HISTORY, LITERT, METADATA, WEIGHTS
@@ -108,7 +108,7 @@ def _named(path: str) -> str:
     base = Path(path.rstrip("/\\")).name
     if base in ("model-best", "model-last"):
         base = Path(path).parent.name
-    for suffix in (*ARCHIVES, *EXPORTED_SUFFIXES):
+    for suffix in (*ARCHIVES, *EXPORTED):
         if base.lower().endswith(suffix):
             return base[: -len(suffix)]
     return base
@@ -131,11 +131,11 @@ def _taken(path: Path, part: Path, source: str) -> str:
     """
     if path.is_file() and path.name.lower().endswith(ARCHIVES):
         _unpack(path, part, source)
-    elif path.is_file() and path.suffix.lower() in EXPORTED_SUFFIXES:
+    elif path.is_file() and path.suffix.lower() in EXPORTED:
         shutil.copyfile(path, part / f"export{path.suffix.lower()}")
         return f"export{path.suffix.lower()}"
     elif path.is_file():
-        known = " ".join((*EXPORTED_SUFFIXES, *ARCHIVES))
+        known = " ".join((*EXPORTED, *ARCHIVES))
         raise ModelError(f"{source}: not a model that can be added; a file ends in {known}")
     else:
         folder = model_folder.find(path)
