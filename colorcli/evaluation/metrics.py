@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -219,6 +220,7 @@ class Metric:
     that needs a network has ``load`` instead, which opens it and gives ``of``, and is judged by
     only where it is asked for. ``weight`` (of the case) makes the data set's figure a weighted
     mean; ``magnitude`` takes |mean| of a signed figure; ``over_set`` takes the place of a mean.
+    ``shared``: threads may ask its network at once, as they may PyTorch's; else they take turns.
     ``alone``: it looks at the judged picture only, so that the truth has a figure, too.
     ``drawn``: the report shows how it is distributed over the pictures; ``of_nothing``: that of
     doing nothing, too.
@@ -231,6 +233,7 @@ class Metric:
     better: str = ""
     of: Callable[[Case], Any] | None = None
     load: Callable[[], Callable[[Case], Any]] | None = None
+    shared: bool = False
     weight: Callable[[Case], float] | None = None
     magnitude: bool = False
     over_set: OverSet | None = None
@@ -245,7 +248,21 @@ class Metric:
 
     def opened(self) -> Metric:
         """Itself, its network open. Raises ``UsageError`` and ``DataError`` where there is none."""
-        return replace(self, of=self.load(), load=None) if self.load else self
+        if not self.load:
+            return self
+        of = self.load()
+        return replace(self, of=of if self.shared else _in_turns(of), load=None)
+
+
+def _in_turns(of: Callable[[Case], Any]) -> Callable[[Case], Any]:
+    """The same for one thread at a time."""
+    lock = threading.Lock()
+
+    def guarded(case: Case) -> Any:
+        with lock:
+            return of(case)
+
+    return guarded
 
 
 def _capped_psnr(truth: View, image: View) -> float:
@@ -324,11 +341,11 @@ METRICS: dict[str, Metric] = {
         note="mean over pictures of |difference of the literature's CF|",
     ),
     "lpips": Metric(
-        title="LPIPS", digits=4, better="lower", drawn=True, load=_lpips,
+        title="LPIPS", digits=4, better="lower", drawn=True, load=_lpips, shared=True,
         note="AlexNet, version 0.1; Zhang et al. (2018)",
     ),
     "fid": Metric(
-        title="FID", better="lower", load=_features,
+        title="FID", better="lower", load=_features, shared=True,
         over_set=OverSet(perceptual.Moments, perceptual.frechet),
         note="Inception-v3 of 2015; Heusel et al. (2017); biased for few pictures, compare equal "
         "numbers",

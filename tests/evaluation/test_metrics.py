@@ -1,4 +1,6 @@
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -127,6 +129,23 @@ def test_rebalancing_asks_for_rare_colours():
 def test_the_prior_covers_every_bin():
     weights = metrics._rarity()
     assert len(weights) == (2 * bins.REACH + 1) ** 2 and weights.min() > 0
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_threads_take_turns_at_a_network_that_is_not_shared(shared):
+    together = threading.Barrier(2, timeout=0.3 if not shared else 30)
+
+    def of(case):
+        try:
+            together.wait()
+        except threading.BrokenBarrierError:
+            return "alone"
+        return "together"
+
+    metric = metrics.Metric(title="t", note="n", load=lambda: of, shared=shared).opened()
+    with ThreadPoolExecutor(2) as pool:
+        met = {*pool.map(metric, [None, None])}
+    assert met == ({"together"} if shared else {"alone"})
 
 
 @pytest.mark.parametrize("name", metrics.chosen())

@@ -17,7 +17,7 @@ from colorcli.data.sources.folder import Folder
 from colorcli.errors import DataError, UsageError
 from colorcli.evaluation import evaluate, perceptual
 from colorcli.evaluation.contenders import Model
-from colorcli.evaluation.metrics import METRICS, OPTIONAL, chosen
+from colorcli.evaluation.metrics import METRICS, chosen
 from colorcli.evaluation.perceptual import Moments, Weights, fetch, frechet
 
 CONTENT = b"weights" * 1000
@@ -70,7 +70,7 @@ def test_weights_that_cannot_be_had_are_named(server, tmp_path, place):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", OPTIONAL)
+@pytest.mark.parametrize("name", ["lpips", "fid"])
 def test_missing_network_names_the_extra(monkeypatch, name):
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(UsageError, match=r"pip install 'colorcli\[perceptual\]'"):
