@@ -7,7 +7,9 @@ docs/scale.md stands on these figures. Files are made in a temporary folder and 
 """
 
 import argparse
+import contextlib
 import json
+import os
 import resource
 import signal
 import statistics
@@ -25,6 +27,7 @@ sys.path[:0] = [str(REPO / "tests"), str(REPO / "tests" / "scale")]
 from conftest import saved, scene  # noqa: E402
 
 PREDICT = [sys.executable, "-m", "colorcli", "predict"]
+TICKS = os.sysconf("SC_CLK_TCK")
 STAGES = ("read", "decode", "network", "join", "encode", "write")
 
 
@@ -70,17 +73,18 @@ def planning(root: Path, out: Path) -> None:
 
 def colouring(root: Path, out: Path, count: int) -> None:
     """The beginning, the memory and the stages of a plain call, ended after ``count``."""
-    began = time.perf_counter()
+    one = next(root.rglob("*.jpg"))
+    for what, command in (
+        ("one", [one, "-o", out.parent / "one.jpg"]),
+        ("all", [root, "-r", "-o", out.parent / "first"]),
+    ):
+        print(f"first result of {what}: {first(command)}")
     process = subprocess.Popen(
         [*PREDICT, root, "-r", "-o", out, "--json", "-q"], stdout=subprocess.PIPE, text=True
     )
     assert process.stdout
     rows, marks = [], {}
     for line in process.stdout:
-        if not rows:
-            print(
-                f"first result {time.perf_counter() - began:.2f} s after the start of the process"
-            )
         rows.append(json.loads(line))
         if len(rows) in (100, count // 2, count):
             marks[len(rows)] = peak(process.pid)
@@ -93,37 +97,81 @@ def colouring(root: Path, out: Path, count: int) -> None:
     print("ms a photograph: " + ", ".join(f"{s} {ms:.1f}" for s, ms in spent.items()))
 
 
+def first(command: list[object]) -> str:
+    """Seconds until the first result of a call, which is then ended."""
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [*PREDICT, *command, "--json", "-q"], stdout=subprocess.PIPE, bufsize=0
+    )
+    assert process.stdout
+    process.stdout.readline()
+    seconds, busy = time.perf_counter() - began, spent([process.pid])[process.pid]
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
+    return f"after {seconds:.2f} s, {busy:.2f} of CPU"
+
+
 def rays(root: Path, out: Path, count: int) -> None:
     """``count`` photographs by one process on two cores and by Ray on two nodes of one core."""
     from nodes import Cluster
 
     folders = sorted(root.iterdir())[: -(-count // 1000)]
-    rates: dict[str, list[float]] = {}
+    count = sum(len(list(folder.iterdir())) for folder in folders)
+    rows: dict[str, list[dict[str, float]]] = {}
     cluster = Cluster()
     try:
         for way in ("plain", "ray", "ray", "plain"):
-            target = out.parent / f"{way}-{len(rates.setdefault(way, []))}"
-            extra = ["--engine", "ray", "--address", cluster.address] if way == "ray" else []
-            began = time.perf_counter()
-            subprocess.run(
-                [
-                    *PREDICT,
-                    *folders,
-                    "-o",
-                    f"{target}/{{stem}}.jpg",
-                    "-q",
-                    "--workers",
-                    "2",
-                    *extra,
-                ],
-                check=True,
-            )
-            rates[way].append(count / (time.perf_counter() - began))
+            target = out.parent / f"{way}-{len(rows.setdefault(way, []))}"
+            command = [*PREDICT, *folders, "-o", f"{target}/{{stem}}.jpg", "-q", "--workers", "2"]
+            if way == "ray":
+                command += ["--engine", "ray", "--address", cluster.address]
+            rows[way].append(timed(command, [node.process.pid for node in cluster.nodes], count))
+            shown = "  ".join(f"{name} {value:.1f}" for name, value in rows[way][-1].items())
+            print(f"{way}: {shown}", flush=True)
     finally:
         cluster.close()
-    for way, found in rates.items():
-        print(f"{way}: {', '.join(f'{rate:.1f}' for rate in found)} photographs/s with start-up")
-    print(f"ray / plain: {statistics.mean(rates['ray']) / statistics.mean(rates['plain']):.2f}")
+    for name, how in (("photographs/s", 1), ("CPU ms a photograph", -1)):
+        means = {way: statistics.mean(row[name] for row in found) for way, found in rows.items()}
+        print(f"ray / plain by {name}: {(means['ray'] / means['plain']) ** how:.2f}")
+
+
+def timed(command: list[object], others: list[int], count: int) -> dict[str, float]:
+    """Speed of a call with start-up, its CPU and that of what ``others`` began for it.
+
+    The share is of what this machine computed meanwhile: other work on it is no fault of the call's.
+    """
+    before, busy, began = spent(others), machine(), time.perf_counter()
+    process = subprocess.Popen(command)
+    seen: dict[int, float] = {}
+    while process.poll() is None:  # what ends takes its figures along
+        seen |= spent([process.pid, *others])
+        time.sleep(0.1)
+    assert process.returncode == 0
+    seconds, busy = time.perf_counter() - began, machine() - busy
+    own = sum(at - before.get(pid, 0.0) for pid, at in seen.items())
+    return {
+        "photographs/s": count / seconds, "CPU ms a photograph": own * 1000 / count,
+        "% of the machine": 100 * own / (seconds * (os.cpu_count() or 1)),
+        "% of its work": 100 * own / busy,
+    }  # fmt: skip
+
+
+def spent(pids: list[int]) -> dict[int, float]:
+    """Seconds of CPU of processes and of all that they began, by number."""
+    from nodes import descendants
+
+    found = {}
+    for pid in {*pids, *(below for one in pids for below in descendants(one))}:
+        with contextlib.suppress(OSError):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            found[pid] = (int(fields[11]) + int(fields[12])) / TICKS
+    return found
+
+
+def machine() -> float:
+    """Seconds of CPU that this machine has spent on anything."""
+    user, nice, system, *_ = Path("/proc/stat").read_text().split("\n")[0].split()[1:]
+    return (int(user) + int(nice) + int(system)) / TICKS
 
 
 def main() -> None:

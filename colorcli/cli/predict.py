@@ -130,7 +130,8 @@ def predict(
     found, jobs, run = _coming(
         request, config, knobs, ready, where=where, watching=watching, way=way
     )
-    _check_hints(hand, any(way.is_long(job) for job in jobs))
+    if hand != HandConfig():
+        _check_hints(hand, any(way.is_long(job) for job in jobs))
     _check_beside(scans, run, json)
     told = Told(found, json, quiet, verbose)
     if dry_run:

@@ -22,6 +22,7 @@ from colorcli.files.inputs import (
     Found,
     Identity,
     Source,
+    ending,
     find,
     stream,
     without_results,
@@ -70,9 +71,8 @@ def named(
     """
 
     def tells(source: Source) -> bool:
-        known = os.path.splitext(source.relative)[1].lower() in writing.READABLE
         return (
-            known
+            ending(source.relative) in writing.READABLE
             or bool(source.suffix)
             or source.error is not None
             or (source.path == STREAM and not stdin)
@@ -167,11 +167,13 @@ def jobs_for(
     format, output = config.format, request.output
     if request.sidecars:
         entries = [entry for entry in entries if not is_sidecar(entry.path)]
+    others: dict[str, Kind] = {}
     if kinds:
-        entries = [
-            replace(source, suffix=kind.suffix(source) or "") if kind else source
-            for source, kind in ((source, kind_of(source, kinds)) for source in entries)
-        ]
+        entries = list(entries)
+        for at, source in enumerate(entries):
+            if kind := kind_of(source, kinds):
+                others[source.path] = kind
+                entries[at] = replace(source, suffix=kind.suffix(source) or "")
     if format is None and output != STREAM:
         entries = named(entries, config.max_pixels, stdin=output is not None)
     jobs = plan_part(
@@ -181,8 +183,8 @@ def jobs_for(
     )  # fmt: skip
     judged = {""}
     for job in jobs:
-        suffix = os.path.splitext(job.target)[1].lower()
-        if kind := kind_of(job.source, kinds) if job.todo else None:
+        suffix = ending(job.target)
+        if kind := others.get(job.source.path) if job.todo else None:
             kind.check(job)
         elif suffix not in judged and job.todo and job.target != STREAM:
             judged.add(suffix)

@@ -61,25 +61,40 @@ class Identity:
 
     def __init__(self, folders: places.Folders | None = None) -> None:
         self._folders: dict[str, str] = {}
+        self._linkless: dict[str, str] = {}  # of these no name need be looked at
         self._places = folders or places.Folders()
 
     def __call__(self, path: str) -> str:
         """The real path, links followed, or an address."""
+        head, slash, tail = path.rpartition(os.sep)  # of many thousand names
+        own = tail not in ("", os.curdir, os.pardir)
+        if own and (real := self._linkless.get(head)) is not None:
+            return real + tail
         if places.is_remote(path):
             return places.normal(path)
-        head, slash, tail = path.rpartition(os.sep)  # of many thousand names
-        if os.altsep or tail in ("", os.curdir, os.pardir) or self._places.is_link(path):
+        if os.altsep or not own or self._places.is_link(path):
             return os.path.realpath(path)
-        head += slash
-        if head not in self._folders:
-            self._folders[head] = os.path.join(os.path.realpath(head or os.curdir), "")
-        return self._folders[head] + tail
+        real = self._folders.get(head + slash)
+        if real is None:
+            real = os.path.join(os.path.realpath(head + slash or os.curdir), "")
+            self._folders[head + slash] = real
+        if head and self._places.is_linkless(head):
+            self._linkless[head] = real
+        return real + tail
 
 
 def is_below(name: str) -> bool:
     """Whether a name that a file gives stays below the folder it belongs to."""
     path = PurePath(name)
     return not path.anchor and bool(path.parts) and ".." not in path.parts and "\0" not in name
+
+
+def ending(name: str) -> str:
+    """The suffix of a name in lower case, with its dot: that of ``os.path.splitext``, for millions."""
+    root, _, end = name.rpartition(".")
+    if not root or root[-1] in "./\\" or "/" in end or "\\" in end:
+        return os.path.splitext(name)[1].lower()
+    return "." + end.lower()
 
 
 # --- inputs ------------------------------------------------------------------------------------
@@ -90,7 +105,7 @@ def _is_hidden(name: str) -> bool:
 
 
 def _is_photograph(name: str, suffixes: Collection[str]) -> bool:
-    return not _is_hidden(name) and os.path.splitext(name)[1].lower() in suffixes
+    return not _is_hidden(name) and ending(name) in suffixes
 
 
 def _walk(
@@ -111,14 +126,14 @@ def _walk(
         if real in seen or (real == leave_out and relative):  # a link that leads back; our output
             continue
         seen.add(real)
-        below = []
+        below, within = [], os.path.join(relative, "") if relative else ""
         try:
             found = places.scan(path)
         except OSError as error:
             yield Source(path, relative, f"{reason(error)}; check the folder")
             continue
         for entry in found:
-            inside = os.path.join(relative, entry.name)
+            inside = within + entry.name
             if _is_photograph(entry.name, suffixes):
                 with contextlib.suppress(OSError):
                     if entry.is_file():
@@ -205,7 +220,8 @@ def without_results(sources: list[Source], identity: Identity) -> tuple[list[Sou
     def stem(source: Source) -> str:
         return os.path.splitext(identity(source.path))[0]
 
-    marked = [s for s in sources if os.path.splitext(s.path)[0].endswith(MARK) and not s.error]
+    marked = [s for s in sources if MARK in s.path and not s.error]
+    marked = [s for s in marked if os.path.splitext(s.path)[0].endswith(MARK)]
     if not marked:
         return sources, []
     stems = {stem(s) for s in sources if not s.error and s.path != STREAM}

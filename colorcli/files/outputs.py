@@ -164,27 +164,29 @@ class Names:
         prefix = os.path.join(places.normal(folder), "")
         return lambda source, target: shard.holds(places.normal(target).removeprefix(prefix))
 
-    def _extension(self, source: Source) -> str:
-        own = os.path.splitext(source.relative)[1]
-        suffix = None if own.lower() in self.keeping else self.suffix
-        copy = suffix or self.copies.get(own.lower()) or source.suffix or FALLBACK
-        return own if copy == own.lower() else copy
+    def _extension(self, own: str, source: Source) -> str:
+        """The suffix of a result by its source's ``own``."""
+        known = own.lower()
+        suffix = None if known in self.keeping else self.suffix
+        copy = suffix or self.copies.get(known) or source.suffix or FALLBACK
+        return own if copy == known else copy
 
     def _beside(self, source: Source, index: int) -> str:
         if source.path == STREAM:
             return STREAM
-        return os.path.splitext(source.path)[0] + MARK + self._extension(source)
+        own = os.path.splitext(source.relative)[1]
+        return os.path.splitext(source.path)[0] + MARK + self._extension(own, source)
 
     def _below(self, source: Source, index: int) -> str:
-        name = os.path.splitext(source.relative)[0] + self._extension(source)
-        return os.path.join(self.output or "", name)
+        name, own = os.path.splitext(source.relative)
+        return os.path.join(self.output or "", name + self._extension(own, source))
 
     def _filled(self, source: Source, index: int) -> str:
         folder, name = os.path.split(source.relative)
         stem, own = os.path.splitext(name)
         template, end = self.output or "", ""
         if template.endswith(_SUFFIX):
-            template, end = template.removesuffix(_SUFFIX), self._extension(source)[1:]
+            template, end = template.removesuffix(_SUFFIX), self._extension(own, source)[1:]
         values = {
             "stem": stem, "ext": own[1:], "dir": folder or os.curdir, "model": self.model,
             "index": index,
@@ -365,7 +367,7 @@ class _Draft:
 
 def _is_too_long(target: str) -> bool:
     """Whether a part of the name is longer than any file system takes."""
-    if len(os.fsencode(target)) <= LONGEST:
+    if len(target) <= LONGEST // 4 or len(os.fsencode(target)) <= LONGEST:
         return False
     return any(len(os.fsencode(part)) > LONGEST for part in target.split(os.sep))
 

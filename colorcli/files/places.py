@@ -7,6 +7,7 @@ are asked for, of one listing of it.
 
 from __future__ import annotations
 
+import operator
 import os
 import re
 import stat
@@ -129,7 +130,7 @@ def scan(folder: str) -> list[Entry]:
 
         return list(remote.listing(folder).values())
     with os.scandir(folder) as entries:
-        return sorted(entries, key=lambda entry: entry.name)
+        return sorted(entries, key=operator.attrgetter("name"))
 
 
 def status(name: str) -> Status | None:
@@ -189,6 +190,10 @@ class Folders:
             return None
         self._links[folder] = listed
         return listed
+
+    def is_linkless(self, folder: str) -> bool:
+        """Whether a folder is known to hold no link."""
+        return folder in self._links and not any(self._links[folder].values())
 
     def is_link(self, path: str) -> bool:
         """Whether a path is a symbolic link."""

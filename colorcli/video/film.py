@@ -19,7 +19,7 @@ from colorcli.colorizing.result import Result, Stopwatch
 from colorcli.config import FilmConfig
 from colorcli.errors import DataError, ImageError
 from colorcli.files.delivery import delivered
-from colorcli.files.inputs import STREAM, Source
+from colorcli.files.inputs import STREAM, Source, ending
 from colorcli.files.outputs import Job
 from colorcli.imaging import writing as pictures
 from colorcli.system.atomic import is_special
@@ -64,7 +64,7 @@ class Films:
 
     def suffix(self, source: Source) -> str | None:
         """See ``Kind``: by name, else by the first bytes where the name says nothing."""
-        own = os.path.splitext(source.relative)[1].lower()
+        own = ending(source.relative)
         if own in SUFFIXES:
             return SUFFIXES[own]
         if own in pictures.READABLE or source.error is not None:

@@ -87,7 +87,7 @@ class Here:
         self.piped = any(job.target == "-" for job in jobs)
         self.remark: str | None = None
         self._jobs, self._config, self._model, self._way = jobs, config, model, way
-        self.slow = any(way.is_long(job) for job in jobs)
+        self.slow = self.todo == 1 and any(way.is_long(job) for job in jobs)
 
     def __call__(
         self, *, progress: Progress = None, stop: Event | None = None, drop: Event | None = None
