@@ -47,7 +47,12 @@ class ModelError(ColorizeError):
     exit_code = ExitCode.MODEL
 
 
+_HELD = (32, 33)  # Windows: sharing and lock violation
+
+
 def reason(error: BaseException) -> str:
     """The plain one-line cause of ``error``, without its file name or errno number."""
+    if getattr(error, "winerror", None) in _HELD:
+        return "another program holds it open; close it there"
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(text.split())

@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import fnmatch
 import glob
+import itertools
 import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Any
 
 from colorcli.errors import ColorizeError, reason
 from colorcli.files import places
+from colorcli.system import windows
 
 JUNK = {"thumbs.db", "desktop.ini", "ehthumbs.db"}
 STREAM = "-"  # stdin as an input, stdout as an output
@@ -86,7 +89,8 @@ class Identity:
 def is_below(name: str) -> bool:
     """Whether a name that a file gives stays below the folder it belongs to."""
     path = PurePath(name)
-    return not path.anchor and bool(path.parts) and ".." not in path.parts and "\0" not in name
+    below = not path.anchor and bool(path.parts) and ".." not in path.parts
+    return below and "\0" not in name and windows.refused(name) is None
 
 
 def ending(name: str) -> str:
@@ -189,22 +193,27 @@ def _glob(pattern: str) -> Iterator[str]:
                     elif rest and entry.is_dir():
                         yield from match(path, rest)
 
-    start = os.sep if pattern.startswith(os.sep) else ""
-    if places.is_remote(pattern):
-        scheme, _, pattern = pattern.partition("://")
-        bucket, _, pattern = pattern.partition("/")
-        start = f"{scheme}://{bucket}/"
-    parts = [part for part in pattern.split(os.sep) if part]
+    start, parts = _parts(pattern)
     yield from match(start, parts) if parts else ()
 
 
+def _parts(pattern: str, system: Any = os.path) -> tuple[str, list[str]]:
+    """Where a pattern begins ("", a root, a drive or a bucket), and its parts below that."""
+    if places.is_remote(pattern):
+        scheme, _, rest = pattern.partition("://")
+        bucket, _, rest = rest.partition("/")
+        return f"{scheme}://{bucket}/", [part for part in rest.split("/") if part]
+    drive, rest = system.splitdrive(pattern)
+    if system.altsep:
+        rest = rest.replace(system.altsep, system.sep)
+    root = system.sep if rest.startswith(system.sep) else ""
+    return drive + root, [part for part in rest.split(system.sep) if part]
+
+
 def _matches(pattern: str, suffixes: Collection[str]) -> list[Source]:
-    fixed = []
-    for part in pattern.split(os.sep)[:-1]:
-        if glob.has_magic(part):
-            break
-        fixed.append(part)
-    root = os.sep.join(fixed) or (os.sep if pattern.startswith(os.sep) else os.curdir)
+    start, parts = _parts(pattern)
+    fixed = itertools.takewhile(lambda part: not glob.has_magic(part), parts[:-1])
+    root = start + os.sep.join(fixed) or os.curdir
     hits = list(_glob(pattern))
     if places.is_remote(pattern):
         hits = [h for h in hits if _is_photograph(os.path.basename(h), suffixes)] or hits
@@ -227,6 +236,14 @@ def without_results(sources: list[Source], identity: Identity) -> tuple[list[Sou
     stems = {stem(s) for s in sources if not s.error and s.path != STREAM}
     results = {s.path for s in marked if stem(s)[: -len(MARK)] in stems}
     return [s for s in sources if s.path not in results], sorted(results)
+
+
+def _slashed(name: str) -> str:
+    """A name as Windows wrote it, with slashes where that is what is there."""
+    slashed = name.replace("\\", "/")
+    return (
+        slashed if slashed != name and not places.status(name) and places.status(slashed) else name
+    )
 
 
 def stream(
@@ -253,7 +270,7 @@ def stream(
         other(path)
 
     def named(text: str, literal: bool) -> Iterator[Source]:
-        text = places.path_of(text) or text
+        text = places.path_of(text) or (_slashed(text) if literal else text)
         if text == STREAM and not literal:
             yield Source(STREAM, "stdin")
             return

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import array
+import codecs
 import contextlib
 import hashlib
 import mmap
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import overload
 
@@ -23,13 +24,16 @@ BOM = b"\xef\xbb\xbf"
 def read_names(path: str, nul: bool = False) -> Iterator[str]:
     """Names in the list ``path`` (``-``: stdin), one to a line or ended by NUL, as they come.
 
-    Empty ones are skipped; lines may end as Windows ends them and begin with a byte order mark.
-    Raises ``UsageError`` when there is no such list.
+    Empty ones are skipped; lines may end as Windows ends them and begin with a byte order mark,
+    also that of UTF-16, which PowerShell writes. Raises ``UsageError`` when there is no such list.
     """
     for name in _pieces(path, b"\0" if nul else b"\n"):
         name = name if nul else name.removesuffix(b"\r")
         if name:
-            yield os.fsdecode(name)
+            try:
+                yield os.fsdecode(name)
+            except UnicodeDecodeError:  # Windows, whose names are no bytes
+                raise UsageError(f"{path}: not UTF-8; save the list as UTF-8") from None
 
 
 def _pieces(path: str, separator: bytes) -> Iterator[bytes]:
@@ -39,14 +43,26 @@ def _pieces(path: str, separator: bytes) -> Iterator[bytes]:
         with contextlib.ExitStack() as stack:
             file = sys.stdin.buffer if path == "-" else stack.enter_context(open(path, "rb"))
             rest = file.read(len(BOM))
+            convert = _from_utf_16(rest) if separator == b"\n" else None
+            rest = convert(rest) if convert else rest
             if separator == b"\n":
                 rest = rest.removeprefix(BOM)
             while block := file.read(BLOCK):
-                *names, rest = (rest + block).split(separator)
+                *names, rest = (rest + (convert(block) if convert else block)).split(separator)
                 yield from names
+    except UnicodeError:
+        raise UsageError(f"{path}: damaged UTF-16; save the list as UTF-8") from None
     except OSError as error:
         raise UsageError(f"{path}: {reason(error)}; --files-from needs a list") from None
     yield from rest.split(separator)
+
+
+def _from_utf_16(start: bytes) -> Callable[[bytes], bytes] | None:
+    """What makes UTF-8 of blocks of a file that begins so; None where it is no UTF-16."""
+    if not start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return None
+    decoder = codecs.getincrementaldecoder("utf-16")()
+    return lambda block: decoder.decode(block).encode()
 
 
 class Listing(Sequence[str]):

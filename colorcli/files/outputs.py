@@ -13,6 +13,7 @@ from colorcli.errors import UsageError, reason
 from colorcli.files import places
 from colorcli.files.inputs import MARK, STREAM, Identity, Source
 from colorcli.files.shards import Shard
+from colorcli.system import windows
 
 FALLBACK = ".png"  # of results whose source has no suffix, or one unheard of
 FIELDS = ("stem", "ext", "dir", "model", "index")
@@ -104,6 +105,14 @@ def _judge(template: str) -> None:
             format(1 if name == "index" else "a", spec or "")
         except (ValueError, TypeError, OverflowError) as error:
             raise UsageError(f"{template}: {reason(error)}; e.g. {{index:05d}}") from None
+    _judge_name(template, template.format(**dict.fromkeys(FIELDS[:-1], "field"), index=1))
+
+
+def _judge_name(output: str, name: str) -> None:
+    """Raise ``UsageError`` for an ``output`` whose results, as ``name``, this system cannot have."""
+    found = places.status(name)
+    if (why := windows.refused(name)) and not (found and found.special):
+        raise UsageError(f"{output}: {why}; choose another -o")
 
 
 def output_folder(output: str | None) -> str | None:
@@ -135,6 +144,8 @@ class Names:
         if ("{" in output or "}" in output) and not places.status(output):
             _judge(output)
             return self._filled
+        if not places.is_remote(output):
+            _judge_name(output, output)
         if is_folder(output):
             return self._below
         if places.status(output):
@@ -320,8 +331,7 @@ class _Draft:
             if target == STREAM or (status and status.special):
                 self.jobs.append(Job(source, target))
                 continue
-            if _is_too_long(target):
-                error = f"the name of its result would be longer than {LONGEST} bytes; shorten it"
+            if error := _unfit(target):
                 self.jobs.append(Job(replace(source, error=error), ""))
                 continue
             if dispute := self._dispute(source, target, status, existing != "refuse"):
@@ -365,11 +375,19 @@ class _Draft:
         return self._inodes.get(status.file)
 
 
-def _is_too_long(target: str) -> bool:
-    """Whether a part of the name is longer than any file system takes."""
-    if len(target) <= LONGEST // 4 or len(os.fsencode(target)) <= LONGEST:
-        return False
-    return any(len(os.fsencode(part)) > LONGEST for part in target.split(os.sep))
+def _unfit(target: str) -> str | None:
+    """Why no file can be called ``target``, and what to do about it; or None."""
+    if windows.HERE and not places.is_remote(target):
+        why = windows.refused(target)
+        return (
+            why and f"its result cannot be {target}: {why}; name it by -o 'FOLDER/x{{index}}.png'"
+        )
+    # Counting bytes of 100,000 names takes its time: most are short enough by their letters.
+    if len(target) > LONGEST // 4 and len(os.fsencode(target)) > LONGEST:
+        parts = target.split(os.sep)
+        if any(len(os.fsencode(part)) > LONGEST for part in parts):
+            return f"the name of its result would be longer than {LONGEST} bytes; shorten it"
+    return None
 
 
 def _by_case(targets: dict[str, str]) -> Iterator[_Dispute]:

@@ -15,6 +15,7 @@ import sys
 from typing import NamedTuple, Protocol
 
 from colorcli.errors import UsageError
+from colorcli.system import windows
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")  # one letter is a drive
 _SECRET = re.compile(r"(://)[^/@:]*:[^/@]*@")
@@ -64,7 +65,8 @@ def path_of(address: str) -> str | None:
     """The path that a ``file://`` address means; None for other names."""
     for start in ("file://localhost/", "file:///"):
         if address.startswith(start):
-            return "/" + address[len(start) :]
+            path = address[len(start) :]
+            return path if windows.HERE and path[1:2] == ":" else f"/{path}"
     return None
 
 
@@ -129,7 +131,7 @@ def scan(folder: str) -> list[Entry]:
         from colorcli.files import remote
 
         return list(remote.listing(folder).values())
-    with os.scandir(folder) as entries:
+    with os.scandir(windows.reachable(folder)) as entries:
         return sorted(entries, key=operator.attrgetter("name"))
 
 
@@ -141,7 +143,7 @@ def status(name: str) -> Status | None:
         kind = remote.kind(name)
         return None if kind is None else Status(kind == "folder")
     try:
-        found = os.stat(name)
+        found = os.stat(windows.reachable(name))
     except (OSError, ValueError):
         return None
     folder = stat.S_ISDIR(found.st_mode)
@@ -160,7 +162,7 @@ def read(name: str) -> bytes:
         from colorcli.files import remote
 
         return remote.read(name)
-    with open(name, "rb") as file:
+    with open(windows.reachable(name), "rb") as file:
         return file.read()
 
 

@@ -17,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 
 from colorcli.imaging import png
 from colorcli.imaging.refusals import Damaged, Wanting
+from colorcli.system import windows
 
 Image.MAX_IMAGE_PIXELS = None  # decode() has its own limit, read from the header
 # Whatever Pillow has to say of a damaged file, decode() says in one line. Once for all: filters
@@ -108,7 +109,9 @@ def register(name: str) -> None:
 
 def opened(source: str | bytes) -> BinaryIO:
     """The file ``source``, or its bytes, to read."""
-    return io.BytesIO(source) if isinstance(source, bytes) else open(source, "rb")
+    if isinstance(source, bytes):
+        return io.BytesIO(source)
+    return open(windows.reachable(source), "rb")
 
 
 def lazily(file: BinaryIO, name: str) -> Image.Image:

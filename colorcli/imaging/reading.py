@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ from colorcli.imaging.planes import Picture, from_samples
 from colorcli.imaging.refusals import Declined, Final, Refused, best, check_size, failures
 from colorcli.imaging.sixteen_bit import Samples
 from colorcli.imaging.tags import provenance
+from colorcli.system import windows
 
 __all__ = [
     "MAX_PIXELS", "READERS", "Document", "Header", "Picture", "Reader", "check_size", "decode",
@@ -250,7 +252,7 @@ def decode(
 def read(path: Path | str, *, max_pixels: int = MAX_PIXELS) -> Picture:
     """The first frame of a file with its colours; raises ``ImageError``."""
     try:
-        data = Path(path).read_bytes()
+        data = Path(windows.reachable(os.fspath(path))).read_bytes()
     except OSError as error:
         raise ImageError(f"{path}: {reason(error)}; check the path and its permissions") from None
     return decode(data, str(path), max_pixels=max_pixels, keep_color=True).frames[0]

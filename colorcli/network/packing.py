@@ -14,7 +14,7 @@ import numpy as np
 
 from colorcli.errors import ModelError
 from colorcli.network.layers import ConvNorm, convolutions
-from colorcli.system.interpreter import constants
+from colorcli.system.native import constants
 
 Arrays = Mapping[str, np.ndarray]
 AT = (

@@ -20,7 +20,7 @@ from colorcli.errors import ModelError, UsageError, reason
 from colorcli.network import model_folder
 from colorcli.network.decoding import KNOBS, LOGITS, NEUTRAL, decode, of_stage
 from colorcli.system import disk, native
-from colorcli.system.interpreter import open_interpreter
+from colorcli.system.native import open_interpreter
 
 
 class Engine(Protocol):

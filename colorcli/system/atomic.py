@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from colorcli.errors import DataError, reason
-from colorcli.system import disk
+from colorcli.system import disk, windows
 
 PART = ".colorize-"  # prefix of temporary names, so that a killed run's leftovers are known
 _parts: set[str] = set()  # temporary files and folders of this process that still exist
@@ -104,12 +104,13 @@ class Part:
 
     def __init__(self, path: Path | str, *, sync: bool = True) -> None:
         path = os.fspath(path)
-        self.target = os.path.realpath(path) if os.path.islink(path) else path
+        path = os.path.realpath(path) if os.path.islink(path) else path
+        self.target = windows.reachable(path)
         self._sync = sync
         folder = os.path.dirname(self.target)
         if folder:
             os.makedirs(folder, exist_ok=True)
-        self.path = os.path.join(folder, _part_name())
+        self.path = windows.reachable(os.path.join(folder, _part_name()))
         _parts.add(self.path)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         try:
@@ -124,7 +125,7 @@ class Part:
         if self._sync:
             os.fsync(self.file.fileno())
         self.file.close()
-        os.replace(self.path, self.target)
+        windows.replace(self.path, self.target)
         _parts.discard(self.path)
 
     def discard(self) -> None:

@@ -1,4 +1,4 @@
-"""What native libraries must be told from outside: silence on stderr, and thrift with memory."""
+"""Native libraries: silence on stderr, and which of them runs LiteRT files."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @contextlib.contextmanager
@@ -58,3 +63,41 @@ def tensorflow() -> None:
         import tensorflow as tf
 
         tf.constant(0)
+
+
+# --- LiteRT --------------------------------------------------------------------------------------
+
+
+def _interpreter() -> Any:
+    """The light runtime's, or TensorFlow's own where that has no wheel."""
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError:  # no wheel for this platform
+        import tensorflow as tf
+
+        return tf.lite.Interpreter
+    return Interpreter
+
+
+def open_interpreter(path: Path) -> Any:
+    """A one-thread LiteRT interpreter of ``path``; what its runtime raises passes through."""
+    # One thread: a second one inside an interpreter gives nothing, a second interpreter does.
+    return _interpreter()(str(path), num_threads=1)
+
+
+def constants(litert: bytes) -> dict[int, np.ndarray]:
+    """The float16 constants of a LiteRT file by the number of their tensor.
+
+    Raises ``ValueError`` for what is no such file.
+    """
+    import numpy as np
+
+    run = _interpreter()(model_content=litert, num_threads=1)
+    found = {}
+    for detail in run.get_tensor_details():
+        if detail["dtype"] is np.float16:
+            try:
+                found[int(detail["index"])] = run.get_tensor(detail["index"])
+            except ValueError:  # computed, not stored
+                continue
+    return found

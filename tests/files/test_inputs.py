@@ -1,8 +1,11 @@
+import ntpath
 import os
+import posixpath
 
 import pytest
 from conftest import make
 
+from colorcli.files import inputs
 from colorcli.files.inputs import find, stream
 
 SUFFIXES = {".jpg": ".jpg", ".png": ".png", ".pgm": ".ppm"}
@@ -123,3 +126,29 @@ def test_files_passed_over_for_their_suffix_are_counted_once(tree):
     assert find([str(tree / "a.jpg")], {".jpg"}).others == 0
     empty = find([str(tree)], {".gif"})
     assert "no photographs in this folder, but 4 files with other suffixes" in empty.failures[0][1]
+
+
+@pytest.mark.parametrize(("pattern", "system", "start", "parts"), [
+    (r"C:\scans\**\*.tif", ntpath, "C:\\", ["scans", "**", "*.tif"]),
+    ("C:/scans/*.tif", ntpath, "C:\\", ["scans", "*.tif"]),
+    ("scans/old\\*.tif", ntpath, "", ["scans", "old", "*.tif"]),
+    (r"\\server\share\x\*.tif", ntpath, "\\\\server\\share\\", ["x", "*.tif"]),
+    ("/a//b/*.tif", posixpath, "/", ["a", "b", "*.tif"]),
+    ("a\\*.tif", posixpath, "", ["a\\*.tif"]),
+    ("s3://bucket/a/*.tif", ntpath, "s3://bucket/", ["a", "*.tif"]),
+])  # fmt: skip
+def test_patterns_are_taken_apart_as_the_system_does(pattern, system, start, parts):
+    assert inputs._parts(pattern, system) == (start, parts)
+
+
+def test_backslashes_of_a_list_from_windows_mean_folders(tree, monkeypatch):
+    monkeypatch.chdir(tree)
+    (tree / "sub").mkdir(exist_ok=True)
+    (tree / "sub" / "old one.jpg").touch()
+    (found,) = find([], SUFFIXES, listed=["sub\\old one.jpg"]).entries
+    assert found.error is None and found.path == "sub/old one.jpg"
+    (tree / "sub\\old one.jpg").touch()  # a name of its own here
+    (found,) = find([], SUFFIXES, listed=["sub\\old one.jpg"]).entries
+    assert found.path == "sub\\old one.jpg"
+    (missing,) = find([], SUFFIXES, listed=["sub\\none.jpg"]).entries
+    assert missing.path == "sub\\none.jpg" and "no such file" in missing.error

@@ -59,3 +59,24 @@ def test_closed_stdin(monkeypatch):
     monkeypatch.setattr("sys.stdin", None)
     with pytest.raises(UsageError, match="stdin is closed"):
         list(read_names("-"))
+
+
+@pytest.mark.parametrize("block", [1, 3, 1000])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-8"])
+def test_lists_that_windows_wrote(tmp_path, monkeypatch, block, encoding):
+    monkeypatch.setattr(listing, "BLOCK", block)
+    names = ["plain.jpg", "Großmutter 祖母.png", "𝒳.tif"]
+    data = ("\ufeff" + "\r\n".join(names) + "\r\n").encode(encoding)
+    (tmp_path / "list").write_bytes(data)
+    assert list(read_names(str(tmp_path / "list"))) == names
+    if encoding != "utf-8":
+        (tmp_path / "list").write_bytes(data + "\ud800".encode(encoding, "surrogatepass") * 2)
+        with pytest.raises(UsageError, match="damaged UTF-16"):
+            list(read_names(str(tmp_path / "list")))
+
+
+def test_a_list_in_bytes_that_no_name_here_can_have_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsdecode", lambda name: name.decode("utf-8"))  # as on Windows
+    (tmp_path / "list").write_bytes("Großmutter.png\n".encode("cp1252"))
+    with pytest.raises(UsageError, match="not UTF-8; save the list as UTF-8"):
+        list(read_names(str(tmp_path / "list")))

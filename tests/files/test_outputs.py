@@ -9,6 +9,7 @@ from colorcli.errors import UsageError
 from colorcli.files import places
 from colorcli.files.inputs import STREAM, Source, find
 from colorcli.files.outputs import plan
+from colorcli.system import windows
 from colorcli.system.atomic import write_atomic
 
 SUFFIXES = {".jpg": ".jpg", ".png": ".png", ".pgm": ".ppm"}
@@ -228,3 +229,36 @@ def test_finding_is_quick_enough_to_be_forgotten(tmp_path):
     finally:
         os.path.realpath = real
     assert calls < 20  # folders are looked up once, not once for each file
+
+
+# --- names that Windows takes --------------------------------------------------------------------
+
+
+@pytest.fixture
+def on_windows(monkeypatch):
+    monkeypatch.setattr(windows, "HERE", True)
+
+
+@pytest.mark.parametrize("output", [
+    "{stem}:{index}.png", "out/{stem}?.png", "con.{ext}", "{dir}/aux/{stem}.png", "{stem}.", "out ./",
+    "NUL.png", "a|b.png", "com1/",
+])  # fmt: skip
+def test_outputs_that_windows_cannot_have_are_refused(output, on_windows, monkeypatch):
+    source = Source("a.jpg", "a.jpg")
+    with pytest.raises(UsageError, match="Windows .*; choose another -o"):
+        target(source, output)
+    monkeypatch.setattr(windows, "HERE", False)
+    assert target(source, output)  # elsewhere they are names like others
+
+
+@pytest.mark.parametrize("relative", ["con.jpg", "x/nul.tif.jpg", "a:b.jpg", "dots./a.jpg"])
+def test_a_photograph_whose_result_windows_cannot_have_fails_alone(relative, on_windows):
+    good = Source("good.jpg", "good.jpg")
+    bad, other = plan([Source(relative, relative), good], "out/", copies=SUFFIXES)
+    assert not bad.todo and "Windows" in bad.source.error and "-o" in bad.source.error
+    assert other.todo and other.target == os.path.join("out", "good.jpg")
+
+
+def test_one_that_a_template_names_otherwise_does_not(on_windows):
+    assert target(Source("con.jpg", "con.jpg"), "out/{index:03d}_{stem}.png") == "out/001_con.png"
+    assert target(Source("con.jpg", "con.jpg"), None) == "con-color.jpg"

@@ -17,6 +17,7 @@ from colorcli import Colorizer
 from colorcli.errors import DataError, ModelError, UsageError
 from colorcli.network import model_folder
 from colorcli.network.shelf import adding, places
+from colorcli.system import windows
 
 GRAY = np.tile(np.arange(64, dtype=np.uint8), (64, 1)) * 4
 
@@ -160,6 +161,12 @@ def test_an_archive_of_two_models_or_a_bomb_is_refused(small_model, tmp_path, mo
 def test_names_that_no_folder_should_have(name, small_model):
     with pytest.raises(UsageError):
         adding.add(str(small_model), name=name or ".")
+
+
+def test_names_that_windows_keeps_for_devices(small_model, monkeypatch):
+    monkeypatch.setattr(windows, "HERE", True)
+    with pytest.raises(UsageError, match="nul: Windows keeps the name nul for a device"):
+        adding.add(str(small_model), name="nul")
 
 
 def test_names_are_not_taken_twice(small_model):

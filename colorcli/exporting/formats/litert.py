@@ -80,7 +80,7 @@ def _write(order: Order, path: Path) -> None:
 def _open(path: Path) -> Run:
     import numpy as np
 
-    from colorcli.system.interpreter import open_interpreter
+    from colorcli.system.native import open_interpreter
 
     with native.quiet():
         interpreter = open_interpreter(path)

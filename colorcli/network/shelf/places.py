@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from colorcli.errors import ModelError, UsageError, reason
-from colorcli.system import disk
+from colorcli.system import disk, windows
 
 HOME = "COLORIZE_MODELS"  # names another folder
 RECORD = "added.json"  # of each: where it came from, and the checksum that answers for it
@@ -43,6 +43,8 @@ def check_name(name: str) -> None:
         raise UsageError(
             f"{name}: no name for a model; give --name of at most 64 letters, digits, . _ and -"
         )
+    if why := windows.refused(name):
+        raise UsageError(f"{name}: {why}; give --name")
 
 
 def record(name: str) -> dict[str, Any] | None:
