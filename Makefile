@@ -46,9 +46,10 @@ format: setup  ## rewrite to style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-completions: setup  ## write the completion scripts for bash, zsh and fish
+completions: setup  ## write the completion scripts for bash, zsh, fish and PowerShell
 	for shell in bash zsh fish; do \
 	  _COLORIZE_COMPLETE=source_$$shell $(BIN)/colorize > completions/colorize.$$shell; done
+	_COLORIZE_COMPLETE=source_powershell $(BIN)/colorize > completions/colorize.ps1
 
 docs: setup  ## write what docs/ and the choices of options say of the program from the program
 	$(BIN)/python docs/choices.py > choices.part && mv choices.part colorcli/choices.py
@@ -59,6 +60,9 @@ docs: setup  ## write what docs/ and the choices of options say of the program f
 page: setup  ## build colorize.html, the page that colours in a browser
 	$(BIN)/colorize export -o colorize.html --overwrite
 
+notebook: setup  ## run notebooks/colorize.ipynb on a CPU and a few photographs, and keep what it shows
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python docs/notebook.py
+
 pictures: setup  ## draw the README's pictures with the bundled model
 	$(BIN)/python docs/pictures.py
 	if [ -f colorize.html ]; then $(BIN)/python docs/page.py colorize.html; fi
@@ -66,6 +70,7 @@ pictures: setup  ## draw the README's pictures with the bundled model
 wheel: setup  ## build sdist and wheel into dist/, and list what is inside
 	rm -rf build dist
 	$(BIN)/python -m build --no-isolation --outdir dist .
+	$(BIN)/python -m twine check --strict dist/*
 	$(BIN)/python -m zipfile --list dist/*.whl
 	ls -l dist
 
@@ -75,4 +80,4 @@ bench: setup  ## measure speed and memory; long, and only fair on an idle machin
 	$(BIN)/python benchmarks/eval.py
 	$(BIN)/python benchmarks/exports.py
 
-.PHONY: help setup demo test slow kernels lint format completions docs page pictures wheel bench
+.PHONY: help setup demo test slow kernels lint format completions docs page notebook pictures wheel bench

@@ -67,6 +67,16 @@ def test_wheel_holds_the_package_and_nothing_else(built):
     assert all(".dist-info/" in name or ".data/data/" in name for name in names - package)
 
 
+def test_what_is_published_describes_itself(built):
+    """As the registry will show it: metadata whole, the description rendered without a warning."""
+    pytest.importorskip("twine")
+    done = subprocess.run(
+        [sys.executable, "-m", "twine", "check", "--strict", *built.iterdir()],
+        capture_output=True, text=True, env={**outside(), "COLUMNS": "200"},
+    )  # fmt: skip
+    assert done.returncode == 0 and done.stdout.count("PASSED") == 2, done.stdout + done.stderr
+
+
 def test_sdist_can_be_tested_and_rebuilt(built):
     (sdist,) = built.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:

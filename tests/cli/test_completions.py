@@ -14,6 +14,7 @@ from colorcli.choices import FORMAT_ALIASES, IMAGE_FORMATS
 
 pty = pytest.importorskip("pty", reason="no terminals here")
 SHELLS = ("bash", "zsh", "fish")
+SUFFIX = {"powershell": "ps1"}  # of the scripts, where it is not the shell's name
 INSTALLED = [
     pytest.param(shell, marks=[
         pytest.mark.skipif(not shutil.which(shell), reason="not installed"),
@@ -25,10 +26,10 @@ COMMANDS = {"predict", "prepare", "train", "eval", "export", "models", "serve"}
 
 
 def script(shell: str) -> str:
-    return str(REPO / "completions" / f"colorize.{shell}")
+    return str(REPO / "completions" / f"colorize.{SUFFIX.get(shell, shell)}")
 
 
-@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("shell", [*SHELLS, "powershell"])
 def test_committed_script_is_what_the_program_writes(shell, colorize):
     done = colorize(env={"_COLORIZE_COMPLETE": f"source_{shell}"})
     with open(script(shell), "rb") as committed:
@@ -151,3 +152,30 @@ def test_everything_is_offered(shell, place):
     }
     options = set(candidates(shell, "colorize predict --", place))
     assert {"--model", "--output", "--recursive", "--dry-run"} <= options
+
+
+POWERSHELL = {
+    "colorize pred": {"predict"},
+    "colorize prepare fo": {"folder"},
+    "colorize predict --viv": {"--vividness"},
+    "colorize predict x --format web": {"webp"},
+    "colorize predict --model def": {"default"},
+    "colorize ": COMMANDS,
+    "colorize predict uni": set(),  # PowerShell then offers files
+}
+
+
+@pytest.mark.parametrize("typed", POWERSHELL)
+def test_what_powershell_is_told(typed, colorize, tmp_path):
+    """The script asks with these variables, and takes lines of word, ``:::`` and help."""
+    environment = {
+        "_COLORIZE_COMPLETE": "complete_powershell", "_TYPER_COMPLETE_ARGS": typed.strip(),
+        "_TYPER_COMPLETE_WORD_TO_COMPLETE": typed.rpartition(" ")[2],
+    }  # fmt: skip
+    with open(script("powershell"), encoding="utf-8") as committed:
+        asked = committed.read()
+    assert all(name in asked for name in environment) and '-Split ":::"' in asked
+    done = colorize(env=environment, cwd=tmp_path)
+    lines = [line.split(":::") for line in done.stdout.decode().splitlines() if line]
+    assert done.returncode == 0 and {word for word, *_ in lines} == POWERSHELL[typed]
+    assert all(len(line) == 2 and line[1] for line in lines)  # PowerShell refuses empty help
