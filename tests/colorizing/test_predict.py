@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import pty
 import shutil
 import subprocess
 import sys
@@ -340,6 +339,7 @@ def test_a_reader_that_leaves_ends_it_quietly(photos, small_model, tmp_path):
 
 
 def test_a_live_line_on_a_terminal_leaves_json_alone(photos, small_model, tmp_path):
+    pty = pytest.importorskip("pty", reason="no terminals here")
     parent, child = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "colorcli", "predict", photos, "-o", tmp_path, "-m", small_model,
