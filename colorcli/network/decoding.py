@@ -18,12 +18,25 @@ LOGITS, AB = "logits", "ab"
 
 
 @dataclass(frozen=True, kw_only=True)
+class Slider:
+    """How a screen offers a knob: its ends, its step, what it is called and what moving it does."""
+
+    least: float = 0.0
+    most: float
+    step: float = 0.01
+    label: str
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Knob:
     """A number that steers decoding. ``neutral`` does nothing; ``default`` is what eyes like.
 
     ``stage`` ``LOGITS``: ``apply(logits, value, log_prior)`` changes bin logits (…, Q) before
     their mean is taken, and wants a model with a distribution. ``AB``: ``apply(ab, value,
     log_prior)`` changes ab (…, 2) afterwards. Both take arrays of NumPy or of ``keras.ops``.
+    ``script`` is the same in JavaScript, for the page: an expression of ``x``, which is one logit
+    or a or b, of ``value``, and of ``logPrior`` of the logit's bin.
     """
 
     name: str
@@ -32,6 +45,8 @@ class Knob:
     help: str
     stage: str
     apply: Callable[[Any, Any, Any], Any]
+    script: str
+    slider: Slider
     least: float = 0.0
     most: float = math.inf
 
@@ -45,17 +60,24 @@ KNOBS: dict[str, Knob] = {
             help="Prior correction: 0 off, 0.45 vivid.",
             # logits − λ·log prior: common grayish colours weigh less.
             apply=lambda logits, value, log_prior: logits - value * log_prior,
+            script="x - value * logPrior",
+            slider=Slider(most=0.6, label="Vividness", words="more of the colours that are rare"),
         ),
         Knob(
             name="temperature", neutral=1.0, default=0.8, stage=LOGITS, least=1e-3,
             help="Annealed mean: 1 mean, lower more decided.",
             # Towards 0 the mode, 1 the plain mean (Zhang et al. 2016, eq. 5).
             apply=lambda logits, value, log_prior: logits / value,
+            script="x / value",
+            slider=Slider(least=0.2, most=1.2, label="Caution",
+                          words="left: the likeliest colour; right: a mean of many"),
         ),
         Knob(
             name="saturation", neutral=1.0, default=1.0, stage=AB,
             help="Factor on the predicted chroma.",
             apply=lambda ab, value, log_prior: ab * value,
+            script="x * value",
+            slider=Slider(most=2.0, label="Saturation", words="strength of all colours; 0 is gray"),
         ),
     )
 }  # fmt: skip

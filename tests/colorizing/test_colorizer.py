@@ -18,7 +18,7 @@ from colorcli.colorizing.colorizer import Colorizer
 from colorcli.colorizing.framing import stretch
 from colorcli.errors import ImageError, ModelError, UsageError
 from colorcli.network import model_folder
-from colorcli.network.decoding import KNOBS, LOGITS, NEUTRAL, Knob, Knobs
+from colorcli.network.decoding import KNOBS, LOGITS, NEUTRAL, Knob, Knobs, Slider
 from colorcli.network.model import with_decode
 from colorcli.network.runtimes import ENGINES, Keras, LiteRT
 from colorcli.system import native
@@ -224,7 +224,8 @@ def test_a_knob_is_one_row(small_model, monkeypatch, tmp_path):
     wanted = Colorizer(small_model, Knobs(temperature=0.5)).ab(gray)
     sharp = Knob(
         name="sharp", neutral=1.0, default=1.0, help="Factor on the logits.", stage=LOGITS,
-        apply=lambda z, value, log_prior: z * value,
+        apply=lambda z, value, log_prior: z * value, script="x * value",
+        slider=Slider(most=3.0, label="Sharp", words="more of the likeliest"),
     )  # fmt: skip
     monkeypatch.setitem(KNOBS, "sharp", sharp)
     found = Colorizer(small_model, Knobs(temperature=1.0, sharp=2.0)).ab(gray)

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import json
 import re
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from colorcli.colorizing import framing, hints
 from colorcli.exporting.page.runtime import LICENCE, PACKAGE, VERSION, Runtime
 from colorcli.imaging.tags.icc import srgb_profile
 from colorcli.imaging.tags.origin import Origin
-from colorcli.network.decoding import KNOBS
+from colorcli.network.decoding import AB, KNOBS, LOGITS, of_stage
 from colorcli.network.model_folder import BUNDLED, ModelFolder
 from colorcli.system.disk import digest_of
 
@@ -31,13 +32,6 @@ PARTS = Path(__file__).parent
 COMPUTING = ("lab", "framing", "decoding", "hints")  # what has a twin in Python
 WORKER = ("bytes", *COMPUTING, "kinds", "tags", "network", "worker")
 PAGE = ("bytes", "album", "film", "compare", "sliders", "markers", "zip", "saving", "app")
-# Of each knob's slider: least, most, step, and what the page calls and says it. The knobs
-# themselves know no end.
-SLIDERS = {
-    "vividness": (0.0, 0.6, 0.01, "Vividness", "more of the colours that are rare"),
-    "temperature": (0.2, 1.2, 0.01, "Caution", "left: the likeliest colour; right: a mean of many"),
-    "saturation": (0.0, 2.0, 0.01, "Saturation", "strength of all colours; 0 is gray"),
-}
 _PACKED = re.compile(r'<script type="text/plain" id="model">([^<]*)</script>')
 
 
@@ -54,7 +48,10 @@ def facts(folder: ModelFolder, side: int, stride: int, *, digest: str = "") -> d
         "stride": stride,
         "centres": bins.centres().ravel().tolist(),
         "logPrior": np.log(folder.prior).astype(np.float32).tolist(),
-        "knobs": [_slider(name) for name in KNOBS],
+        "knobs": [
+            {"name": name, "neutral": k.neutral, "default": k.default, **asdict(k.slider)}
+            for name, k in KNOBS.items()
+        ],
         "lab": _lab(),
         "framing": {
             "narrow": framing.NARROW, "tails": framing.TAILS,
@@ -69,14 +66,6 @@ def facts(folder: ModelFolder, side: int, stride: int, *, digest: str = "") -> d
     }  # fmt: skip
 
 
-def _slider(name: str) -> dict[str, Any]:
-    knob, (least, most, step, label, words) = KNOBS[name], SLIDERS[name]
-    return {
-        "name": name, "neutral": knob.neutral, "default": knob.default,
-        "least": least, "most": most, "step": step, "label": label, "words": words,
-    }  # fmt: skip
-
-
 def _lab() -> dict[str, Any]:
     return {
         "neutral": lab.NEUTRAL,
@@ -87,10 +76,17 @@ def _lab() -> dict[str, Any]:
 
 
 def script(names: tuple[str, ...], known: dict[str, Any]) -> str:
-    """Scripts of this folder as one, which knows the facts."""
+    """Scripts of this folder as one, which knows the facts and what each knob does."""
     parts = [(PARTS / f"{name}.js").read_text("utf-8") for name in names]
     told = json.dumps(known, separators=(",", ":")).replace("<", "\\u003c")
-    return "\n".join(['"use strict";', f"const FACTS = {told};", *parts])
+    tables = [_acting("ON_LOGITS", LOGITS), _acting("ON_AB", AB)]
+    return "\n".join(['"use strict";', f"const FACTS = {told};", *tables, *parts])
+
+
+def _acting(table: str, stage: str) -> str:
+    """What the knobs of a stage do, by name."""
+    rows = [f"{k.name}: (x, value, logPrior) => {k.script}" for k in of_stage(stage)]
+    return f"const {table} = {{ {', '.join(rows)} }};"
 
 
 @lru_cache(maxsize=1)

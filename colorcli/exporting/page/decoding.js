@@ -1,13 +1,7 @@
 // From logits over ab bins to one colour: the twin of network/decoding.py. FACTS.knobs are its rows;
-// what each does is here, by name, and a test holds them equal.
+// ON_LOGITS and ON_AB say what each does, by name, in the rows' own words.
 
 const BINS = FACTS.centres.length / 2;
-
-const ON_LOGITS = {
-  vividness: (logit, value, logPrior) => logit - value * logPrior,
-  temperature: (logit, value) => logit / value,
-};
-const ON_AB = { saturation: (ab, value) => ab * value };
 
 /** The knobs of a table in their order, each with its value. */
 function acting(table, values) {
