@@ -34,8 +34,8 @@ def value(default: Any, help: str, **limits: Any) -> Any:
 
     ``limits``: ``least``, ``most`` (both included), ``multiple`` and ``choices``; ``words`` that
     stand for numbers. ``settings`` checks them. For the option alone: ``flag``, where it is not
-    the field's name, and a ``short`` one; ``environment``, the variable that is its default; ``metavar``. A field that
-    has no help is no option.
+    the field's name, and a ``short`` one; ``environment``, the variable that is its default;
+    ``metavar``. A field that has no help is no option.
     """
     return field(default=default, metadata={"help": help, **limits})
 

@@ -327,7 +327,8 @@ def join(gray: np.ndarray, ab: np.ndarray, dtype: Any = None) -> np.ndarray:
 
     ``gray`` (H, W) uint8 or uint16; ``ab`` (h, w, 2) float32 of any size, stretched bicubically
     over the photograph; returns (H, W, 3) of ``dtype`` (that of ``gray`` by default). Only ab is
-    interpolated; where sRGB ends, it is drawn towards gray (``lab_to_shown``). Peak memory beyond input and output is a few strips.
+    interpolated; where sRGB ends, it is drawn towards gray (``lab_to_shown``). Peak memory beyond
+    input and output is a few strips.
     """
     return Join(ab, *gray.shape)(gray, 0, dtype)
 

@@ -225,9 +225,9 @@ def predict(
     ``config.workers`` photographs are worked on at the same time, fewer when they are so large
     that half of the memory would not hold them; decoding, the network, OpenCV and writing all
     release the GIL. Jobs of other ``kinds`` tell ``progress`` of their parts, and give up at
-    ``stop``: they may take hours. ``colorizer`` may be None when no job is to do. After ``stop`` is set nothing is
-    begun, and what is begun is finished; after ``drop`` is, it is dropped without a trace. Raises
-    ``UsageError`` where ``config.confidence`` is asked of a model that cannot tell.
+    ``stop``: they may take hours. ``colorizer`` may be None when no job is to do. After ``stop`` is
+    set nothing is begun, and what is begun is finished; after ``drop`` is, it is dropped without a
+    trace. Raises ``UsageError`` where ``config.confidence`` is asked of a model that cannot tell.
     """
     if config.confidence is not None and colorizer is not None:
         colorizer.require_distribution()

@@ -37,9 +37,10 @@ def export(
     overwrite: bool = False,
     progress: Callable[..., None] | None = None,
 ) -> Exported:
-    """Write the model to ``target``, or into it as ``place`` says, run it back on photographs and compare with the network.
+    """Write the model to ``target``, run it back on photographs and compare with the network.
 
-    ``knobs`` go into a graph of signature ``image``. A card, metadata and an example are written
+    ``place`` says what a ``target`` that is a folder means. ``knobs`` go into a graph of signature
+    ``image``. A card, metadata and an example are written
     beside a file or into a folder. Raises ``UsageError`` for a combination the format does not
     have, a missing runtime or an existing target, ``ModelError`` when the export differs by more
     than its tolerance (nothing is left then), ``DataError`` when it cannot be written.

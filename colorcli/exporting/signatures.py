@@ -234,7 +234,7 @@ def build(
 ) -> Graph:
     """The graph of a signature (a key of ``SIGNATURES``); ``size`` None: any size.
 
-    ``size`` is the side of L for ``ab`` and of the picture for ``image``; ``values`` of the knobs are inside
-    an ``image`` graph and inputs of an ``ab`` graph.
+    ``size`` is the side of L for ``ab`` and of the picture for ``image``; ``values`` of the knobs
+    are inside an ``image`` graph and inputs of an ``ab`` graph.
     """
     return SIGNATURES[signature](lowered(network), config, prior, size, values)

@@ -242,10 +242,10 @@ def plan(
     ``{ext}`` is the source's suffix, and at the end of a template the result's. ``existing`` says
     what becomes of results that are there: refused, replaced, or marked as skipped.
 
-    Raises ``UsageError`` before any work when two results would share a name, a result exists (and is refused), or
-    a result is one of the sources, be it through links; unless ``is_result`` says of a path that
-    is in the way that it is an earlier run's result, which then is left out. Nothing else is
-    asked of it, so that a hundred thousand photographs need not be opened to be named.
+    Raises ``UsageError`` before any work when two results would share a name, a result exists (and
+    is refused), or a result is one of the sources, be it through links; unless ``is_result`` says
+    of a path that is in the way that it is an earlier run's result, which then is left out. Nothing
+    else is asked of it, so that a hundred thousand photographs need not be opened to be named.
     """
     names = Names(output, suffix, copies, model)
     return plan_part(sources, names, existing=existing, is_result=is_result)

@@ -51,7 +51,8 @@ def _stretched(values: np.ndarray, low: float, high: float) -> np.ndarray:
 def from_floats(values: np.ndarray) -> np.ndarray:
     """Floating-point samples as uint16: encoded ones of 0…1, 0…255 or 0…65535.
 
-    Colours (H, W, 3 or 4) beyond their range are light, as of HDR: see ``from_light``. Raises ``ImageError`` where their range says none of these, or says nothing.
+    Colours (H, W, 3 or 4) beyond their range are light, as of HDR: see ``from_light``. Raises
+    ``ImageError`` where their range says none of these, or says nothing.
     """
     low, high = float(values.min()), float(values.max())
     if not np.isfinite([low, high]).all():

@@ -351,8 +351,9 @@ def encode(
 
     ``pictures`` are taken one at a time, and must be as many as the document's frames. 16 bits
     and alpha are kept where the format holds them; alpha is laid over white elsewhere. ``strip``
-    leaves out all metadata but the sRGB profile and ``origin``, what made the colours. Raises ``ImageError``, one line beginning with
-    the document's name, when the format cannot hold the document.
+    leaves out all metadata but the sRGB profile and ``origin``, what made the colours. Raises
+    ``ImageError``, one line beginning with the document's name, when the format cannot hold the
+    document.
     """
     chosen = FORMATS[format]
     durations: list[float | None] = []

@@ -21,8 +21,8 @@ class Loss:
     ``channels`` is the head's width. ``encode(ab)`` turns true ab (B, h, w, 2) into the target;
     ``loss(target, output, weights, prior)`` is a scalar; ``decode(output, values, log_prior)`` gives
     ab (B, h, w, 2), see ``decoding``. ``distribution`` says that the output is bin logits, which all
-    knobs act on. ``partner`` names a network in ``partners.PARTNERS`` that
-    adds a term of its own while training.
+    knobs act on. ``partner`` names a network in ``training.partners.PARTNERS`` that adds a term of
+    its own while training.
     """
 
     channels: int

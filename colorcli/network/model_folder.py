@@ -2,7 +2,8 @@
 
 ``config.json`` rebuilds the network, ``model.tflite`` colours, ``weights.npz`` fills the network for
 training and export (its kernels are those of the LiteRT file, see ``packing``), ``metadata.json``
-says where it comes from and carries the files' sha256. Nothing in it is executable: npz is read without pickle.
+says where it comes from and carries the files' sha256. Nothing in it is executable: npz is read
+without pickle.
 """
 
 from __future__ import annotations

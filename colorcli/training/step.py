@@ -15,8 +15,8 @@ from colorcli.network.decoding import NEUTRAL
 from colorcli.network.layers import backbone_weights, freeze_norms, random_depth
 from colorcli.network.losses import LOSSES
 from colorcli.network.model import build_model
-from colorcli.training.auxiliary import PARTNERS, Partner
 from colorcli.training.devices import policy
+from colorcli.training.partners import PARTNERS, Partner
 
 OPTIMIZERS: dict[str, Callable[[TrainConfig], keras.optimizers.Optimizer]] = {
     "adam": lambda c: keras.optimizers.Adam(0.0),

@@ -5,8 +5,8 @@ time, so that it neither lags behind nor has to settle: the first frames of a sh
 from those after them. The weights fall with time in seconds, whatever the rate of the frames, and
 are nought where the picture before cannot be found in the picture after: what is uncovered starts
 afresh. Where the network wavers between hues, a mean of ab is grayer than any of them, so the length
-of ab has a mean of its own. Motion is that of the film's own luma, by OpenCV's DIS flow (Kroeger et al., arXiv
-1603.03590); colours change nothing in it.
+of ab has a mean of its own. Motion is that of the film's own luma, by OpenCV's DIS flow (Kroeger et
+al., arXiv 1603.03590); colours change nothing in it.
 """
 
 from __future__ import annotations

@@ -230,7 +230,8 @@ def _mean(
 def joined(view: View, chroma: Sequence[Sequence[np.ndarray]], around: np.ndarray | None = None) -> np.ndarray:  # fmt: skip
     """ab (h, w, 2) float32 of the whole picture from that of its windows, each (s, s, 2).
 
-    A third plane, how sure it is, goes the same way. Neutral, and sure, outside of the regions, or ``around`` (s, s, 2), which is stretched over the picture.
+    A third plane, how sure it is, goes the same way. Neutral, and sure, outside of the regions, or
+    ``around`` (s, s, 2), which is stretched over the picture.
     """
     width, height = canvas(view.size, not view.regions)
     board = _Canvas(

@@ -87,8 +87,8 @@ class Format:
     photographs. ``signatures`` it can hold, and ``flexible`` those that may take any size;
     ``distribution``: it wants a model with one. ``write(order, path)``; ``open(path)`` gives what
     runs the file back, ``engine(path)`` what ``colorize predict`` runs, where it takes such files:
-    it raises ``ModelError``, and ``UsageError`` where its runtime is missing. ``needs``: modules of the extra ``extra``; ``fetch`` gets what is no module,
-    or takes the file that the user gave.
+    it raises ``ModelError``, and ``UsageError`` where its runtime is missing. ``needs``: modules of
+    the extra ``extra``; ``fetch`` gets what is no module, or takes the file that the user gave.
     """
 
     name: str

@@ -166,7 +166,8 @@ def encode(
 
     Without a ``quality`` luma's scans stay, or its quantization does, and chroma has that of the
     format's own; a viewer must take in all of such a file before it shows any. With one, all is
-    encoded anew, in one scan as most files are. ``origin``: what made the colours. Raises ``ImageError``.
+    encoded anew, in one scan as most files are. ``origin``: what made the colours. Raises
+    ``ImageError``.
     """
     head = _head(source.extra, origin, name)
     if quality is not None:

@@ -65,8 +65,8 @@ _STREAMED = (1, 2)  # orientations whose rows come in their order; others pass a
 class Photograph:
     """A photograph read in strips, as often as asked for. Its pixels are upright sRGB.
 
-    ``format``: its own. ``size``: width and height. ``extra``: metadata for a copy. ``channels``, ``dtype``: of a
-    coloured copy, 4 with alpha.
+    ``format``: its own. ``size``: width and height. ``extra``: metadata for a copy. ``channels``,
+    ``dtype``: of a coloured copy, 4 with alpha.
     """
 
     def __init__(self, source: str | bytes, header: reading.Header, name: str = "-") -> None:

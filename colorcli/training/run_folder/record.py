@@ -18,9 +18,9 @@ class Record:
     """Written before each checkpoint and at the end; a run without one goes on with these values.
 
     ``overhead``: seconds that were not training. ``costs``: seconds that judging and saving took,
-    by their names, see ``spent``. ``scale``: what the logits are multiplied by in models that are saved, as
-    last judged. ``gains``: dB over gray of the best judgement, by group. ``judges``: what judged.
-    ``finished``: the step whose models were written last; −1 before any.
+    by their names, see ``spent``. ``scale``: what the logits are multiplied by in models that are
+    saved, as last judged. ``gains``: dB over gray of the best judgement, by group. ``judges``: what
+    judged. ``finished``: the step whose models were written last; −1 before any.
     """
 
     overhead: float = 0.0

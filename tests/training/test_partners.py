@@ -14,7 +14,7 @@ from colorcli.network import model_folder
 from colorcli.network.backbones import BACKBONES
 from colorcli.network.losses import LOSSES
 from colorcli.network.model import build_model
-from colorcli.training.auxiliary import PARTNERS, Critic, Features, Teachers
+from colorcli.training.partners import PARTNERS, Critic, Features, Teachers
 
 
 @pytest.fixture(scope="module")
