@@ -77,7 +77,7 @@ def test_join_is_scikit_image_within_a_level(dtype):
     assert np.abs(lab.join(gray, ab) / np.iinfo(dtype).max - wanted).max() * 255 <= 1.0
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1))
 def test_join_preserves_lightness_of_in_gamut_colours(seed):
     random = np.random.default_rng(seed)
@@ -157,7 +157,7 @@ def test_black_and_white_are_neutral(dtype):
 COLOURS = st.tuples(st.floats(0, 100), st.floats(0, 6.2831), st.floats(0, 150))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(COLOURS)
 def test_colours_that_are_not_there_are_drawn_straight_to_the_wall(colour):
     light, hue, chroma = colour
@@ -177,7 +177,7 @@ def test_colours_that_are_not_there_are_drawn_straight_to_the_wall(colour):
         assert share < 1 and np.abs(ours - share * theirs).max() < 1e-5
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(COLOURS)
 def test_drawn_in_once_is_drawn_in(colour):
     light, hue, chroma = colour

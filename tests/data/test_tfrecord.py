@@ -6,7 +6,7 @@ from colorcli.data import tfrecord
 from colorcli.errors import DataError
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.dictionaries(st.text(min_size=1, max_size=9), st.binary(max_size=400), max_size=4))
 def test_examples_come_back(features):
     assert tfrecord.features(tfrecord.example(features)) == features

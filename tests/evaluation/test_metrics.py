@@ -63,7 +63,7 @@ def test_figures_agree_with_an_independent_computation(name):
             assert METRICS[metric].of(ours) == pytest.approx(wanted, abs=tolerance), metric
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1))
 def test_ciede2000_and_lab_over_the_whole_cube(seed):
     random = np.random.default_rng(seed)

@@ -151,7 +151,7 @@ def test_only_what_is_in_the_way_is_asked_whether_it_is_a_result(tmp_path):
 
 
 @given(st.text(st.characters(exclude_characters="\0/", exclude_categories=["Cs"]), max_size=12))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_stem_fills_a_template(stem):
     filled = target(Source(f"/x/{stem}a.jpg", f"{stem}a.jpg"), "o/{dir}/{stem}_{index}.png")
     assert filled == f"o/{stem}a_1.png"

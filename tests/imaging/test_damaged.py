@@ -75,7 +75,7 @@ def frames(data: bytes, name: str = "odd") -> list[reading.Picture]:
 
 def attempt(data: bytes) -> list[reading.Picture] | None:
     """All frames, or None after an error that is one line beginning with the name."""
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         found = frames(data, "odd file")
     except ImageError as error:
@@ -83,7 +83,7 @@ def attempt(data: bytes) -> list[reading.Picture] | None:
         assert message.startswith("odd file: ") and "\n" not in message and len(message) < 300
         assert message.count("odd file") == 1
         found = None
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
     return found
 
 
@@ -120,7 +120,7 @@ def test_flipped_bits_are_an_error_or_a_picture(kind):
             assert picture.alpha is None or picture.alpha.shape == picture.gray.shape
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 @given(st.sampled_from(sorted(WHOLE)), st.data())
 def test_any_damage(kind, data):
     damaged = bytearray(WHOLE[kind])
@@ -130,7 +130,7 @@ def test_any_damage(kind, data):
     attempt(bytes(damaged))
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 @given(st.sampled_from(sorted(WHOLE)), st.binary(max_size=200))
 def test_any_bytes_after_a_true_beginning(kind, tail):
     attempt(WHOLE[kind][:16] + tail)
