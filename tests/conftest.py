@@ -184,7 +184,7 @@ def here():
 
     from colorcli.cli import app
 
-    return lambda *arguments: CliRunner().invoke(app, [*map(str, arguments)])
+    return lambda *arguments, **given: CliRunner().invoke(app, [*map(str, arguments)], **given)
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ def test_blocks_are_found():
 
 
 @pytest.mark.skipif(not shutil.which("jq"), reason="needs jq")
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_lines_that_colour_work_in_any_order_twice(seed, folder, in_path):
     lines = [line for block in RUN for line in block.splitlines() if "colorize predict" in line]
     assert len(lines) >= 5 and sum("find" in line for line in lines) == 2

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from functools import partial
 
 import numpy as np
 import pytest
@@ -240,18 +241,21 @@ def test_pipe_gives_a_png_and_nothing_else(run):
         ("GIF", {}, "PNG", 1),
     ],
 )
-def test_what_comes_from_stdin_goes_out_whole(run, tmp_path, kind, options, format, frames):
+def test_what_comes_from_stdin_goes_out_whole(
+    here, small_model, tmp_path, kind, options, format, frames
+):
+    run = partial(here, "predict", "-m", small_model)
     pages = [Image.fromarray(scene(i)[..., 0]) for i in range(2)]
     more = {"append_images": pages[1:]} if options else {}
     buffer = io.BytesIO()
     pages[0].save(buffer, kind, **options, **more)
     (tmp_path / "noext").write_bytes(buffer.getvalue())
     shown = [
-        run("-", input=buffer.getvalue()).stdout,
-        run(tmp_path / "noext", "-o", "-").stdout,
+        run("-", input=buffer.getvalue()).stdout_bytes,
+        run(tmp_path / "noext", "-o", "-").stdout_bytes,
     ]
-    assert run("-", "-o", tmp_path / "out", input=buffer.getvalue()).returncode == 0
-    assert run(tmp_path / "noext").returncode == 0
+    assert run("-", "-o", tmp_path / "out", input=buffer.getvalue()).exit_code == 0
+    assert run(tmp_path / "noext").exit_code == 0
     (in_folder,) = (tmp_path / "out").iterdir()
     (beside,) = tmp_path.glob("noext-color.*")
     for data in (*shown, in_folder.read_bytes(), beside.read_bytes()):
