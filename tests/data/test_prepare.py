@@ -343,17 +343,17 @@ OTHER = {
 
 @pytest.mark.parametrize("finished", [True, False])
 def test_a_folder_made_otherwise_names_the_options_and_both_values(
-    colorize, photos, tmp_path, finished
+    here, photos, tmp_path, finished
 ):
     folder, command = tmp_path / "set", ("prepare", "folder", "-o", tmp_path / "set")
     common = {"--size": "64", "--min-side": "8", "--val-fraction": "0"}
 
     def run(*inputs, **changes):
         options = {**common, **{k.replace("_", "-"): v for k, v in changes.items()}}
-        return colorize(*command, *inputs, *(x for pair in options.items() for x in pair))
+        return here(*command, *inputs, *(x for pair in options.items() for x in pair))
 
     names = [photos / f"photo{i:02d}.png" for i in range(6)]
-    assert run(*names).returncode == 0
+    assert run(*names).exit_code == 0
     if not finished:  # as a kill after the first block leaves it
         index = json.loads((folder / "dataset.json").read_text())
         (folder / "dataset.json").unlink()
@@ -364,14 +364,14 @@ def test_a_folder_made_otherwise_names_the_options_and_both_values(
     before = {p.name: p.read_bytes() for p in folder.glob("*.tfrecord")}
     for option, (was, wanted) in OTHER.items():
         done = run(*names, **{option: wanted})
-        told = done.stderr.decode()
-        assert done.returncode == 3 and len(told.splitlines()) == 1
+        told = done.stderr
+        assert done.exit_code == 3 and len(told.splitlines()) == 1
         assert f", with {option} {was}, not {wanted}; " in told
-    both = run(*names, **{"--seed": "1", "--size": "96"}).stderr.decode()
+    both = run(*names, **{"--seed": "1", "--size": "96"}).stderr
     assert "--size 64, not 96; --seed 0, not 1; " in both
-    told = run(*names[:2]).stderr.decode()
+    told = run(*names[:2]).stderr
     assert f"with photographs {' '.join(map(str, names))}"[:60] in told
-    told = colorize("prepare", "coco", "-o", folder, "--root", tmp_path).stderr.decode()
+    told = here("prepare", "coco", "-o", folder, "--root", tmp_path).stderr
     assert "instances_train2017" in told  # nothing to compare with
     assert {p.name: p.read_bytes() for p in folder.glob("*.tfrecord")} == before != {}
 
@@ -434,14 +434,14 @@ def test_workers_never_load_tensorflow(paths, tmp_path):
     assert done.stdout.strip() == "[]"
 
 
-def test_command_line(colorize, photos, tmp_path):
+def test_command_line(here, photos, tmp_path):
     listed = "\0".join(str(photos / f"photo{i:02d}.png") for i in range(9)).encode()
-    done = colorize(
+    done = here(
         "prepare", "folder", photos / "gray.png", photos / "none*.png", "--files-from", "-", "-0",
         "-o", tmp_path / "set", "--val-fraction", "0", input=listed,
     )  # fmt: skip
-    told = done.stderr.decode().splitlines()
-    assert done.returncode == 5 and len(told) == 2
+    told = done.stderr.splitlines()
+    assert done.exit_code == 5 and len(told) == 2
     assert told[0].startswith(f"colorize: {photos / 'none*.png'}: no file matches")
     assert "9 to train, 0 to validate, 1 gray" in told[1]
     for arguments, code, word in (
@@ -453,7 +453,7 @@ def test_command_line(colorize, photos, tmp_path):
         (["coco", "--license", "cc", "-o", tmp_path / "x"], 2, "by their ids"),
         (["coco", "--split", "mine", "--download", "-o", tmp_path / "x"], 2, "known: train2017"),
     ):
-        done = colorize("prepare", *arguments)
-        assert done.returncode == code and word in done.stderr.decode()
-        assert "Traceback" not in done.stderr.decode()
+        done = here("prepare", *arguments)
+        assert done.exit_code == code and word in done.stderr
+        assert "Traceback" not in done.stderr
     assert Counter(p.name for p in tmp_path.iterdir()) == Counter({"set": 1})

@@ -4,6 +4,7 @@ import io
 import os
 import shutil
 import subprocess
+from functools import partial
 
 import numpy as np
 import pytest
@@ -125,36 +126,31 @@ def everything(folder, *names):
 
 
 @pytest.mark.parametrize("where", ["out", "out/{stem}-{model}.jpg", "{dir}/{stem}_in_colour.png"])
-def test_find_lists_work_twice_and_after_others(colorize, small_model, scans, where):
-    def run(*arguments, **options):
-        return colorize("predict", "-m", small_model, *arguments, cwd=scans, **options)
-
-    env = {"PYTHONPATH": os.getcwd()}
-    assert run(".", "-r", "-o", "earlier/", env=env).returncode == 0
+def test_find_lists_work_twice_and_after_others(here, small_model, scans, where, monkeypatch):
+    monkeypatch.chdir(scans)
+    run = partial(here, "predict", "-m", small_model)
+    assert run(".", "-r", "-o", "earlier/").exit_code == 0
     for listed in range(2):
         names = everything(scans, "*.jpg", "*.png", "*.p?m")
-        done = run("--files-from", "-", "-0", "-o", where, "--skip-existing", env=env, input=names)
-        assert done.returncode == 0, done.stderr
-        told = done.stderr.decode()
+        done = run("--files-from", "-", "-0", "-o", where, "--skip-existing", input=names)
+        assert done.exit_code == 0, done.stderr
+        told = done.stderr
         assert ("3 skipped" if listed else "3 coloured") in told
         assert f"{3 if not listed else 6} earlier results left out (--again colours them)" in told
-    assert (
-        run("earlier", "-o", "again", "-r", env=env)
-        .stderr.decode()
-        .startswith("colorize: 0 coloured, 3 earlier results left out")
-    )
+    told = run("earlier", "-o", "again", "-r").stderr
+    assert told.startswith("colorize: 0 coloured, 3 earlier results left out")
     assert not (scans / "again").exists()
-    asked = run("earlier", "-o", "again/", "-r", "--again", "--json", env=env)
-    assert asked.returncode == 0 and len(list((scans / "again").rglob("*.*"))) == 3
+    asked = run("earlier", "-o", "again/", "-r", "--again", "--json")
+    assert asked.exit_code == 0 and len(list((scans / "again").rglob("*.*"))) == 3
 
 
-def test_results_have_no_line_and_a_dry_run_tells_the_same(colorize, small_model, scans):
+def test_results_have_no_line_and_a_dry_run_tells_the_same(here, small_model, scans):
     run = ("predict", "-m", small_model, scans, "-r", "-o", scans / "out")
-    assert colorize(*run).returncode == 0
+    assert here(*run).exit_code == 0
     for extra, status in ((), "done"), (("--dry-run",), "planned"):
-        done = colorize("predict", "-m", small_model, scans, scans / "out", "-r", "--json", "-v",
-                        "-o", scans / "more", *extra)  # fmt: skip
-        told = done.stdout.decode().splitlines()
+        done = here("predict", "-m", small_model, scans, scans / "out", "-r", "--json", "-v",
+                    "-o", scans / "more", *extra)  # fmt: skip
+        told = done.stdout.splitlines()
         assert [f'"status": "{status}"' in line for line in told] == [True] * 3
-        assert done.stderr.decode().count("left out, the result of an earlier run") == 3
+        assert done.stderr.count("left out, the result of an earlier run") == 3
         shutil.rmtree(scans / "more", ignore_errors=True)
