@@ -31,6 +31,7 @@ def _group(item) -> str:
     return "tensorflow" if heavy else item.path.stem
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist looks at the marks in its own
 def pytest_collection_modifyitems(items) -> None:
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_group(item)))
