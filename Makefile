@@ -22,7 +22,7 @@ demo: setup  ## colour a few photographs and say where they are
 
 # By two workers, of which one has all that needs TensorFlow: tests/conftest.py.
 WORKERS := 2
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS)
 
 test: setup  ## run the tests
 	$(PYTEST) -m "not slow"

@@ -1,8 +1,10 @@
 """Small seeded photographs and one small model folder, made once; who works beside whom."""
 
 import contextlib
+import functools
 import io
 import os
+import re
 import subprocess
 import sys
 import time
@@ -21,21 +23,37 @@ settings.register_profile("ours", deadline=None)  # nothing hangs on who is fast
 settings.load_profile("ours")
 
 
-def _group(item) -> str:
+@functools.cache
+def _group(module: str) -> str:
     """Which tests share a worker: those of a module, and all that work with TensorFlow.
 
     TensorFlow takes all cores and a gigabyte: of several workers (make test: two) one has it.
     """
-    names = vars(item.module)
-    heavy = item.path.parent.name in ("network", "training") or "tf" in names or "keras" in names
-    return "tensorflow" if heavy else item.path.stem
+    path = REPO / module
+    heavy = path.parent.name in ("network", "training") or re.search(
+        r"^(import|from) (tensorflow|keras)\b", path.read_text("utf-8"), re.MULTILINE
+    )
+    return "tensorflow" if heavy else module
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist looks at the marks in its own
+def _module(nodeid: str) -> str:
+    return nodeid.partition("::")[0]
+
+
 def pytest_collection_modifyitems(items) -> None:
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
-    items.sort(key=lambda item: _group(item) != "tensorflow")  # the longest first
+    items.sort(key=lambda item: _group(_module(item.nodeid)) != "tensorflow")  # the longest first
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_make_scheduler(config, log):
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _group(_module(nodeid))
+
+    config.option.loadscopereorder = False
+    return ByGroup(config, log)
 
 
 def scene(seed: int, width: int = 96, height: int = 80) -> np.ndarray:
