@@ -20,7 +20,7 @@ from typer.main import get_command
 
 from colorcli import __version__
 from colorcli.choices import SUMMARIES
-from colorcli.cli import terminal
+from colorcli.cli import options, terminal
 from colorcli.errors import ColorizeError, ExitCode, reason
 from colorcli.system import native, signals
 
@@ -55,7 +55,7 @@ class Late(TyperCommand):
         if isinstance(found, typer.Typer):
             return get_command(found)
         alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-        alone.command(self.name)(found)
+        alone.command(self.name, cls=options.Command)(found)
         return get_command(alone)
 
     def make_context(self, *arguments: Any, **settings: Any) -> Any:
@@ -68,6 +68,10 @@ class Commands(TyperGroup):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings | {"commands": {name: Late(name) for name in COMMANDS}})
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Its parameters, that of the help among them."""
+        return options.plainly(super().get_params(ctx))
 
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command; bugs keep their traceback."""
@@ -142,10 +146,9 @@ def _root(
 
 
 def main() -> None:
-    """Entry point of the console script."""
+    """Run the command line of this process, and exit."""
     # Workers are ours to start; NumPy's own threads would stand in their way.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    gc.set_threshold(50_000)  # importing makes many objects and no garbage
     for descriptor in (0, 1, 2):  # one closed by the caller must not become some file's
         try:
             os.fstat(descriptor)
@@ -168,3 +171,4 @@ def main() -> None:
         sys.exit(ExitCode.DATA)
     finally:
         _abandon(sys.stderr)
+        gc.freeze()  # the interpreter's last look for garbage takes 0.1 s to find what ends anyway

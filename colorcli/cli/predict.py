@@ -112,6 +112,7 @@ def predict(
         _alone(inputs != ["-"] or names.files_from or dry_run or json)
         runs.raw(context, output or "-", film, config, ready())
         return
+    _warm(dry_run)
     from colorcli.colorizing import intake
     from colorcli.colorizing.tolerance import Tolerance
     from colorcli.files.places import located
@@ -158,6 +159,14 @@ def _coming(
 
     found, jobs = planned(request, config, way.kinds)
     return found, jobs, runs.Here(jobs, way, config, ready(jobs))
+
+
+def _warm(dry_run: bool) -> None:
+    """Have OpenCV's tables made while all else is loaded."""
+    if not dry_run:
+        from colorcli.color.lab import tables
+
+        tables()
 
 
 def _apart(given: dict[str, bool]) -> None:

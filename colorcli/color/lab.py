@@ -7,6 +7,7 @@ those of IEC 61966-2-1 and CIE 15 as scikit-image rounds them, so that figures a
 
 from __future__ import annotations
 
+import threading
 from functools import lru_cache
 from typing import Any
 
@@ -331,6 +332,15 @@ def join(gray: np.ndarray, ab: np.ndarray, dtype: Any = None) -> np.ndarray:
     input and output is a few strips.
     """
     return Join(ab, *gray.shape)(gray, 0, dtype)
+
+
+@lru_cache(maxsize=1)
+def tables() -> threading.Thread:
+    """Have OpenCV make its tables of Lab meanwhile, once: 0.1 s of work at the first ``join``."""
+    nothing = np.zeros((1, 1), np.uint8), np.zeros((1, 1, 2), np.float32)
+    thread = threading.Thread(target=join, args=nothing)  # a daemon would abort an early exit
+    thread.start()
+    return thread
 
 
 class Join:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, overload
 import numpy as np
 
 from colorcli.choices import DEVICES
-from colorcli.color.lab import gray_to_L, join, neutral
+from colorcli.color.lab import gray_to_L, join, neutral, tables
 from colorcli.colorizing import framing
 from colorcli.colorizing.hand import guided
 from colorcli.colorizing.hand.guidance import Guidance
@@ -96,13 +95,12 @@ class Colorizer:
         """
         if device not in ENGINES:
             raise UsageError(f"unknown device {device!r}; known: {', '.join(DEVICES)}")
-        # OpenCV makes its Lab tables, 0.1 s of work, at the first conversion: meanwhile.
-        nothing = np.zeros((1, 1), np.uint8), np.zeros((1, 1, 2), np.float32)
-        threading.Thread(target=join, args=nothing).start()  # a daemon would abort an early exit
+        tables()
         self._first = open_model(model, device)
         self.scans, self.hand = scans, hand
         self._given = None if scans.regions in REGIONS else Given(scans.regions)
         self.knobs = knobs.suiting(self._first.engine.distribution)
+        self.origin = self._origin()
         self._idle: SimpleQueue[Opened] = SimpleQueue()
         self._idle.put(self._first)
 
@@ -110,6 +108,7 @@ class Colorizer:
         """The same model under other ``knobs``; it shares the engines. Raises ``UsageError``."""
         twin = copy.copy(self)
         twin.knobs = knobs.suiting(self.distribution)
+        twin.origin = twin._origin()
         return twin
 
     @property
@@ -117,8 +116,7 @@ class Colorizer:
         """Side in pixels of the square L that the network is shown."""
         return self._first.engine.size
 
-    @property
-    def origin(self) -> Origin:
+    def _origin(self) -> Origin:
         """What its pictures can say of where their colours come from."""
         opened, knobs = self._first, self.knobs
         return Origin(model=opened.name, digest=opened.digest, knobs=knobs.told())
@@ -183,7 +181,8 @@ class Colorizer:
     def _seen(self, view: View, sure: bool) -> np.ndarray:
         """ab (h, w, 2) of a picture; with a third plane, how sure it is, where asked for."""
         if view.plain:
-            whole = self._square(gray_to_L(framing.squared(view.base, self.side)), sure)
+            light = gray_to_L(framing.squared(view.base, self.side))
+            whole = self._square(light, sure, hinted=bool(view.known))
             return guided.guided(view.windows[0], [whole], view.known)[0]
         chroma = [self._photograph(view, windows, sure) for windows in view.windows]
         around = None
@@ -200,15 +199,16 @@ class Colorizer:
             corners = quads.moved(window.corners, scale)
             light = gray_to_L(quads.straightened(view.base, corners, (self.side, self.side)))
             limits = limits or framing.reach(light)
-            found.append(self._square(light, sure, limits))
+            found.append(self._square(light, sure, limits, hinted=bool(view.known)))
         return guided.guided(windows, found, view.known)
 
     def _square(
-        self, lightness: np.ndarray, sure: bool, limits: tuple[float, float] | None = None
-    ) -> Square:
+        self, lightness: np.ndarray, sure: bool, limits: tuple[float, float] | None = None, *,
+        hinted: bool = False,
+    ) -> Square:  # fmt: skip
         """What is made of L (side, side) float32; ab is (s, s, 3) with how sure the model is.
 
-        ``limits``: see ``framing.stretch``.
+        ``limits``: see ``framing.stretch``. The distribution is worked out for those who need it.
         """
         lightness, knobs = framing.stretch(lightness, limits), self.knobs
         try:
@@ -217,7 +217,7 @@ class Colorizer:
             opened = self._first.another()
         try:
             ab = opened.ab(lightness, knobs.decoding)
-            shares = _shares(opened) if self.distribution else None
+            shares = _shares(opened) if self.distribution and (sure or hinted) else None
             if knobs.flip_average or self.scans.best:
                 # The mean of ab is the mean over both pictures' distributions taken together;
                 # the mean of logits would sharpen where they agree and gray where they do not.

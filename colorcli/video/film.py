@@ -1,14 +1,11 @@
-"""Films as one more kind of picture that ``predict`` colours."""
+"""A film from its container to one in colour."""
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
-import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -17,25 +14,11 @@ from colorcli.color.tone import is_colour
 from colorcli.colorizing.kind import Task
 from colorcli.colorizing.result import Result, Stopwatch
 from colorcli.config import FilmConfig
-from colorcli.errors import DataError, ImageError
 from colorcli.files.delivery import delivered
-from colorcli.files.inputs import STREAM, Source, ending
-from colorcli.files.outputs import Job
-from colorcli.imaging import writing as pictures
-from colorcli.system.atomic import is_special
 from colorcli.system.parallel import Stopped, in_order
 from colorcli.video.colouring import Means
 from colorcli.video.containers import reading
-from colorcli.video.containers.formats import (
-    HEAD,
-    SUFFIXES,
-    Container,
-    Encoder,
-    asked,
-    chosen,
-    container_of,
-    suffix_of,
-)
+from colorcli.video.containers.formats import Container, Encoder, asked, chosen
 from colorcli.video.containers.frames import Layout, layout
 from colorcli.video.containers.reading import Film
 from colorcli.video.containers.writing import Writer
@@ -43,100 +26,19 @@ from colorcli.video.steady import Look
 
 PROBES = 9  # frames by which a film is judged to be in colour already
 TOLD = 10  # frames between two reports of progress
-_AMBIGUOUS = {".ts"}  # in folders more often programs
 
 
-@dataclass(frozen=True)
-class Films:
-    """The kind that films are; see ``colorizing.kind``."""
-
-    config: FilmConfig = field(default_factory=FilmConfig)
-
-    @property
-    def copies(self) -> Mapping[str, str]:
-        """See ``Kind``."""
-        return SUFFIXES
-
-    @property
-    def found(self) -> Collection[str]:
-        """See ``Kind``; without PyAV folders are searched for photographs alone."""
-        return SUFFIXES.keys() - _AMBIGUOUS if reading.installed() else ()
-
-    def suffix(self, source: Source) -> str | None:
-        """See ``Kind``: by name, else by the first bytes where the name says nothing."""
-        own = ending(source.relative)
-        if own in SUFFIXES:
-            return SUFFIXES[own]
-        if own in pictures.READABLE or source.error is not None:
-            return None
-        return suffix_of(_head(source))
-
-    def check(self, job: Job) -> None:
-        """See ``Kind``."""
-        self._container(job)
-        if self.config.video_codec is not None:
-            asked(self.config.video_codec)
-
-    def is_result(self, path: str) -> bool:
-        """See ``Kind``."""
-        return reading.is_result(path)
-
-    def colour(self, task: Task) -> Result:
-        """See ``Kind``."""
-        name = task.job.source.path
-        if not task.config.again and not _once(task.job.source) and self.is_result(name):
-            return Result(name, None, "result")
-        if task.config.confidence is not None:
-            raise ImageError(f"{name}: --confidence is for photographs; leave it out")
-        if task.config.keep_color and _once(task.job.source):
-            raise ImageError(f"{name}: --keep-color looks at a film twice; give it as a file")
-        with Film(_bytes(task.job.source), name) as film:
-            film.check(task.config.max_pixels)
-            container = self._container(task.job)
-            with delivered(task.job.target) as file:
-                if task.config.keep_color and in_colour(name):
-                    return _kept(task, film, file, container)
-                return _Run(task, film, self.config, container).written(file)
-
-    def _container(self, job: Job) -> Container:
-        suffix = os.path.splitext(job.target)[1].lower()
-        if job.target == STREAM or (is_special(job.target) and not suffix):
-            suffix = self.suffix(job.source) or ".mkv"
-        return container_of(job.target, suffix)
-
-
-# --- sources -----------------------------------------------------------------------------------
-
-
-def _once(source: Source) -> bool:
-    """Whether it can be read a single time."""
-    return source.path == STREAM or is_special(source.path)
-
-
-def _head(source: Source) -> bytes:
-    if source.data is not None:
-        return source.data[:HEAD]
-    if source.path == STREAM:
-        peek = getattr(getattr(sys.stdin, "buffer", None), "peek", None)
-        return peek(HEAD)[:HEAD] if peek else b""
-    if is_special(source.path):
-        return b""
-    try:
-        with open(source.path, "rb") as file:
-            return file.read(HEAD)
-    except OSError:
-        return b""
-
-
-def _bytes(source: Source) -> str | BinaryIO:
-    """What FFmpeg is given: a path, or a stream of bytes."""
-    if source.data is not None:
-        return io.BytesIO(source.data)
-    if source.path == STREAM:
-        if sys.stdin is None:
-            raise DataError("-: stdin is closed; give a file")
-        return sys.stdin.buffer
-    return source.path
+def coloured(
+    task: Task, source: str | BinaryIO, config: FilmConfig, container: Container
+) -> Result:
+    """Colour a film, which FFmpeg reads from ``source``, into ``container``; see ``Kind.colour``."""
+    name = task.job.source.path
+    with Film(source, name) as film:
+        film.check(task.config.max_pixels)
+        with delivered(task.job.target) as file:
+            if task.config.keep_color and in_colour(name):
+                return _kept(task, film, file, container)
+            return _Run(task, film, config, container).written(file)
 
 
 # --- in colour already -------------------------------------------------------------------------

@@ -24,37 +24,8 @@ from colorcli.system.parallel import cores, in_order
 from colorcli.video.colouring import Means
 from colorcli.video.steady import REACH, Look
 
-_NUMBER = re.compile(r"%0?(\d*)d")
 _SEEN = 4  # bytes of a pixel that is held
 _FADED = 5.0  # time constants after which a frame has no say any more
-
-
-def expanded(inputs: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Inputs, and the files that those like ``frame_%06d.png`` among them mean, by number.
-
-    A pattern that no file fits stays an input, so that it is said to be none.
-    """
-    rest, frames = [], list[str]()
-    for text in inputs:
-        folder, name = os.path.split(text)
-        if len(parts := _NUMBER.split(name)) == 3 and not os.path.exists(text):
-            found = _numbered(folder, *parts)
-            frames += found
-            if found:
-                continue
-        rest.append(text)
-    return rest, frames
-
-
-def _numbered(folder: str, before: str, width: str, after: str) -> list[str]:
-    digits = rf"\d{{{width},}}" if width else r"\d+"
-    fits = re.compile(rf"{re.escape(before)}({digits}){re.escape(after)}").fullmatch
-    try:
-        matches = [match for name in os.listdir(folder or os.curdir) if (match := fits(name))]
-    except OSError:
-        return []
-    matches.sort(key=lambda match: int(match[1]))
-    return [os.path.join(folder, match[0]) for match in matches]
 
 
 def by_number(job: Job) -> tuple[str, list[tuple[int, str]]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,8 +14,37 @@ from colorcli.colorizing.predict import foretold, predict
 from colorcli.colorizing.result import Result
 from colorcli.config import FilmConfig, PredictConfig
 from colorcli.files.outputs import Job
-from colorcli.video import sequence
-from colorcli.video.film import Films
+from colorcli.video.films import Films
+
+_NUMBER = re.compile(r"%0?(\d*)d")
+
+
+def expanded(inputs: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Inputs, and the files that those like ``frame_%06d.png`` among them mean, by number.
+
+    A pattern that no file fits stays an input, so that it is said to be none.
+    """
+    rest, frames = [], list[str]()
+    for text in inputs:
+        folder, name = os.path.split(text)
+        if len(parts := _NUMBER.split(name)) == 3 and not os.path.exists(text):
+            found = _numbered(folder, *parts)
+            frames += found
+            if found:
+                continue
+        rest.append(text)
+    return rest, frames
+
+
+def _numbered(folder: str, before: str, width: str, after: str) -> list[str]:
+    digits = rf"\d{{{width},}}" if width else r"\d+"
+    fits = re.compile(rf"{re.escape(before)}({digits}){re.escape(after)}").fullmatch
+    try:
+        matches = [match for name in os.listdir(folder or os.curdir) if (match := fits(name))]
+    except OSError:
+        return []
+    matches.sort(key=lambda match: int(match[1]))
+    return [os.path.join(folder, match[0]) for match in matches]
 
 
 @dataclass(frozen=True)
@@ -30,7 +61,7 @@ class Way:
     @classmethod
     def of(cls, inputs: Sequence[str], film: FilmConfig) -> Way:
         """That of a command line's inputs."""
-        return cls(*sequence.expanded(inputs), film)
+        return cls(*expanded(inputs), film)
 
     @property
     def _sequence(self) -> bool:
@@ -55,5 +86,7 @@ class Way:
     def run(self, config: PredictConfig) -> Callable[..., Iterator[Result]]:
         """What colours jobs: called with them, a colorizer, ``progress`` and ``stop``."""
         if self._sequence:
+            from colorcli.video import sequence
+
             return partial(sequence.predict, config=config, film=self.film)
         return partial(predict, config=config, kinds=self.kinds)

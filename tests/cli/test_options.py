@@ -129,3 +129,30 @@ def test_a_suffix_taken_for_a_format_becomes_its_name():
     assert config.PredictConfig(format="jpg").format == "jpeg"
     assert config.PredictConfig(format="png").format == "png"
     assert config.PredictConfig().format is None
+
+
+# --- values without pydantic ---------------------------------------------------------------------
+
+GIVEN = (None, "", "x", "7", "-3", "0.5", "1e3", "07", "1_000", " 7", "7.0", "nan", 7, 0.5, True, "default",
+         "auto", ("a", "b"), [], "jpeg", "150", "999999999999999999")  # fmt: skip
+
+
+def said(way, option, value, context):
+    """What a value becomes, with its type, or the words of the refusal."""
+    try:
+        made = way.coerce(value, param=option, ctx=context)
+    except typer.BadParameter as error:
+        return error.format_message()
+    return type(made), repr(made)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_values_are_taken_as_typer_takes_them(command):
+    context = COMMANDS[command].make_context(command, [], resilient_parsing=True)
+    for option in COMMANDS[command].get_params(context):
+        ours, theirs = option.get_runtime_param(), type(option).get_runtime_param(option)
+        for given in GIVEN:
+            many = option.multiple or option.nargs == -1
+            if isinstance(given, tuple | list) == many or given is None:
+                wanted = said(theirs, option, given, context)
+                assert said(ours, option, given, context) == wanted, (option.name, given)

@@ -24,3 +24,12 @@ def test_any_picture_becomes_a_square(shape):
     seen = framing.shown(gray, 64)
     assert seen.shape == (64, 64) and seen.dtype == np.float32
     assert np.ptp(seen) < 1e-3  # nothing comes in from the sides
+
+
+def test_the_range_is_that_of_percentiles():
+    random = np.random.default_rng(0)
+    for size in (1, 2, 3, 10, 199, 200, 201, 40_000):
+        for light in (random.random(size) * 100, random.integers(0, 101, size), np.zeros(size)):
+            light = light.astype(np.float32).reshape(1, -1)
+            wanted = np.percentile(light, (framing.TAILS, 100 - framing.TAILS))
+            assert framing.reach(light) == tuple(wanted)

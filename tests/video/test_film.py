@@ -19,8 +19,9 @@ from colorcli.colorizing import intake
 from colorcli.colorizing.predict import foretold, predict
 from colorcli.config import FilmConfig, PredictConfig
 from colorcli.errors import UsageError
-from colorcli.video import film as films
+from colorcli.video import film
 from colorcli.video.containers import reading
+from colorcli.video.films import Films
 
 av = pytest.importorskip("av", reason="films need PyAV (colorcli[video])")
 
@@ -90,7 +91,7 @@ def made(path, *, codec="ffv1", pix_fmt="yuv420p", size=SIZE, count=COUNT, pts=N
 
 def run(source, target, *, film=FilmConfig(), config=PredictConfig(workers=2), colorizer=None,
         **request):  # fmt: skip
-    kinds = (films.Films(film),)
+    kinds = (Films(film),)
     wish = intake.Request([str(source)], str(target), **request)
     _, jobs = intake.planned(wish, config, kinds)
     return list(predict(jobs, colorizer or Tinted(), config, kinds=kinds))
@@ -316,21 +317,21 @@ def test_earlier_results_are_known_and_names_follow_the_rules(tmp_path):
     folder.mkdir()
     made(folder / "a.mkv", sound=False), made(folder / "b.mpg", codec="mpeg2video", sound=False)
     (folder / "notes.ts").write_text("let x = 1")
-    found, jobs = intake.planned(intake.Request([str(folder)]), PredictConfig(), (films.Films(),))
+    found, jobs = intake.planned(intake.Request([str(folder)]), PredictConfig(), (Films(),))
     assert [Path(j.target).name for j in jobs] == ["a-color.mkv", "b-color.mkv"]
     assert found.others == 1
-    results = list(predict(jobs, Tinted(), kinds=(films.Films(),)))
+    results = list(predict(jobs, Tinted(), kinds=(Films(),)))
     assert [r.status for r in results] == ["done", "done"]
     again = intake.planned(
-        intake.Request([str(folder)], skip_existing=True), PredictConfig(), (films.Films(),)
+        intake.Request([str(folder)], skip_existing=True), PredictConfig(), (Films(),)
     )
     assert [j.skip for j in again[1]] == [True, True]
     (folder / "a-color.mkv").rename(folder / "other.mkv")
     _, jobs = intake.planned(
-        intake.Request([str(folder / "other.mkv")]), PredictConfig(), (films.Films(),)
+        intake.Request([str(folder / "other.mkv")]), PredictConfig(), (Films(),)
     )
-    assert [r.status for r in foretold(jobs, kinds=(films.Films(),))] == ["result"]
-    assert [r.status for r in predict(jobs, Tinted(), kinds=(films.Films(),))] == ["result"]
+    assert [r.status for r in foretold(jobs, kinds=(Films(),))] == ["result"]
+    assert [r.status for r in predict(jobs, Tinted(), kinds=(Films(),))] == ["result"]
 
 
 def test_a_format_is_for_pictures_alone(tmp_path):
@@ -463,7 +464,7 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
         with delivery.delivered(target) as file:
             yield Full(file)
 
-    monkeypatch.setattr(films, "delivered", full)
+    monkeypatch.setattr(film, "delivered", full)
     out = tmp_path / "out"
     (result,) = run(made(tmp_path / "a.mkv", size=(160, 128)), out / "b.mkv")
     assert result.status == "failed" and "No space left" in result.error
@@ -476,7 +477,7 @@ def test_without_the_extra_one_line_names_it(tmp_path, monkeypatch):
     monkeypatch.setattr(reading, "installed", lambda: False)
     (result,) = run(source, tmp_path / "b.mkv")
     assert result.status == "failed" and "pip install 'colorcli[video]'" in result.error
-    found, jobs = intake.planned(intake.Request([str(tmp_path)]), PredictConfig(), (films.Films(),))
+    found, jobs = intake.planned(intake.Request([str(tmp_path)]), PredictConfig(), (Films(),))
     assert [j.source.error is None for j in jobs] == [False] and found.others == 1
 
 
@@ -490,7 +491,7 @@ def test_stopping_leaves_nothing(tmp_path):
             return super().ab_of(view)
 
     out = tmp_path / "out"
-    kinds = (films.Films(),)
+    kinds = (Films(),)
     _, jobs = intake.planned(
         intake.Request([str(source)], str(out / "b.mkv")), PredictConfig(), kinds
     )

@@ -10,7 +10,7 @@ from PIL import Image
 
 from colorcli.colorizing import intake
 from colorcli.config import FilmConfig, PredictConfig
-from colorcli.video import sequence
+from colorcli.video import sequence, ways
 
 COUNT = 12
 
@@ -43,7 +43,7 @@ def drawn(folder, count=COUNT, name="f_{}.png"):
 
 
 def run(inputs, output=None, *, film=FilmConfig(sequence=True), colorizer=None, **request):
-    rest, frames = sequence.expanded([str(i) for i in inputs])
+    rest, frames = ways.expanded([str(i) for i in inputs])
     wish = intake.Request(rest, output and str(output), listed=frames, **request)
     config = PredictConfig(workers=2)
     _, jobs = intake.planned(wish, config)
@@ -69,7 +69,7 @@ def test_frames_come_by_number_and_are_steady(tmp_path):
 def test_a_numbered_pattern_names_its_files(tmp_path):
     source = drawn(tmp_path / "in", name="f_{:04d}.png")
     (source / "f_12.png").write_bytes(b"another name")
-    rest, frames = sequence.expanded([str(source / "f_%04d.png"), "x.jpg", "no_%03d.png"])
+    rest, frames = ways.expanded([str(source / "f_%04d.png"), "x.jpg", "no_%03d.png"])
     assert rest == ["x.jpg", "no_%03d.png"]
     assert [Path(f).name for f in frames] == [f"f_{i:04d}.png" for i in range(1, COUNT + 1)]
     results = run([source / "f_%04d.png"], tmp_path / "out")
@@ -79,7 +79,7 @@ def test_a_numbered_pattern_names_its_files(tmp_path):
 @pytest.mark.parametrize(("pattern", "found"), [("f_%d.png", 12), ("f_%02d.png", 3), ("%d.png", 0)])
 def test_widths_of_numbers(pattern, found, tmp_path):
     source = drawn(tmp_path / "in")
-    assert len(sequence.expanded([str(source / pattern)])[1]) == found
+    assert len(ways.expanded([str(source / pattern)])[1]) == found
 
 
 def test_a_run_that_goes_on_gives_the_same_colours(tmp_path):

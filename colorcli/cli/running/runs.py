@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
 import time
 from typing import TYPE_CHECKING, Any, Protocol
@@ -42,6 +43,7 @@ def raw(
     if sys.stdin is None:
         raise DataError("-: stdin is closed; give raw frames")
     colorizer = model()
+    _begin()
     with contextlib.suppress(Stopped), context.obj.deferred() as stop:
         means = Means(colorizer, film.steady, config.workers or cores(), stop)
         coloured = raw.Coloured(frames, sys.stdin.buffer, means, film.fps)
@@ -51,6 +53,12 @@ def raw(
         with delivered(output) as file:
             for data in coloured:
                 file.write(data)
+
+
+def _begin() -> None:
+    """Collect garbage as usual from here on: what was loaded is none, what damaged files leave is."""
+    gc.freeze()
+    gc.set_threshold(2_000)
 
 
 def _journal(path: str | None) -> Any:
@@ -132,6 +140,7 @@ def colour(
         and not (told.json and sys.stdout is not None and sys.stdout.isatty())
     )
     began = time.monotonic()
+    _begin()
     if run.endless and not told.quiet:
         terminal.say("colorize: watching; Ctrl-C ends it")
     try:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from html import escape
 from typing import Any
 from xml.dom import minidom
@@ -106,11 +107,19 @@ class Origin:
 
         A source that is no XMP is left out.
         """
+        if not source:
+            return self._alone
         ours = _tree(self._properties(), self._event())
         try:
-            tree = _merged(ours, source) if source else ours
+            tree = _merged(ours, source)
         except Exception:  # no XML, or no RDF in it: what nobody can read is nobody's loss
             tree = ours
+        return _BEGIN + tree.documentElement.toxml().encode() + _END
+
+    @cached_property
+    def _alone(self) -> bytes:
+        """The packet of all photographs that bring none."""
+        tree = _tree(self._properties(), self._event())
         return _BEGIN + tree.documentElement.toxml().encode() + _END
 
     def onto(self, extra: Mapping[str, Any]) -> dict[str, Any]:
