@@ -34,43 +34,54 @@ LUMAS = {
 }
 
 
-@pytest.mark.parametrize("halved", [False, True])
+WAYS = ("full", "halved", "large")
+
+
+def chroma(luma, ab, way, monkeypatch):
+    """Cb and Cr of a size, or of half of it as that of a large photograph comes about."""
+    if way == "large":
+        monkeypatch.setattr(ycbcr, "LARGE", 0)
+    return ycbcr.chroma(luma, ab, halved=way != "full")
+
+
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("shape", [(48, 64), (47, 33), (1, 1), (2, 1), (1, 9), (700, 501)])
 @pytest.mark.parametrize("kind", LUMAS)
-def test_no_colour_is_cut_by_more_than_the_slack(kind, shape, halved):
+def test_no_colour_is_cut_by_more_than_the_slack(kind, shape, way, monkeypatch):
     random = np.random.default_rng(0)
     luma = LUMAS[kind](random, shape).astype(np.uint8)
     ab = random.uniform(-110, 110, (5, 7, 2)).astype(np.float32)
-    blue, red = ycbcr.chroma(luma, ab, halved=halved)
-    wanted = tuple(-(-side // 2) for side in shape) if halved else shape
+    blue, red = chroma(luma, ab, way, monkeypatch)
+    wanted = tuple(-(-side // 2) for side in shape) if way != "full" else shape
     assert blue.shape == red.shape == wanted and blue.dtype == red.dtype == np.uint8
     rgb = decoded(luma, blue, red)
     slack = ycbcr.SLACK + 1e-6
     assert rgb.min() >= -slack and rgb.max() <= 255 + slack
 
 
-@pytest.mark.parametrize("halved", [False, True])
-def test_chroma_is_that_of_the_way_by_lab(halved):
-    luma = cv2.GaussianBlur(neutral(scene(3, 160, 120)), (0, 0), 2)
+@pytest.mark.parametrize("way", WAYS)
+def test_chroma_is_that_of_the_way_by_lab(way, monkeypatch):
+    times = 4 if way == "large" else 1
+    luma = cv2.GaussianBlur(neutral(scene(3, 160 * times, 120 * times)), (0, 0), 2 * times)
     luma = cv2.convertScaleAbs(luma, alpha=1 / 257)
     ab = np.random.default_rng(1).uniform(-25, 25, (6, 6, 2)).astype(np.float32)
     exact = cv2.cvtColor(join(luma, ab), cv2.COLOR_RGB2YCrCb)
     for plane, wanted in zip(
-        ycbcr.chroma(luma, ab, halved=halved), (exact[..., 2], exact[..., 1]), strict=True
+        chroma(luma, ab, way, monkeypatch), (exact[..., 2], exact[..., 1]), strict=True
     ):
-        found = upsampled(plane, *luma.shape) if halved else plane.astype(float)
+        found = plane.astype(float) if way == "full" else upsampled(plane, *luma.shape)
         assert np.abs(found - wanted).mean() < 0.5
         assert np.percentile(np.abs(found - wanted), 99) <= 1.5
 
 
-@pytest.mark.parametrize("halved", [False, True])
-def test_strips_leave_no_trace(halved, monkeypatch):
+@pytest.mark.parametrize("way", WAYS)
+def test_strips_leave_no_trace(way, monkeypatch):
     random = np.random.default_rng(2)
     luma = random.integers(0, 256, (90, 71)).astype(np.uint8)
     ab = random.uniform(-60, 60, (8, 8, 2)).astype(np.float32)
-    whole = ycbcr.chroma(luma, ab, halved=halved)
+    whole = chroma(luma, ab, way, monkeypatch)
     monkeypatch.setattr(ycbcr, "STRIP", 200)
-    for one, other in zip(whole, ycbcr.chroma(luma, ab, halved=halved), strict=True):
+    for one, other in zip(whole, chroma(luma, ab, way, monkeypatch), strict=True):
         # BLAS sums in another order for another number of rows.
         assert np.abs(one.astype(int) - other).max() <= 1
 
