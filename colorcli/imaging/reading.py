@@ -167,15 +167,17 @@ class _Chain:
         self._collected = False
 
     def _pages(self, reader: Reader) -> Pages:
+        if isinstance(self._opened.get(reader.name), ImageError):
+            raise self._opened[reader.name]  # type: ignore[misc]
         if reader.name not in self._opened:
             try:
                 with failures():
                     self._opened[reader.name] = reader.open(self._request)
             except ImageError as error:
                 self._opened[reader.name] = error
+                raise
         pages = self._opened[reader.name]
-        if isinstance(pages, ImageError):
-            raise pages
+        assert isinstance(pages, Pages)
         if self.count not in (None, pages.count):
             raise Declined(f"{reader.name} counts {pages.count} pages")
         return pages
@@ -183,6 +185,15 @@ class _Chain:
     def load(self, index: int) -> Picture:
         """A page, by the first reader that gives it; raises ``ImageError``."""
         reasons: list[ImageError] = []
+        try:
+            return self._given(index, reasons)
+        except ImageError:
+            self._opened.clear()
+            raise
+        finally:  # errors hold the frames they came through, which must not hold them, and the file
+            reasons.clear()
+
+    def _given(self, index: int, reasons: list[ImageError]) -> Picture:
         for reader in self._readers:
             try:
                 pages = self._pages(reader)

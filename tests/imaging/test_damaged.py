@@ -1,6 +1,8 @@
 """Some 500 damaged, odd and hostile files: each is one line with its name, or a whole picture."""
 
+import gc
 import struct
+import sys
 import time
 import zlib
 
@@ -13,6 +15,7 @@ from PIL import Image
 
 from colorcli.errors import ImageError
 from colorcli.imaging import reading, writing
+from colorcli.imaging.jpeg import luma
 from colorcli.imaging.tags import icc
 
 LIMIT = 10**7  # pixels; far under what the hostile headers claim
@@ -84,12 +87,37 @@ def attempt(data: bytes) -> list[reading.Picture] | None:
         assert message.count("odd file") == 1
         found = None
     assert time.process_time() - start < 10
+    by_luma = kept_luma(data)
+    if by_luma is not None:  # what goes from JPEG to JPEG by its luma is judged no less strictly
+        assert found is not None and len(found) == 1
+        assert by_luma.size == found[0].gray.shape[::-1]
     return found
+
+
+def kept_luma(data: bytes) -> luma.Source | None:
+    """What ``predict`` takes of a JPEG that shall become one, None where it asks other readers."""
+    header = reading.peek(data)
+    if header is None or header.pixels > LIMIT or not luma.may_stay(header):
+        return None
+    return luma.source(data)
 
 
 @pytest.mark.parametrize("kind", WHOLE)
 def test_whole_files_are_read(kind):
     assert frames(WHOLE[kind])[0].gray.size >= 12
+    by_luma = kept_luma(WHOLE[kind])
+    assert (by_luma is not None) == (kind in ("jpeg", "jpeg gray", "jpeg progressive"))
+
+
+def test_what_is_refused_is_let_go():
+    half = WHOLE["jpeg"][: len(WHOLE["jpeg"]) // 2]
+    gc.disable()  # a folder of damaged files would fill the memory until it looks
+    try:
+        before = sys.getrefcount(half)
+        assert attempt(half) is None
+        assert sys.getrefcount(half) == before
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("kind", WHOLE)
