@@ -106,6 +106,8 @@ def predict(
     _check(inputs or [], names, where, watch=watching.watch, dry_run=dry_run)
     knobs.suiting(distribution=True)  # whatever the model: what no model takes
     _check_hints(hand, watching.watch or where.engine == "ray" or film.moving)
+    together = watching.watch or batch.shard or where.engine == "ray"
+    _check_frames(film.moving and together)
     config = replace(config, scans=scans)
     ready = partial(_ready, model, knobs, config, hand)
     if film.raw is not None:
@@ -120,6 +122,7 @@ def predict(
     from colorcli.video.ways import Way
 
     way = Way.of(inputs or [], film)
+    _check_frames(way.frames and together)
     request = intake.Request(
         way.inputs, located(output), listed=itertools.chain(way.frames, listed(names)),
         recursive=names.recursive,
@@ -152,7 +155,8 @@ def _coming(
     if where.engine == "ray":
         from colorcli.scale import predict as cluster
 
-        return Found(()), [], cluster.opened(request, config, knobs, where.address)
+        run = cluster.opened(request, config, knobs, where.address, others=way.kinds)
+        return Found(()), [], run
     if watching.watch:
         return Found(()), [], runs.Watched(request, config, ready(), watching.settle)
     from colorcli.colorizing.intake import planned
@@ -203,6 +207,15 @@ def _check_beside(scans: ScansConfig, run: runs.Run, json: bool) -> None:
 def _alone(others: object) -> None:
     if others:
         raise UsageError("--raw colours stdin alone: give - and nothing else to colour or tell")
+
+
+def _check_frames(parted: object) -> None:
+    """Raise ``UsageError`` for frames that would be parted from those before and after them."""
+    if parted:
+        raise UsageError(
+            "frames are coloured one after the other, in one call: leave --engine ray, --shard and "
+            "--watch out, or give each call the folders of its own films"
+        )
 
 
 def _check_hints(hand: HandConfig, others: bool) -> None:

@@ -194,20 +194,27 @@ def jobs_for(
     return jobs
 
 
-def streamed(request: Request, config: PredictConfig) -> Iterator[Job]:
+ALONE = "films are coloured by one machine, with all its cores; leave --engine ray out for them"
+
+
+def streamed(request: Request, config: PredictConfig, others: Sequence[Kind] = ()) -> Iterator[Job]:
     """``planned`` for photographs without end: jobs as they are found, a folder's at a time.
 
+    Pictures of ``others`` come as failures: nobody would miss what is passed over in silence.
     What ``planned`` refuses costs here only the photograph whose result would be in another's
     way. Of those before it, 16 bytes each are kept.
     """
     names, identity, taken = request.names(config), Identity(), _Taken()
+    known = [*writing.READABLE, *(suffix for kind in others for suffix in kind.found)]
     found = stream(
-        request.inputs, writing.READABLE, listed=request.listed, recursive=request.recursive,
+        request.inputs, known, listed=request.listed, recursive=request.recursive,
         leave_out=output_folder(request.output),
     )  # fmt: skip
     for _, group in itertools.groupby(found, lambda source: os.path.dirname(source.relative)):
         sources: dict[str, Source] = {}
         for source in group:
+            if source.error is None and kind_of(source, others):
+                source = replace(source, error=ALONE)
             key = f"\0{source.path}" if source.error is not None else identity(source.path)
             sources.setdefault(key, source)
         kept, left = list(sources.values()), list[str]()

@@ -33,6 +33,8 @@ from colorcli.imaging.large.photograph import Photograph
 from colorcli.system.atomic import is_special, sweep
 from colorcli.system.parallel import Budget, Stopped, available_memory, cores, in_order
 
+BEGUN_ANEW = "what a killed run had left half-done was removed, and the film begun anew"
+
 
 def settled(job: Job) -> Result | None:
     """The result of a job that is no work, None of one that is."""
@@ -66,14 +68,16 @@ class Worker:
     def _stopped(self) -> bool:
         return self.drop.is_set() or self.closed.is_set()
 
-    def _sweep(self, target: str) -> None:
+    def _sweep(self, target: str) -> list[str]:
+        """Remove what killed runs left beside ``target``, once for each folder; its names."""
         if target == STREAM or is_remote(target):
-            return
+            return []
         folder = str(Path(target).parent)
         with self._lock:
-            if folder not in self._swept:
-                self._swept.add(folder)
-                sweep(folder)
+            if folder in self._swept:
+                return []
+            self._swept.add(folder)
+            return sweep(folder)
 
     @contextlib.contextmanager
     def _turn(self, need: int) -> Iterator[None]:
@@ -174,14 +178,15 @@ class Worker:
     def _other(self, kind: Kind, job: Job) -> Result:
         """Do what another room does: one at a time, for it uses all workers itself."""
         assert self._colorizer is not None, "work to do needs a colorizer"
-        self._sweep(job.target)
+        left = self._sweep(job.target)
         with self._alone, self._turn(0):
             workers = self._config.workers or cores()
             task = Task(
                 job, self._colorizer, self._config,
                 workers=workers, stop=self.stop, progress=self.progress,
             )  # fmt: skip
-            return kind.colour(task)
+            result = kind.colour(task)
+        return replace(result, notes=(*result.notes, BEGUN_ANEW)) if left else result
 
     def __call__(self, job: Job) -> Result:
         """Colour one photograph; what goes wrong with it is its result."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
 from colorcli.colorizing import intake, sureness
 from colorcli.colorizing.colorizer import Colorizer
+from colorcli.colorizing.kind import Kind
 from colorcli.colorizing.predict import settled
 from colorcli.colorizing.result import Result
 from colorcli.config import PredictConfig
@@ -25,9 +26,13 @@ from colorcli.scale.worker import AHEAD, Worker
 
 
 def opened(
-    request: intake.Request, config: PredictConfig, knobs: Knobs, address: str | None
-) -> OnRay:
-    """A run on a Ray cluster. Raises ``UsageError`` for what goes only on one machine."""
+    request: intake.Request, config: PredictConfig, knobs: Knobs, address: str | None,
+    *, others: Sequence[Kind] = (),
+) -> OnRay:  # fmt: skip
+    """A run on a Ray cluster, on which pictures of ``others`` fail: they are for one machine.
+
+    Raises ``UsageError`` for what goes only on one machine.
+    """
     if STREAM in request.inputs or request.output == STREAM:
         raise UsageError(
             "--engine ray: stdin and stdout are this machine's; name files and a folder"
@@ -42,21 +47,22 @@ def opened(
             f"--confidence {config.confidence}: one file cannot take the maps of many photographs; "
             "give an ending of names, such as _confidence"
         )
-    return OnRay(request, config, knobs, address)
+    return OnRay(request, config, knobs, address, others)
 
 
 class OnRay:
     """Photographs coloured by a cluster's workers; ``todo`` nobody knows while they are found."""
 
     todo: int | None = None
-    piped = endless = slow = False
+    piped = endless = slow = whole = False
     remark: str | None = None  # what became of the workers, where any was lost
 
     def __init__(
-        self, request: intake.Request, config: PredictConfig, knobs: Knobs, address: str | None
-    ) -> None:
+        self, request: intake.Request, config: PredictConfig, knobs: Knobs, address: str | None,
+        others: Sequence[Kind],
+    ) -> None:  # fmt: skip
         self._request, self._config, self._knobs = request, config, knobs
-        self._address = address
+        self._address, self._others = address, others
 
     def __call__(
         self,
@@ -99,7 +105,8 @@ class OnRay:
         pool = self._pool(ray, home)
         halted = stop or threading.Event()
         try:
-            for row in pool.rows(intake.streamed(self._request, self._config), halted.is_set):
+            jobs = intake.streamed(self._request, self._config, self._others)
+            for row in pool.rows(jobs, halted.is_set):
                 yield row
                 if drop is not None and drop.is_set():
                     return

@@ -15,6 +15,7 @@ from colorcli.colorizing.kind import Task
 from colorcli.colorizing.result import Result, Stopwatch
 from colorcli.config import FilmConfig
 from colorcli.files.delivery import delivered
+from colorcli.system.native import give_back_large_blocks
 from colorcli.system.parallel import Stopped, in_order
 from colorcli.video.colouring import Means
 from colorcli.video.containers import reading
@@ -35,6 +36,7 @@ def coloured(
     name = task.job.source.path
     with Film(source, name) as film:
         film.check(task.config.max_pixels)
+        give_back_large_blocks()
         with delivered(task.job.target) as file:
             if task.config.keep_color and in_colour(name):
                 return _kept(task, film, file, container)

@@ -14,11 +14,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import scene
+from PIL import Image
 
 from colorcli.colorizing import intake
 from colorcli.colorizing.predict import foretold, predict
 from colorcli.config import FilmConfig, PredictConfig
 from colorcli.errors import UsageError
+from colorcli.files.shards import Shard
 from colorcli.video import film
 from colorcli.video.containers import reading
 from colorcli.video.films import Films
@@ -531,4 +533,62 @@ def test_ctrl_c_says_so_and_leaves_nothing(tmp_path):
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert b"interrupted; 0 of 1" in said and said.count(b"\n") == 1
+    assert b"begins a film anew" in said
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_what_a_killed_run_left_is_removed_and_said_by_the_next(tmp_path):
+    source = made(tmp_path / "a.mkv", count=400, size=(320, 240), sound=False)
+    out = tmp_path / "out"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "colorcli", "predict", source, "-o", out / "b.mkv"],
+        stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    while not list(out.glob(".colorize-*")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    assert [part.name[:10] for part in out.iterdir()] == [".colorize-"]
+    short = FilmConfig(limit_seconds=0.1)
+    assert "begun anew" in only(source, out / "c.mkv", film=short).notes[-1]
+    assert [path.name for path in out.iterdir()] == ["c.mkv"]
+    assert only(source, out / "d.mkv", film=short).notes == ()
+
+
+# --- many machines ------------------------------------------------------------------------------
+
+
+def test_each_film_is_of_one_share(tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in "abcdef":
+        made(tmp_path / "in" / f"{name}.mkv", sound=False, count=2)
+    held = []
+    for number in (1, 2):
+        wish = intake.Request([str(tmp_path / "in")], str(tmp_path / "out"), shard=Shard(number, 2))
+        held.append(
+            {job.target for job in intake.planned(wish, PredictConfig(), (films.Films(),))[1]}
+        )
+    assert all(held) and not held[0] & held[1]
+    assert {Path(name).name for name in held[0] | held[1]} == {f"{n}.mkv" for n in "abcdef"}
+
+
+def test_a_cluster_refuses_films_one_by_one_and_takes_the_photographs(tmp_path):
+    (tmp_path / "in").mkdir()
+    made(tmp_path / "in" / "a.mkv", sound=False, count=2)
+    Image.fromarray(scene(1)).save(tmp_path / "in" / "b.png")
+    wish = intake.Request([str(tmp_path / "in")], str(tmp_path / "out"))
+    film, photograph = intake.streamed(wish, PredictConfig(), (films.Films(),))
+    assert "one machine" in film.source.error and "--engine ray" in film.source.error
+    assert photograph.todo and Path(photograph.target).name == "b.png"
+
+
+@pytest.mark.parametrize(("frames", "parted"), [
+    (["--sequence", "."], ["--engine", "ray"]), (["--raw", "8x8:gray8", "-"], ["--shard", "1/2"]),
+    (["%d.png"], ["--engine", "ray"]), (["%d.png"], ["--shard", "1/2"]),
+])  # fmt: skip
+def test_frames_are_not_parted_from_their_neighbours(frames, parted, tmp_path, colorize):
+    Image.fromarray(scene(1)).save(tmp_path / "1.png")
+    done = colorize("predict", *frames, *parted, cwd=tmp_path)
+    (line,) = done.stderr.decode().splitlines()
+    assert done.returncode == 2 and "one after the other, in one call" in line

@@ -76,6 +76,10 @@ class Run(Protocol):
     remark: str | None  # what else is to be said of a run, at its end
     endless: bool  # so that a signal is its good end
 
+    @property
+    def whole(self) -> bool:
+        """Whether hours of work may be lost with a single job that is stopped."""
+
     def __call__(
         self, *, progress: Progress = None, stop: Event | None = None, drop: Event | None = None
     ) -> Iterator[Result]:
@@ -95,7 +99,12 @@ class Here:
         self.piped = any(job.target == "-" for job in jobs)
         self.remark: str | None = None
         self._jobs, self._config, self._model, self._way = jobs, config, model, way
-        self.slow = self.todo == 1 and any(way.is_long(job) for job in jobs)
+        self.slow = self.todo == 1 and self.whole
+
+    @property
+    def whole(self) -> bool:
+        """See ``Run``."""
+        return any(self._way.is_long(job) for job in self._jobs)
 
     def __call__(
         self, *, progress: Progress = None, stop: Event | None = None, drop: Event | None = None
@@ -109,7 +118,7 @@ class Here:
 class Watched:
     """Photographs that arrive in folders, until a signal says stop."""
 
-    endless, piped, slow = True, False, False
+    endless, piped, slow, whole = True, False, False, False
     todo: int | None = None
     remark: str | None = None
 
@@ -157,8 +166,9 @@ def colour(
         if run.endless:
             _summed(told, began)
             raise typer.Exit from None
+        anew = ", and begins a film anew" if run.whole else ""
         terminal.say(
-            f"colorize: interrupted; {told.kept(run.todo)}; --skip-existing goes on from there"
+            f"colorize: interrupted; {told.kept(run.todo)}; --skip-existing goes on from there{anew}"
         )
         raise typer.Exit(getattr(error, "exit_code", ExitCode.INTERRUPTED)) from None
     if run.remark and not told.quiet:
