@@ -18,7 +18,11 @@ from conftest import REPO
 
 from colorcli.color import lab
 from colorcli.colorizing import framing, hints
-from colorcli.config import ExportConfig, ModelConfig
+from colorcli.colorizing.hand.guided import Square
+from colorcli.colorizing.hand.guided import guided as guidance
+from colorcli.colorizing.hand.hint import Known
+from colorcli.colorizing.scans import quads, windows
+from colorcli.config import ExportConfig, ModelConfig, ScansConfig
 from colorcli.errors import DataError, UsageError
 from colorcli.exporting.page import assembly, runtime
 from colorcli.exporting.page.runtime import Runtime
@@ -183,7 +187,8 @@ def test_hints_spread_alike(run, count):
     if count > 2:
         given[1]["rgb"], colours[1] = None, None
     told = run(
-        "return hinted(given.ab, given.logits, given.light, given.hints)",
+        "const whole = { ...WHOLE, lightness: given.light, logits: given.logits };"
+        "return guided([whole], [given.ab], given.hints)[0]",
         ab=ab, logits=logits, light=light, hints=given,
     )  # fmt: skip
     side = hints.FINE * STRIDE
@@ -193,6 +198,90 @@ def test_hints_spread_alike(run, count):
     more = hints.corrections(fine, small, hints.roots_of(logits), points)
     assert np.abs(more).max() > 5
     assert np.abs(np.array(told).reshape(side, side, 2) - (fine + more)).max() < 0.02
+
+
+LONG = [(200, 330), (90, 400), (400, 90), (2600, 300), (40, 3000), (160, 100)]  # rows, columns
+
+
+@pytest.mark.parametrize("shape", [*LONG, (100, 159), (120, 80)])
+def test_long_pictures_are_seen_in_the_same_squares(run, shape):
+    told = run("return windowsOf(given.width, given.height)", width=shape[1], height=shape[0])
+    wanted = windows.windows(quads.box(*shape[::-1]), 0, 0)
+    assert len(told) == len(wanted) and (len(told) > 1) == (max(shape) >= 1.6 * min(shape))
+    for one, other in zip(told, wanted, strict=True):
+        corners = other.corners / [*shape[::-1]]
+        assert [one["left"], one["top"], one["right"], one["bottom"]] == pytest.approx(
+            [*corners[0], *corners[2]], abs=1e-6
+        )
+        assert (one["weight"], tuple(one["open"])) == (other.weight, other.open)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+@pytest.mark.parametrize("shape", LONG)
+def test_squares_of_long_pictures_are_shown_alike(run, shape, dtype):
+    """Also faded: all by the range of the whole."""
+    random, most = np.random.default_rng(7), np.iinfo(dtype).max
+    smooth = cv2.resize(
+        random.uniform(0.3, 0.6, (9, 9)), shape[::-1], interpolation=cv2.INTER_CUBIC
+    )
+    gray = (smooth * most).astype(dtype)
+    told = run(
+        "return shownInWindows(plane(given.gray, given.width, given.height), given.side)"
+        ".map(({ lightness }) => lightness)",
+        gray=gray, width=shape[1], height=shape[0], side=SIDE,
+    )  # fmt: skip
+    view = windows.view(gray, SIDE, ScansConfig(regions="none"))
+    base, limits = view.base, None
+    scale = quads.scaling(base.shape[1] / shape[1], base.shape[0] / shape[0])
+    for square, window in zip(told, view.windows[0], strict=True):
+        corners = quads.moved(window.corners, scale)
+        light = lab.gray_to_L(quads.straightened(base, corners, (SIDE, SIDE)))
+        limits = limits or framing.reach(light)
+        apart = np.abs(np.array(square) - framing.stretch(light, limits).ravel())
+        assert apart.max() < 2 and apart.mean() < 0.25  # a level, where it rounds otherwise
+
+
+@pytest.mark.parametrize("shape", LONG)
+def test_chroma_of_squares_is_put_together_alike(run, shape):
+    size = shape[::-1]
+    view = windows.view(np.zeros(shape, np.uint8), SIDE, ScansConfig(regions="none"))
+    random, count = np.random.default_rng(8), len(view.windows[0])
+    planes = random.uniform(-40, 40, (count, 5, 5, 2)).astype(np.float32)
+    planes = [cv2.resize(p, (STRIDE, STRIDE), interpolation=cv2.INTER_CUBIC) for p in planes]
+    told = run(
+        "const { planes, side, width, height } = given;"
+        "return together(windowsOf(width, height), planes, side, width, height)",
+        planes=planes, side=STRIDE, width=size[0], height=size[1],
+    )  # fmt: skip
+    wanted = windows.joined(view, [planes])
+    assert (told["high"], told["wide"]) == wanted.shape[:2]
+    apart = np.abs(np.array(told["ab"]) - wanted.ravel())
+    assert apart.max() < 1.5 and apart.mean() < 0.1  # OpenCV counts in 32nds of a pixel here
+
+
+def test_hints_reach_all_squares_of_a_long_picture(run):
+    random, shape = np.random.default_rng(9), (60, 150)
+    view = windows.view(np.zeros(shape, np.uint8), SIDE, ScansConfig(regions="none"))
+    count = len(view.windows[0])
+    logits = random.normal(0, 3, (count, STRIDE, STRIDE, 261)).astype(np.float32)
+    light = [random.uniform(40, 60, (SIDE, SIDE)).astype(np.float32) for _ in range(count)]
+    ab = random.uniform(-30, 30, (count, STRIDE, STRIDE, 2)).astype(np.float32)
+    spots = [(0.1, 0.5, (200, 40, 40)), (0.8, 0.2, (30, 60, 200))]
+    told = run(
+        "const squares = windowsOf(150, 60).map((window, i) =>"
+        " ({ ...window, lightness: given.light[i], logits: given.logits[i] }));"
+        "return guided(squares, given.ab, given.hints)",
+        light=light, logits=list(logits), ab=list(ab),
+        hints=[{"x": x, "y": y, "rgb": rgb} for x, y, rgb in spots],
+    )  # fmt: skip
+    shares = [decoding.distribution(one, np) for one in logits]
+    squares = [Square(*parts) for parts in zip(ab, light, shares, strict=True)]
+    known = [
+        Known(x * 150, y * 60, tuple(lab.rgb_to_lab(np.array(rgb) / 255.0)[1:]), None, "")
+        for x, y, rgb in spots
+    ]
+    for one, wanted in zip(told, guidance(view.windows[0], squares, known), strict=True):
+        assert np.abs(np.array(one) - wanted.ravel()).max() < 0.3
 
 
 def test_lab_of_colours(run):

@@ -17,6 +17,7 @@ import numpy as np
 from colorcli import __version__
 from colorcli.color import bins, lab
 from colorcli.colorizing import framing, hints
+from colorcli.colorizing.scans import windows
 from colorcli.exporting.page.runtime import LICENCE, PACKAGE, VERSION, Runtime
 from colorcli.imaging.tags.icc import srgb_profile
 from colorcli.imaging.tags.origin import Origin
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 PARTS = Path(__file__).parent
 # In the order in which they build upon each other.
-COMPUTING = ("lab", "framing", "decoding", "hints")  # what has a twin in Python
+COMPUTING = ("lab", "framing", "windows", "decoding", "hints")  # what has a twin in Python
 WORKER = ("bytes", *COMPUTING, "kinds", "tags", "network", "worker")
 PAGE = ("bytes", "album", "film", "compare", "sliders", "markers", "zip", "saving", "app")
 _PACKED = re.compile(r'<script type="text/plain" id="model">([^<]*)</script>')
@@ -56,6 +57,10 @@ def facts(folder: ModelFolder, side: int, stride: int, *, digest: str = "") -> d
         "framing": {
             "narrow": framing.NARROW, "tails": framing.TAILS,
             "spread": framing.SPREAD, "blank": framing.BLANK,
+        },
+        "windows": {
+            "long": windows.LONG, "step": windows.STEP, "many": windows.MANY,
+            "parts": windows.PARTS, "canvas": windows.CANVAS // 2, "room": windows.ROOM,
         },
         "hints": {
             name: getattr(hints, name.upper())

@@ -1,5 +1,4 @@
-// What the network is shown of a picture, the twin of colorizing/framing.py. Not here yet: cutting
-// rims off, finding the photograph on a page, long pictures in several squares.
+// What the network is shown of a picture, the twin of colorizing/framing.py.
 
 const FRAMING = FACTS.framing;
 
@@ -162,10 +161,14 @@ function percentile(sorted, percent) {
   return sorted[low] + (sorted[high] - sorted[low]) * (at - low);
 }
 
-/** L as the network is shown it: itself, or stretched where its range is narrow. */
-function stretched(lightness) {
+/** The range of L that all but its tails lie in. */
+function reach(lightness) {
   const sorted = lightness.slice().sort();
-  const [low, high] = [FRAMING.tails, 100 - FRAMING.tails].map((p) => percentile(sorted, p));
+  return [FRAMING.tails, 100 - FRAMING.tails].map((p) => percentile(sorted, p));
+}
+
+/** L as the network is shown it: itself, or stretched where its range, or that of what it is a part of, is narrow. */
+function stretched(lightness, [low, high] = reach(lightness)) {
   if (high - low >= FRAMING.narrow) return lightness;
   const [bottom, top] = FRAMING.spread;
   const factor = (top - bottom) / Math.max(high - low, FRAMING.blank);

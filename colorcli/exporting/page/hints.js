@@ -120,8 +120,16 @@ function corrections(ab, lightness, roots, points) {
   return out;
 }
 
-/** ab (S, S, 2) of the network's ab (s, s, 2), drawn to hints ({x, y, rgb}). */
-function hinted(ab, logits, shown, hints) {
+/** Those of `points` that lie in a window, in shares of its sides. */
+function inWindow(points, { left, top, right, bottom }) {
+  const spots = points.map((point) => ({
+    ...point, x: (point.x - left) / (right - left), y: (point.y - top) / (bottom - top),
+  }));
+  return spots.filter((spot) => [spot.x, spot.y].every((at) => at >= -1e-6 && at <= 1 + 1e-6));
+}
+
+/** ab (s, s, 2) of the network as (S, S, 2). */
+function fineOf(ab) {
   const side = FINE_SIDE;
   const fine = new Float32Array(2 * side * side);
   const join = new Join(ab, FACTS.stride, side, side);
@@ -129,10 +137,38 @@ function hinted(ab, logits, shown, hints) {
     join.chroma(y);
     for (let x = 0; x < side; x++, at += 2) [fine[at], fine[at + 1]] = [join.a[x], join.b[x]];
   }
-  const lightness = averaged(shown, FACTS.side, side);
+  return fine;
+}
+
+/** Adds to ab (S, S, 2) of a window what the whole's corrections are there. */
+function carry(corrections, { left, top, right, bottom }, ab) {
+  const side = FINE_SIDE;
+  for (let row = 0, at = 0; row < side; row++) {
+    const y = top + ((row + 0.5) / side) * (bottom - top);
+    for (let column = 0; column < side; column++, at += 2) {
+      const x = left + ((column + 0.5) / side) * (right - left);
+      const [a, b] = sampled(corrections, side, 2, x, y);
+      ab[at] += a;
+      ab[at + 1] += b;
+    }
+  }
+}
+
+/** ab (S, S, 2) of each of `squares`, the whole first, from the network's `planes`, drawn to hints ({x, y, rgb}).
+ *
+ * Parts take the whole's corrections along, and then meet the hints within them exactly.
+ */
+function guided(squares, planes, hints) {
   const points = hints.map(({ x, y, rgb }) => ({ x, y, ab: rgb && labOf(rgb).slice(1) }));
-  const more = corrections(fine, lightness, rootsOf(logits), points);
-  return fine.map((number, i) => number + more[i]);
+  let first = null;
+  return squares.map((square, index) => {
+    const ab = fineOf(planes[index]);
+    if (first) carry(first, square, ab);
+    const lightness = averaged(square.lightness, FACTS.side, FINE_SIDE);
+    const more = corrections(ab, lightness, rootsOf(square.logits), inWindow(points, square));
+    first ??= more;
+    return ab.map((number, i) => number + more[i]);
+  });
 }
 
 /** L (inside × inside) shrunk to outside × outside. */

@@ -85,33 +85,37 @@ function grayInto(gray, start, rgba) {
 
 /** OpenCV's INTER_CUBIC (a = −0.75, edges repeated): first column and four weights of each sample. */
 function cubicTaps(inside, outside) {
-  const first = new Int32Array(outside);
-  const weights = new Float32Array(4 * outside);
   const scale = inside / outside;
+  return cubicTapsAt(Float32Array.from({ length: outside }, (_, i) => (i + 0.5) * scale - 0.5));
+}
+
+/** The same for samples at `places`, counted from the first pixel's centre. */
+function cubicTapsAt(places) {
+  const first = new Int32Array(places.length);
+  const weights = new Float32Array(4 * places.length);
   const a = -0.75;
   const far = (x) => ((a * x - 5 * a) * x + 8 * a) * x - 4 * a;
   const near = (x) => ((a + 2) * x - (a + 3)) * x * x + 1;
-  for (let i = 0; i < outside; i++) {
-    const place = Math.fround((i + 0.5) * scale - 0.5);
+  places.forEach((place, i) => {
     const base = Math.floor(place);
     const x = place - base;
     const taps = [far(x + 1), near(x), near(1 - x)];
     first[i] = base - 1;
     weights.set([...taps, 1 - taps[0] - taps[1] - taps[2]], 4 * i);
-  }
+  });
   return { first, weights };
 }
 
 const within = (index, count) => Math.min(Math.max(index, 0), count - 1);
 
-/** `color.lab.Join`: a photograph's own lightness with ab (side, side, 2), in strips. */
+/** `color.lab.Join`: a photograph's own lightness with ab (high, side, 2), in strips. */
 class Join {
-  constructor(ab, side, width, height) {
-    Object.assign(this, { side, width, rows: cubicTaps(side, height) });
+  constructor(ab, side, width, height, high = side) {
+    Object.assign(this, { high, width, rows: cubicTaps(high, height) });
     const columns = cubicTaps(side, width);
     this.wide = [0, 1].map((channel) => {
-      const plane = new Float32Array(side * width);
-      for (let y = 0; y < side; y++) {
+      const plane = new Float32Array(high * width);
+      for (let y = 0; y < high; y++) {
         for (let x = 0; x < width; x++) {
           let sum = 0;
           for (let tap = 0; tap < 4; tap++) {
@@ -129,9 +133,9 @@ class Join {
 
   /** ab of row `y` of the photograph into `a` and `b`. */
   chroma(y) {
-    const { side, width, a, b } = this;
+    const { high, width, a, b } = this;
     const [wideA, wideB] = this.wide;
-    const at = [0, 1, 2, 3].map((tap) => within(this.rows.first[y] + tap, side) * width);
+    const at = [0, 1, 2, 3].map((tap) => within(this.rows.first[y] + tap, high) * width);
     const [p, q, r, s] = this.rows.weights.subarray(4 * y, 4 * y + 4);
     const [i, j, k, l] = at;
     for (let x = 0; x < width; x++) {

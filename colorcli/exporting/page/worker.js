@@ -8,7 +8,7 @@
 const LIMIT = 80e6; // pixels of a picture: its decoded forms take about 12 bytes for each
 const PREVIEW = 1.6e6; // pixels of what the page shows
 const STRIP = 1 << 20; // pixels worked on between two looks at the messages
-const KEPT = 12; // pictures whose logits and previews stay at hand
+const KEPT = 16; // squares whose logits, with the previews of their pictures, stay at hand
 
 const pictures = new Map(); // id to what is known of a picture, the least lately used first
 let network = null;
@@ -111,12 +111,12 @@ async function read(file) {
   context.imageSmoothingQuality = "high";
   context.drawImage(bitmap, 0, 0, ...sides);
   bitmap.close();
-  const lightness = shownToNetwork(full, FACTS.side);
+  const squares = shownInWindows(full, FACTS.side);
   const began = performance.now();
-  const logits = await network.logits(lightness);
-  const pass = performance.now() - began;
+  for (const square of squares) square.logits = await network.logits(square.lightness);
+  const pass = (performance.now() - began) / squares.length;
   const preview = smaller(full, ...sides);
-  return { file, kind, full, preview, before: context.canvas, lightness, logits, pass };
+  return { file, kind, full, preview, before: context.canvas, squares, pass };
 }
 
 /** Keeps a picture: one in full, a few with all that showing it takes, of the others the file. */
@@ -124,8 +124,10 @@ function remember(id, picture) {
   for (const other of pictures.values()) other.full = null;
   pictures.delete(id);
   pictures.set(id, picture);
-  for (const old of [...pictures.keys()].slice(0, -KEPT)) {
-    pictures.set(old, { file: pictures.get(old).file });
+  let kept = 0;
+  for (const [old, { file, squares = [] }] of [...pictures].reverse()) {
+    kept += squares.length;
+    if (kept > KEPT && old !== id) pictures.set(old, { file });
   }
   return picture;
 }
@@ -133,7 +135,7 @@ function remember(id, picture) {
 /** A picture with its logits, and with its gray where `whole`. */
 async function recalled(id, whole = false) {
   const picture = pictures.get(id);
-  if (!picture.logits) return remember(id, await read(picture.file));
+  if (!picture.squares) return remember(id, await read(picture.file));
   if (whole && !picture.full) {
     const full = await grayOf(await bitmapOf(picture.file, picture.kind));
     return remember(id, { ...picture, full });
@@ -155,10 +157,12 @@ async function adopt({ id, file }) {
 // --- colours -------------------------------------------------------------------------------------
 
 /** ab of a picture by knobs and hints, as what joins it with gray of width × height. */
-function joining({ logits, lightness }, values, hints, { width, height }) {
-  const ab = after(decoded(logits, values), values);
-  if (!hints.length) return new Join(ab, FACTS.stride, width, height);
-  return new Join(hinted(ab, logits, lightness, hints), FINE_SIDE, width, height);
+function joining({ squares }, values, hints, { width, height }) {
+  let [side, planes] = [FACTS.stride, squares.map(({ logits }) => after(decoded(logits, values), values))];
+  if (hints.length) [side, planes] = [FINE_SIDE, guided(squares, planes, hints)];
+  if (planes.length === 1) return new Join(planes[0], side, width, height);
+  const { ab, wide, high } = together(squares, planes, side, width, height);
+  return new Join(ab, wide, width, height, high);
 }
 
 /** Rows of a picture as RGBA. */
