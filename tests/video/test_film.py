@@ -567,7 +567,7 @@ def test_each_film_is_of_one_share(tmp_path):
     for number in (1, 2):
         wish = intake.Request([str(tmp_path / "in")], str(tmp_path / "out"), shard=Shard(number, 2))
         held.append(
-            {job.target for job in intake.planned(wish, PredictConfig(), (films.Films(),))[1]}
+            {job.target for job in intake.planned(wish, PredictConfig(), (Films(),))[1]}
         )
     assert all(held) and not held[0] & held[1]
     assert {Path(name).name for name in held[0] | held[1]} == {f"{n}.mkv" for n in "abcdef"}
@@ -578,7 +578,7 @@ def test_a_cluster_refuses_films_one_by_one_and_takes_the_photographs(tmp_path):
     made(tmp_path / "in" / "a.mkv", sound=False, count=2)
     Image.fromarray(scene(1)).save(tmp_path / "in" / "b.png")
     wish = intake.Request([str(tmp_path / "in")], str(tmp_path / "out"))
-    film, photograph = intake.streamed(wish, PredictConfig(), (films.Films(),))
+    film, photograph = intake.streamed(wish, PredictConfig(), (Films(),))
     assert "one machine" in film.source.error and "--engine ray" in film.source.error
     assert photograph.todo and Path(photograph.target).name == "b.png"
 
