@@ -332,6 +332,10 @@ class PredictConfig:
     no_provenance: bool = value(
         False, "Do not write into the results that a model predicted their colours."
     )
+    c2pa: str | None = value(
+        None, "Sign results as Content Credentials: certificates and their key, PEM files.",
+        metavar="CERT.pem,KEY.pem",
+    )  # fmt: skip
     again: bool = value(False, "Colour results of earlier runs, too.")
     workers: int = value(
         0, "Photographs at once; 0: one for each core.", least=0, environment=WORKERS

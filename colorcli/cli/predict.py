@@ -105,7 +105,8 @@ def predict(
     _apart({"--quiet": quiet, "--verbose": verbose})
     _check(inputs or [], names, where, watch=watching.watch, dry_run=dry_run)
     knobs.suiting(distribution=True)  # whatever the model: what no model takes
-    _check_hints(hand, watching.watch or where.engine == "ray" or film.moving)
+    _check_hints(hand, watching.watch)
+    _check_others(hand, config, where.engine == "ray" or film.moving)
     together = watching.watch or batch.shard or where.engine == "ray"
     _check_frames(film.moving and together)
     config = replace(config, scans=scans)
@@ -134,8 +135,7 @@ def predict(
     found, jobs, run = _coming(
         request, config, knobs, ready, where=where, watching=watching, way=way
     )
-    if hand != HandConfig():
-        _check_hints(hand, any(way.is_long(job) for job in jobs))
+    _check_others(hand, config, bool(way.frames) or any(way.is_long(job) for job in jobs))
     _check_beside(scans, run, json)
     told = Told(found, json, quiet, verbose)
     if dry_run:
@@ -225,6 +225,15 @@ def _check_hints(hand: HandConfig, others: bool) -> None:
             "hints are for photographs that are there already: not for films, frames, --watch or "
             "--engine ray"
         )
+
+
+def _check_others(hand: HandConfig, config: PredictConfig, others: bool) -> None:
+    """Raise ``UsageError`` for what ``others`` than photographs at hand do not take."""
+    _check_hints(hand, others)
+    if config.c2pa and config.no_provenance:
+        raise UsageError("--c2pa and --no-provenance contradict each other")
+    if config.c2pa and others:
+        raise UsageError("--c2pa signs photographs: not films, frames or by --engine ray")
 
 
 def _end(counts: dict[str, int]) -> None:

@@ -7,14 +7,17 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import cv2
 
 from colorcli.colorizing import intake, sureness
 from colorcli.colorizing.colorizer import Colorizer, Colours
+from colorcli.colorizing.encoded import signature
 from colorcli.colorizing.encoded.luma import colorize_luma
 from colorcli.colorizing.encoded.photograph import colorize_bytes
+from colorcli.colorizing.encoded.signature import Pen
 from colorcli.colorizing.encoded.strips import colorize_strips
 from colorcli.colorizing.kind import Kind, Task
 from colorcli.colorizing.result import STAGES, Result, Stopwatch
@@ -46,6 +49,11 @@ def settled(job: Job) -> Result | None:
     return Result(name, None, "result") if job.result else None
 
 
+def _folder(target: str) -> str | None:
+    """The folder on this machine that a result goes to; None where there is none."""
+    return None if target == STREAM or is_remote(target) else str(Path(target).parent)
+
+
 class Worker:
     """What all threads share: the model, how to write, and who may work when; called with a job."""
 
@@ -56,6 +64,7 @@ class Worker:
         self._colorizer, self._config, self._kinds = colorizer, config, kinds
         # Twice as many threads as workers: while one waits for the disk, another computes.
         self._slots = threading.BoundedSemaphore(workers)
+        self._signer = signature.signer_of(config) if colorizer is not None else None
         self._memory = available_memory()
         self._budget = Budget(self._memory // 2)
         self._swept: set[str] = set()
@@ -70,9 +79,9 @@ class Worker:
 
     def _sweep(self, target: str) -> list[str]:
         """Remove what killed runs left beside ``target``, once for each folder; its names."""
-        if target == STREAM or is_remote(target):
+        folder = _folder(target)
+        if folder is None:
             return []
-        folder = str(Path(target).parent)
         with self._lock:
             if folder in self._swept:
                 return []
@@ -120,7 +129,8 @@ class Worker:
         clock("read")
         if header is not None and header.result and not once and not config.again:
             return Result(name, None, "result")
-        need, beside = None, Byproducts(config)
+        hand = signature.pen(self._signer, self._colorizer, name, source, header)
+        need, beside = None, Byproducts(config, self._colorizer.origin)
         if format == "jpeg" and header is not None and self._may_keep_luma(header):
             with self._turn(luma.need(header)):
                 data = source if isinstance(source, bytes) else intake.read(job.source)
@@ -130,18 +140,19 @@ class Worker:
                 )
             if done is not None:
                 clock("colour")
-                return self._delivered(*done, job, beside, witness)
+                return self._delivered(*done, job, beside=beside, witness=witness, pen=hand)
             del data
         large = header.pixels if header and config.scans.split else config.large
         if header is not None and header.pixels <= config.max_pixels:
             need = decide(source, header, format, memory=self._memory, large=large, name=name)
         if header is not None and need is not None:
             self._sweep(target)
+            colour = partial(
+                colorize_strips, Photograph(source, header, name), colorizer=colorizer,
+                format=format, config=config, beside=beside, stop=self._stopped,
+            )  # fmt: skip
             with self._turn(need), delivered(target) as file:
-                result = colorize_strips(
-                    Photograph(source, header, name), file, colorizer, format, config,
-                    beside=beside, stop=self._stopped,
-                )  # fmt: skip
+                result = signature.colour_onto(hand, file, format, colour, _folder(target))
                 clock("colour")
             beside.deliver(target, job.source)
             return self._mapped(result, target, witness)
@@ -154,12 +165,15 @@ class Worker:
             )
             del data
         clock("colour")
-        return self._delivered(encoded, result, job, beside, witness)
+        return self._delivered(encoded, result, job, beside=beside, witness=witness, pen=hand)
 
     def _delivered(
-        self, encoded: bytes, result: Result, job: Job, beside: Byproducts, witness: Witness | None
-    ) -> Result:
+        self, encoded: bytes, result: Result, job: Job, *, beside: Byproducts,
+        witness: Witness | None, pen: Pen | None,
+    ) -> Result:  # fmt: skip
         assert job.target is not None, "work to do has a target"
+        if pen is not None:
+            encoded, result = pen.over(encoded, result, beside)
         self._sweep(job.target)
         beside.deliver(job.target, job.source)
         deliver(job.target, encoded)

@@ -566,9 +566,7 @@ def test_each_film_is_of_one_share(tmp_path):
     held = []
     for number in (1, 2):
         wish = intake.Request([str(tmp_path / "in")], str(tmp_path / "out"), shard=Shard(number, 2))
-        held.append(
-            {job.target for job in intake.planned(wish, PredictConfig(), (Films(),))[1]}
-        )
+        held.append({job.target for job in intake.planned(wish, PredictConfig(), (Films(),))[1]})
     assert all(held) and not held[0] & held[1]
     assert {Path(name).name for name in held[0] | held[1]} == {f"{n}.mkv" for n in "abcdef"}
 

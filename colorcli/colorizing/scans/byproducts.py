@@ -21,6 +21,7 @@ from colorcli.files.delivery import deliver
 from colorcli.files.inputs import Source
 from colorcli.imaging import reading, writing
 from colorcli.imaging.tags import metadata
+from colorcli.imaging.tags.origin import Origin
 
 STRAIGHT = 0.5  # pixels by which an edge may be askew without being straightened
 
@@ -46,10 +47,11 @@ class Byproducts:
 
     ``regions``: JSON of the photographs found on all pages. ``parts``: encoded photographs.
     ``sheets``: encoded pictures of what was seen, a page each. ``passes``: squares seen at most.
-    ``hints``: JSON of the known colours that were used.
+    ``hints``: JSON of the known colours that were used. ``origin``: what parts say of their colours.
     """
 
     config: PredictConfig
+    origin: Origin | None = None
     regions: list[dict[str, Any]] = field(default_factory=list)
     parts: list[bytes] = field(default_factory=list)
     sheets: list[bytes] = field(default_factory=list)
@@ -83,8 +85,13 @@ class Byproducts:
             alone = reading.Document(document.format, [part], extra, document.name)
             self.parts.append(
                 writing.encode(
-                    [(page, part)], alone, format, quality=config.quality, strip=config.strip
-                )
+                    [(page, part)],
+                    alone,
+                    format,
+                    quality=config.quality,
+                    strip=config.strip,
+                    origin=None if config.no_provenance else self.origin,
+                )  # fmt: skip
             )
 
     def told(self) -> dict[str, Any]:

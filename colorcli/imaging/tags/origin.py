@@ -79,7 +79,7 @@ class Origin:
         name = self.model.encode("utf-8", "backslashreplace").decode()
         return "".join(c if c.isprintable() else "?" for c in name)
 
-    def _event(self) -> str:
+    def event(self) -> str:
         """The model and its knobs, for one line of text."""
         digest = {"sha256": self.digest} if self.digest else {}
         parts = {"model": self._named, **digest, **self._steered()}
@@ -87,7 +87,7 @@ class Origin:
 
     def comment(self) -> str:
         """All of it on one line."""
-        return f"DigitalSourceType={SOURCE_TYPE} CreatorTool={self.tool!r} {self._event()}"
+        return f"DigitalSourceType={SOURCE_TYPE} CreatorTool={self.tool!r} {self.event()}"
 
     def _properties(self) -> dict[str, str]:
         """Simple properties by qualified name."""
@@ -109,7 +109,7 @@ class Origin:
         """
         if not source:
             return self._alone
-        ours = _tree(self._properties(), self._event())
+        ours = _tree(self._properties(), self.event())
         try:
             tree = _merged(ours, source)
         except Exception:  # no XML, or no RDF in it: what nobody can read is nobody's loss
