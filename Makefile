@@ -64,6 +64,10 @@ page: setup  ## build colorize.html, the page that colours in a browser
 notebook: setup  ## run notebooks/colorize.ipynb on a CPU and a few photographs, and keep what it shows
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python docs/notebook.py
 
+image: setup  ## build the container's image; without podman, run its steps in a folder and colour there
+	if command -v podman; then podman build -t colorize .; \
+	else $(BIN)/python benchmarks/installs.py --only small; fi
+
 pictures: setup  ## draw the README's pictures with the bundled model
 	$(BIN)/python docs/pictures.py
 	if [ -f colorize.html ]; then $(BIN)/python docs/page.py colorize.html; fi
@@ -81,4 +85,4 @@ bench: setup  ## measure speed and memory; long, and only fair on an idle machin
 	$(BIN)/python benchmarks/eval.py
 	$(BIN)/python benchmarks/exports.py
 
-.PHONY: help setup demo test slow kernels lint format completions docs page notebook pictures wheel bench
+.PHONY: help setup demo test slow kernels lint format completions docs page notebook image pictures wheel bench

@@ -58,6 +58,18 @@ def test_blocks_are_found():
         assert f"colorize {command} " in text, f"README shows no colorize {command} that is tested"
 
 
+def test_links_lead_somewhere():
+    text = (REPO / "README.md").read_text("utf-8")
+    titles = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
+    anchors = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+    links = re.findall(r"\]\(([^)\s]+)\)", text)
+    assert len(links) > 20
+    for link in links:
+        path, _, anchor = link.partition("#")
+        assert link.startswith("https://") or not path or (REPO / path).exists(), link
+        assert path or anchor in anchors, link
+
+
 @pytest.mark.skipif(not shutil.which("jq"), reason="needs jq")
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_lines_that_colour_work_in_any_order_twice(seed, folder, in_path):
