@@ -119,7 +119,7 @@ class Origin:
     @cached_property
     def _alone(self) -> bytes:
         """The packet of all photographs that bring none."""
-        tree = _tree(self._properties(), self._event())
+        tree = _tree(self._properties(), self.event())
         return _BEGIN + tree.documentElement.toxml().encode() + _END
 
     def onto(self, extra: Mapping[str, Any]) -> dict[str, Any]:
