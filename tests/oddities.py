@@ -193,6 +193,89 @@ def run_lengths(bits: int) -> bytes:
     return head + info + table.tobytes() + body
 
 
+def colour_runs() -> bytes:
+    """A bitmap of OS/2's run lengths of whole pixels, as the first of an array of bitmaps."""
+    body = b""
+    for row in RGB[::-1, :, ::-1]:
+        body += b"\0\x09" + row[:9].tobytes() + b"\0"  # 27 bytes, made even
+        for value in row[9:]:
+            body += b"\1" + value.tobytes()
+        body += b"\0\0"
+    body += b"\0\1"
+    info = struct.pack("<IiiHHI", 64, WIDTH, HEIGHT, 1, 24, 4).ljust(64, b"\0")
+    start = 14 + 14 + len(info)
+    array = b"BA" + struct.pack("<IIHH", 40, 0, 0, 0)
+    return array + b"BM" + struct.pack("<IHHI", start + len(body), 0, 0, start) + info + body
+
+
+def targa(pixels: np.ndarray, corner: int) -> bytes:
+    """Runs of a hundred pixels and of single ones, whatever the rows; ``corner``: bits of the layout."""
+    turned = pixels[:: -1 if not corner & 0x20 else 1, :: -1 if corner & 0x10 else 1]
+    flat = turned.reshape(WIDTH * HEIGHT, -1)[:, ::-1]
+    body = b""
+    for at in range(0, len(flat), 100):
+        part = flat[at : at + 100]
+        if (part == part[0]).all():
+            body += bytes([0x80 | len(part) - 1]) + part[0].tobytes()
+        else:
+            body += bytes([len(part) - 1]) + part.tobytes()
+    step = flat.shape[1]
+    head = struct.pack(
+        "<BBB5x4xHHBB", 0, 0, 10 if step == 3 else 11, WIDTH, HEIGHT, 8 * step, corner
+    )
+    return head + body
+
+
+BANDS = np.repeat(np.uint8([[40], [90], [200]]), (10, 15, 12), axis=0).repeat(WIDTH, axis=1)
+
+
+def pcx(index: np.ndarray, bits: int, planes: int, colours: bytes, version: int = 5) -> bytes:
+    """Bytes one by one, the high ones as runs of one."""
+    line = (WIDTH * bits + 15) // 16 * 2
+    rows = []
+    for row in index:
+        for plane in range(planes):
+            values = (row >> (plane * bits) & (2**bits - 1)).astype(np.uint64)
+            rows.append(packed(values[None], bits).ljust(line, b"\0"))
+    body = b"".join(
+        bytes([0xC1, byte]) if byte >= 0xC0 else bytes([byte]) for byte in b"".join(rows)
+    )
+    head = struct.pack(
+        "<BBBB6H", 10, version, 1, bits, 0, 0, WIDTH - 1, HEIGHT - 1, 72, 72
+    ) + colours.ljust(48, b"\0")
+    return (head + struct.pack("<BBHH", 0, planes, line, 1)).ljust(128, b"\0") + body
+
+
+SIXTEEN = np.arange(16)[:, None] * np.uint8([17, 13, 9])
+
+
+def of_pcx(bits: int, planes: int) -> Odd:
+    index = GRAY >> (8 - bits * planes)
+    colours = SIXTEEN.astype(np.uint8)
+    return Odd(pcx(index, bits, planes, colours.tobytes()), shares(colours[index]))
+
+
+def of_cga() -> Odd:
+    """Dark blue, light green, light red and yellow, as the palette's first and fourth byte say."""
+    four = np.uint8([[0, 0, 170], [85, 255, 85], [255, 85, 85], [255, 255, 85]])
+    index = np.argsort(GRAY.ravel()).argsort().reshape(GRAY.shape) * 4 // GRAY.size
+    return Odd(pcx(index, 2, 1, bytes([0x13, 0x13, 0x13, 0xA4])), shares(four[index]))
+
+
+def of_cinema() -> Odd:
+    """A JPEG 2000 of X'Y'Z' that a projector would show as the picture."""
+    light = (
+        FLOATS
+        / 3
+        @ np.array([[0.4124, 0.2126, 0.0193], [0.3576, 0.7152, 0.1192], [0.1805, 0.0722, 0.9505]])
+    )
+    values = np.rint((light * 48 / 52.37) ** (1 / 2.6) * 4095).astype(np.uint16)
+    data = by_codec("jpeg2k", values, level=0, bitspersample=12, codecformat="J2K", mct=False)
+    at = data.index(b"\xff\x4f\xff\x51") + 6
+    data = data[:at] + struct.pack(">H", 3) + data[at + 2 :]
+    return Odd(data, shares(RGB), 0.01, depth=16, needs=CODECS, vips=False)
+
+
 def turned_jp2() -> bytes:
     """A JPEG 2000 whose components are Cr, Cb, Y, as its channel definitions say."""
     luma = np.asarray(Image.fromarray(RGB).convert("YCbCr"))[..., ::-1]
@@ -417,6 +500,29 @@ FILES = {
     "jpeg 2000 of a palette": lambda: Odd(numbered_jp2(), shares(RGB), 0.03),
     "bmp of run lengths": lambda: Odd(run_lengths(8), shares(GRAY)),
     "bmp of short run lengths": lambda: Odd(run_lengths(4), (GRAY >> 4) / 15, 0.005),
+    "bmp of colour run lengths, in an array": lambda: Odd(colour_runs(), shares(RGB)),
+    **{
+        f"targa of runs across rows from corner {corner >> 4}": lambda corner=corner: Odd(
+            targa(BANDS[..., None], corner), shares(BANDS)
+        )
+        for corner in (0, 0x10, 0x20, 0x30)
+    },
+    "targa of colours across rows": lambda: Odd(targa(RGB, 0x20), shares(RGB)),
+    **{
+        f"pcx of {planes} planes of {bits} bits": partial(of_pcx, bits, planes)
+        for bits, planes in ((1, 2), (1, 3), (1, 4), (2, 1), (2, 2), (4, 1))
+    },
+    "pcx of CGA": of_cga,
+    **{
+        f"{name.lower()} of Pillow": lambda name=name: Odd(
+            saved(Image.fromarray(RGB), name), shares(RGB), vips=False
+        )
+        for name in ("DDS", "QOI")
+    },
+    "xbm of Pillow": lambda: Odd(
+        saved(Image.fromarray(GRAY > 128), "XBM"), (GRAY > 128).astype(float), vips=False
+    ),
+    "jpeg 2000 of a cinema": of_cinema,
     "jpeg xl": lambda: Odd(by_codec("jpegxl", RGB, lossless=True), shares(RGB), needs=("imagecodecs", "pillow_jxl")),
 }  # fmt: skip
 
@@ -424,6 +530,11 @@ REFUSED = {
     "tiff of signed 32 bits": (lambda: tiff(np.full((5, 5), -7, np.int32)), "signed 32-bit"),
     "floats of no known range": (lambda: tiff(shares(GRAY).astype(np.float32) * 5), r"to \S+; scale them to 0…1 first, as by: magick"),
     "openexr": (lambda: b"v/1\x01" + bytes(60), "EXR files are not read; save it as TIFF"),
+    "a page": (lambda: b"%PDF-1.7\n", "PDF files are not read; save it as TIFF"),
+    "pcx of an odd depth": (lambda: pcx(GRAY, 4, 3, b""), "PCX of 3 planes of 4 bits"),
+    "a targa that ends": (lambda: targa(RGB, 0)[:-200], "truncated"),
+    "a pcx that ends": (lambda: pcx(GRAY >> 4, 4, 1, b"")[:-200], "truncated"),
+    "a bitmap of runs that ends": (lambda: colour_runs()[:-200], "truncated"),
     "postscript": (lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n", "not a picture that can be read"),
 }  # fmt: skip
 

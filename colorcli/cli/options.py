@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -205,7 +206,9 @@ def _value(setting: settings.Setting, given: Any) -> Any:
         value = settings.parse(setting, given)
         if isinstance(value, str):
             raise UsageError(f"{_flag(setting)} {given}: give a number, or {' or '.join(words)}")
-        return value
+        return settings.checked(setting, value, f"{_flag(setting)} {given}")
+    if isinstance(given, float) and not math.isfinite(given):  # which has no limit to exceed
+        raise UsageError(f"{_flag(setting)} {given}: give a finite number")
     return setting.default if given is None else given
 
 

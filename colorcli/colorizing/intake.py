@@ -40,7 +40,10 @@ def read(source: Source) -> bytes:
     if source.path == STREAM:
         if sys.stdin is None:
             raise DataError("-: stdin is closed; give a file")
-        return sys.stdin.buffer.read()
+        begin = sys.stdin.buffer.read(reading.HEAD)
+        if begin and not reading.is_picture(begin):  # and may never end
+            raise ImageError(f"{STREAM}: {reading.UNKNOWN}")
+        return begin + sys.stdin.buffer.read()
     try:
         return places.read(source.path)
     except OSError as error:

@@ -84,7 +84,9 @@ def export(
             )
             _appear(written, target, dict(zip(result.companions, texts, strict=True)))
     except OSError as error:
-        raise DataError(f"{target}: cannot be written: {reason(error)}") from None
+        raise DataError(
+            f"{target}: cannot be written: {reason(error)}; {disk.remedy(error)}"
+        ) from None
     tell(STEPS, STEPS, lost=check.psnr_lost)
     return result
 

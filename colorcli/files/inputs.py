@@ -112,6 +112,13 @@ def _is_photograph(name: str, suffixes: Collection[str]) -> bool:
     return not _is_hidden(name) and ending(name) in suffixes
 
 
+_NOWHERE = "a link that leads nowhere; check what it points to"
+
+
+def _leads_nowhere(entry: places.Entry) -> bool:
+    return os.path.islink(entry.path) and not os.path.exists(entry.path)
+
+
 def _walk(
     folder: str,
     suffixes: Collection[str],
@@ -143,6 +150,9 @@ def _walk(
                     if entry.is_file():
                         yield Source(entry.path, inside)
                         continue
+                if _leads_nowhere(entry):
+                    yield Source(entry.path, inside, _NOWHERE)
+                    continue
             elif not _is_hidden(entry.name):
                 with contextlib.suppress(OSError):
                     if entry.is_file():
@@ -291,7 +301,7 @@ def stream(
         elif found:
             yield Source(text, os.path.basename(text))
         elif os.path.islink(text):
-            yield Source(text, text, "a link that leads nowhere; check what it points to")
+            yield Source(text, text, _NOWHERE)
         elif not literal and glob.has_magic(text):
             hits = _matches(text, known)
             yield from hits or [Source(text, text, "no file matches this pattern")]

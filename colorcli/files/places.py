@@ -7,6 +7,7 @@ are asked for, of one listing of it.
 
 from __future__ import annotations
 
+import errno
 import operator
 import os
 import re
@@ -157,12 +158,18 @@ def is_folder(name: str) -> bool:
 
 
 def read(name: str) -> bytes:
-    """All bytes of a file. Raises ``OSError``, and ``DataError`` of a store."""
+    """All bytes of a file or a pipe. Raises ``OSError``, for devices too, some of which never end.
+
+    Raises ``DataError`` of a store.
+    """
     if is_remote(name):
         from colorcli.files import remote
 
         return remote.read(name)
     with open(windows.reachable(name), "rb") as file:
+        mode = os.fstat(file.fileno()).st_mode
+        if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+            raise OSError(errno.EINVAL, "a device, no file")
         return file.read()
 
 

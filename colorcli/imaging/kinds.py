@@ -65,7 +65,7 @@ KINDS: dict[str, Kind] = {
         rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n", "", "png", "pillow_jxl",
         "JPEG XL needs another package; pip install 'colorcli[jxl]'",
     ),
-    "BMP": _kind(rb"BM", "Bmp", "bmp"),
+    "BMP": _kind(rb"BM|BA.{12}BM", "Bmp", "bmp"),
     "DIB": _kind(rb"[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0(?:.{4}|.{8})\x01\0[\1\4\x08\x10\x18\x20]\0", "Bmp", "bmp"),
     "GIF": _kind(rb"GIF8[79]a", "Gif", "gif"),
     "PPM": _kind(rb"P[1-6][\s#]|P7\n|P[Ff]\s", "Ppm", "ppm"),
@@ -78,9 +78,23 @@ KINDS: dict[str, Kind] = {
     "PCX": _kind(rb"\x0a[\0\2\3\4\5][\0\1][\1\2\4\x08]", "Pcx", "png"),
     "XPM": _kind(rb"/\* XPM \*/", "Xpm", "png"),
     "ICO": _kind(rb"\0\0\x01\0[^\0]\0", "Ico", "png"),
+    "CUR": _kind(rb"\0\0\x02\0[^\0]\0", "Cur", "png"),
+    "ICNS": _kind(rb"icns\0", "Icns", "png"),
+    "DDS": _kind(rb"DDS \x7c\0\0\0", "Dds", "png"),
+    "SUN": _kind(rb"\x59\xa6\x6a\x95", "Sun", "png"),
+    "QOI": _kind(rb"qoif.{8}[\3\4][\0\1]", "Qoi", "png"),
+    "XBM": _kind(rb"\s*#define\s+\S+_width\s", "Xbm", "png"),
+    "DCX": _kind(rb"\xb1\x68\xde\x3a", "Dcx", "tiff"),
+    "MSP": _kind(rb"DanM|LinS", "Msp", "png"),
+    # Known to people as pictures, and told by name.
+    "FITS": _kind(rb"SIMPLE  =", "", "png"),
+    "IFF": _kind(rb"FORM....(?:ILBM|PBM |RGB8)", "", "png"),
+    "DjVu": _kind(rb"AT&TFORM", "", "png"),
+    "PDF": _kind(rb"%PDF-", "", "png"),
+    "WMF": _kind(rb"\xd7\xcd\xc6\x9a", "", "png"),
     "TGA": _kind(
         rb".(?:\x01[\1\x09]..(?!\0\0)..[\x0f\x10\x18\x20]|\0[\2\3\x0a\x0b]\0\0\0\0.)"
-        rb"....(?!\0\0)..(?!\0\0)..[\x08\x0f\x10\x18\x20][\0-\x2f]",
+        rb"....(?!\0\0)..(?!\0\0)..[\x08\x0f\x10\x18\x20][\0-\x3f]",
         "Tga", "png",
     ),
 }  # fmt: skip

@@ -16,7 +16,8 @@ from typing import Any, BinaryIO
 
 from colorcli.errors import ImageError, reason
 from colorcli.imaging import truncation
-from colorcli.imaging.formats import bitmap, codecs, jp2, jpeg, netpbm, pillow, psd, raw, tiff, vips
+from colorcli.imaging.formats import codecs, jp2, jpeg, netpbm, pillow, psd, raw, tiff, vips
+from colorcli.imaging.formats.bitmaps import bmp, pcx, tga
 from colorcli.imaging.formats.pillow import Pages, Request
 from colorcli.imaging.kinds import KINDS, kind_of, lazily, opened, outline
 from colorcli.imaging.planes import Picture, from_samples
@@ -27,11 +28,12 @@ from colorcli.system import windows
 
 __all__ = [
     "MAX_PIXELS", "READERS", "Document", "Header", "Picture", "Reader", "check_size", "decode",
-    "failures", "peek", "read",
+    "failures", "is_picture", "peek", "read",
 ]  # fmt: skip
 
 MAX_PIXELS = 512_000_000
 HEAD = 4096  # bytes that say what kind of file it is
+UNKNOWN = "not a picture that can be read; check the file"
 
 
 @dataclass(frozen=True)
@@ -141,9 +143,11 @@ class Reader:
 
 READERS: tuple[Reader, ...] = (
     Reader("Netpbm", ("PPM",), _one(_netpbm)),
-    Reader("bitmap", ("BMP", "DIB"), _one(lambda r: bitmap.read(r.data, r.kind, r.max_pixels))),
+    Reader("bitmap", ("BMP", "DIB"), _one(lambda r: bmp.read(r.data, r.kind, r.max_pixels))),
     Reader("Photoshop", ("PSD",), _one(lambda r: psd.read(r.data, r.max_pixels))),
-    Reader("Pillow", KINDS.keys() - {"RAW", "JXR", "HDR", "EXR"}, pillow.open_pages),
+    Reader("Pillow", [k for k, v in KINDS.items() if v.plugin or v.module], pillow.open_pages),
+    Reader("PCX", ("PCX",), _one(lambda r: pcx.read(r.data, r.max_pixels))),
+    Reader("Targa", ("TGA",), _one(lambda r: tga.read(r.data, r.max_pixels))),
     Reader("tifffile", ("TIFF",), _tiff),
     Reader("imagecodecs", ("JPEG",), _one(_jpeg)),
     Reader("bare JPEG", ("JPEG",), pillow.open_bare_jpeg),
@@ -232,6 +236,11 @@ def _kind(file: BinaryIO) -> str | None:
     return kind
 
 
+def is_picture(head: bytes) -> bool:
+    """Whether a file that begins with ``head`` is of a known kind."""
+    return kind_of(head) is not None
+
+
 def decode(
     data: bytes, name: str = "-", *, max_pixels: int = MAX_PIXELS, keep_color: bool = False
 ) -> Document:
@@ -246,7 +255,7 @@ def decode(
             raise ImageError("empty file; nothing to colour")
         kind = _kind(io.BytesIO(data))
         if kind is None:
-            raise ImageError("not a picture that can be read; check the file")
+            raise ImageError(UNKNOWN)
         extra: dict[str, Any] = {}
         chain = _Chain(Request(data, kind, max_pixels, keep_color, extra))
         first = chain.load(0)

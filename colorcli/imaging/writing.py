@@ -231,6 +231,7 @@ READABLE: dict[str, str] = {s: s for s in SUFFIXES} | {
     ".pfm": ".ppm",
     ".pam": ".ppm",
     ".dib": ".bmp",
+    ".dcx": ".tif",
     ".j2k": ".jp2",
     ".j2c": ".jp2",
     ".jpc": ".jp2",

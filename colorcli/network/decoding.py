@@ -56,7 +56,7 @@ KNOBS: dict[str, Knob] = {
     knob.name: knob
     for knob in (
         Knob(
-            name="vividness", neutral=0.0, default=0.3, stage=LOGITS,
+            name="vividness", neutral=0.0, default=0.3, stage=LOGITS, most=10.0,
             help="Prior correction: 0 off, 0.45 vivid.",
             # logits − λ·log prior: common grayish colours weigh less.
             apply=lambda logits, value, log_prior: logits - value * log_prior,
@@ -64,7 +64,7 @@ KNOBS: dict[str, Knob] = {
             slider=Slider(most=0.6, label="Vividness", words="more of the colours that are rare"),
         ),
         Knob(
-            name="temperature", neutral=1.0, default=0.8, stage=LOGITS, least=1e-3,
+            name="temperature", neutral=1.0, default=0.8, stage=LOGITS, least=1e-3, most=1000.0,
             help="Annealed mean: 1 mean, lower more decided.",
             # Towards 0 the mode, 1 the plain mean (Zhang et al. 2016, eq. 5).
             apply=lambda logits, value, log_prior: logits / value,
@@ -73,7 +73,7 @@ KNOBS: dict[str, Knob] = {
                           words="left: the likeliest colour; right: a mean of many"),
         ),
         Knob(
-            name="saturation", neutral=1.0, default=1.0, stage=AB,
+            name="saturation", neutral=1.0, default=1.0, stage=AB, most=100.0,
             help="Factor on the predicted chroma.",
             apply=lambda ab, value, log_prior: ab * value,
             script="x * value",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -130,7 +131,7 @@ class Format:
 
 
 def save_tensorflow(graph: Graph, folder: Path) -> None:
-    """Write a graph as TensorFlow's SavedModel, which its converters read too."""
+    """Write a graph as TensorFlow's SavedModel, which its converters read too; raises ``OSError``."""
     import tensorflow as tf
 
     # Not Keras's ExportArchive: it stores every variable twice.
@@ -138,4 +139,9 @@ def save_tensorflow(graph: Graph, folder: Path) -> None:
     module.weights = [variable.value for variable in graph.network.variables]
     module.serve = tf.function(graph.positional(), input_signature=graph.specs())
     served = module.serve.get_concrete_function()
-    tf.saved_model.save(module, str(folder), signatures={"serving_default": served})
+    try:
+        tf.saved_model.save(module, str(folder), signatures={"serving_default": served})
+    except tf.errors.OpError as error:  # its own words for a full disk, or one that refuses
+        full = isinstance(error, tf.errors.ResourceExhaustedError)
+        said = error.message.rsplit("; ", 1)[-1].partition(" [Op:")[0]
+        raise OSError(errno.ENOSPC if full else errno.EIO, said) from None

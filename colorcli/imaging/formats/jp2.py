@@ -10,13 +10,15 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from colorcli.color.lab import XYZ_FROM_RGB
 from colorcli.errors import ImageError
 from colorcli.imaging import sixteen_bit, truncation
 from colorcli.imaging.kinds import lazily
 from colorcli.imaging.refusals import Refused
-from colorcli.imaging.sixteen_bit import Samples, from_integers
+from colorcli.imaging.sixteen_bit import Samples, from_integers, from_light
 
 _CODESTREAM = b"\xff\x4f\xff\x51"  # SOC and SIZ, which open it
+_CINEMA = (3, 4)  # profiles of 2K and 4K (ISO/IEC 15444-1, table A.10)
 _SYCC, _GRAY, _SRGB = 18, 17, 16  # enumerated colour spaces (ISO/IEC 15444-1, I.5.3.3)
 
 
@@ -33,6 +35,21 @@ def is_deep(data: bytes) -> bool:
     """Whether a file, by how it begins, has colours of more than 8 bits, which Pillow cuts off."""
     bits = components(data)
     return len(bits) in (3, 4) and bits[0] > 8
+
+
+def is_cinema(data: bytes) -> bool:
+    """Whether a file holds X'Y'Z' of digital cinema, by the profile in its codestream's SIZ."""
+    at = data.find(_CODESTREAM)
+    if at < 0 or components(data) != [12, 12, 12]:
+        return False
+    return struct.unpack_from(">H", data, at + 6)[0] in _CINEMA
+
+
+def _from_cinema(pixels: np.ndarray) -> np.ndarray:
+    """X'Y'Z' (H, W, 3) uint16 as sRGB: SMPTE ST 428-1, white of 48 cd/m² and gamma 2.6."""
+    xyz = (np.arange(65536, dtype=np.float32) / 65535) ** 2.6 * np.float32(52.37 / 48)
+    to_rgb = np.linalg.inv(XYZ_FROM_RGB).T.astype(np.float32)
+    return from_light(np.take(xyz, pixels) @ to_rgb)
 
 
 def _header_boxes(data: bytes) -> Iterator[tuple[bytes, int, int]]:
@@ -115,6 +132,8 @@ def read(data: bytes) -> Samples:
     except (ImageError, cv2.error):
         samples = _by_codec(data)
     alpha = samples.alpha
+    if is_cinema(data):
+        return Samples(_from_cinema(from_integers(samples.pixels, bits)))
     return Samples(
         from_integers(samples.pixels, bits if samples.pixels.dtype == np.uint16 else 8),
         None if alpha is None else from_integers(alpha, bits if alpha.dtype == np.uint16 else 8),

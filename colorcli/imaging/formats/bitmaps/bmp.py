@@ -13,6 +13,7 @@ from colorcli.imaging.sixteen_bit import Samples, opencv
 from colorcli.imaging.truncation import truncated
 
 _PLAIN, _RLE8, _RLE4, _FIELDS, _JPEG, _PNG, _ALPHA_FIELDS = range(7)  # biCompression
+_RLE24 = _JPEG  # in OS/2's headers
 _OS2_SIZES = (16, 24, 48, 64)  # of headers in which compression 3 and 4 mean other things
 _DEFAULT_FIELDS = {16: (0x7C00, 0x3E0, 0x1F, 0), 32: (0xFF0000, 0xFF00, 0xFF, 0)}
 
@@ -52,7 +53,7 @@ def _header(data: bytes, at: int, start: int | None) -> _Header:
         behind = max(behind, at + 40 + 4 * count) if length == 40 else behind
     elif compression in (_JPEG, _PNG) and length not in _OS2_SIZES:
         bits = 0
-    elif (compression, bits) not in ((_PLAIN, bits), (_RLE8, 8), (_RLE4, 4)):
+    elif (compression, bits) not in ((_PLAIN, bits), (_RLE8, 8), (_RLE4, 4), (_RLE24, 24)):
         raise Declined(f"a bitmap of compression {compression}")
     if bits not in (0, 1, 2, 4, 8, 16, 24, 32):
         raise Refused(f"BMP of {bits} bits a pixel; save it with 24")
@@ -67,7 +68,7 @@ def _header(data: bytes, at: int, start: int | None) -> _Header:
     return _Header(
         size=(width, abs(height)), upside_down=height > 0, bits=bits, fields=fields,
         colours=colours, start=behind if start is None else start,
-        runs=compression in (_RLE8, _RLE4),
+        runs=compression in (_RLE8, _RLE4, _RLE24),
     )  # fmt: skip
 
 
@@ -84,7 +85,12 @@ def _field(pixels: np.ndarray, mask: int) -> np.ndarray:
 def read(data: bytes, kind: str, max_pixels: int) -> Samples:
     """The pixels of a BMP, or of a ``DIB``, which has no file header; raises ``ImageError``."""
     try:
-        header = _header(data, 0, None) if kind == "DIB" else _header(data, 14, _number(data, 10))
+        at = 14 if data[:2] == b"BA" else 0  # the first of an array of OS/2's
+        header = (
+            _header(data, at + 14, _number(data, at + 10))
+            if kind == "BMP"
+            else _header(data, 0, None)
+        )
     except (struct.error, ValueError, IndexError):
         raise truncated() from None
     (width, height), bits = header.size, header.bits
@@ -92,8 +98,10 @@ def read(data: bytes, kind: str, max_pixels: int) -> Samples:
     if bits == 0:  # a JPEG or PNG in place of pixels
         return opencv(data[header.start :])
     if header.runs:
-        index = _runs(data, header)[:: -1 if header.upside_down else 1]
-        return Samples(_coloured(index, header))
+        pixels = _runs(data, header)[:: -1 if header.upside_down else 1]
+        if bits == 24:
+            return Samples(np.ascontiguousarray(pixels[..., ::-1]))
+        return Samples(_coloured(pixels[..., 0], header))
     line = (width * bits + 31) // 32 * 4
     if header.start + line * (height - 1) + (width * bits + 7) // 8 > len(data):
         raise truncated()
@@ -134,36 +142,50 @@ def _coloured(index: np.ndarray, header: _Header) -> np.ndarray:
 
 
 def _runs(data: bytes, header: _Header) -> np.ndarray:
-    """Indices (H, W) uint8 of run lengths of 4 or 8 bits; raises ``ImageError``."""
-    width, height = header.size
-    out, x, y, at = np.zeros((height, width), np.uint8), 0, 0, header.start
+    """Indices (H, W, 1) of run lengths of 4 or 8 bits, or B, G, R (H, W, 3) of 24; uint8.
+
+    Raises ``ImageError``.
+    """
+    (width, height), step = header.size, 3 if header.bits == 24 else 1
+    out, x, y, at = np.zeros((height, width, step), np.uint8), 0, 0, header.start
 
     def put(values: np.ndarray) -> None:
         nonlocal x
         out[y, x : x + len(values)] = values[: max(0, width - x)]
         x += len(values)
 
+    def pixels(count: int) -> np.ndarray:
+        """The next ones (N, step), as they lie."""
+        nonlocal at
+        size = (count + 1) // 2 if header.bits == 4 else count * step
+        raw = np.frombuffer(data[at : at + size], np.uint8)
+        if len(raw) < size:
+            raise truncated()
+        at += size
+        if header.bits == 4:
+            raw = np.stack([raw >> 4, raw & 15], axis=1).ravel()
+        return raw.reshape(-1, step)
+
     while y < height:
         if at + 2 > len(data):
             raise truncated()
         count, value = data[at], data[at + 1]
-        at += 2
         if count:
-            pair = (value >> 4, value & 15) if header.bits == 4 else (value, value)
-            put(np.resize(np.array(pair, np.uint8), count))
-        elif value == 0:
+            at += 1
+            some = pixels(2 if header.bits == 4 else 1)
+            put(np.tile(some, (-(-count // len(some)), 1))[:count])
+            continue
+        at += 2
+        if value == 0:
             x, y = 0, y + 1
         elif value == 1:
             break
         elif value == 2:
+            if at + 2 > len(data):
+                raise truncated()
             x, y, at = x + data[at], y + data[at + 1], at + 2
         else:
-            size = (value + 1) // 2 if header.bits == 4 else value
-            raw = np.frombuffer(data[at : at + size], np.uint8)
-            at += size + size % 2
-            if header.bits == 4:
-                raw = np.stack([raw >> 4, raw & 15], axis=1).ravel()[:value]
-            if len(raw) < value:
-                raise truncated()
-            put(raw)
+            begin = at
+            put(pixels(value)[:value])
+            at += (at - begin) % 2
     return out
