@@ -17,6 +17,7 @@ from colorcli.system.atomic import TOKEN, host, is_alive
 # What systems say of a lock that another process holds, and of a file system that has none.
 _HELD = {errno.EAGAIN, errno.EACCES, errno.EDEADLK}
 _NONE = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}
+_GONE = getattr(errno, "ESTALE", None)  # over NFS: another client has removed the file meanwhile
 _FAR = 1 << 30  # the byte that Windows locks: one that nobody wants to read
 _TRIES = 20
 
@@ -70,12 +71,12 @@ def _opened(path: Path) -> tuple[TextIO, bool]:
             ours = _lock(file)
             if ours is None:
                 ours = not _lives(_holder(file))
-            with contextlib.suppress(FileNotFoundError):
-                if not ours or os.path.samestat(os.fstat(file.fileno()), path.stat()):
-                    return file, ours
-        except BaseException:
-            file.close()
-            raise
+            if not ours or os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                return file, ours
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError) and error.errno != _GONE:
+                file.close()
+                raise
         file.close()
         time.sleep(0.01)
     raise OSError(errno.EBUSY, "its lock comes and goes")

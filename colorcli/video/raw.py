@@ -11,6 +11,7 @@ from typing import BinaryIO
 import numpy as np
 
 from colorcli.errors import ImageError, UsageError
+from colorcli.imaging.reading import MAX_PIXELS
 from colorcli.system.parallel import Stopped, in_order
 from colorcli.video.chroma import Codes, matrix_of, shrunk
 from colorcli.video.colouring import Means
@@ -75,7 +76,12 @@ def parsed(text: str) -> Frames:
             f"--raw {text}: give WIDTHxHEIGHT:FORMAT, as 640x480:gray8; known formats: "
             + " ".join(FORMATS)
         )
-    return Frames(int(match[1]), int(match[2]), match[3])
+    frames = Frames(int(match[1]), int(match[2]), match[3])
+    if frames.width * frames.height > MAX_PIXELS:
+        raise UsageError(
+            f"--raw {text}: frames of more than {MAX_PIXELS / 1e6:.0f} megapixels; give their own size"
+        )
+    return frames
 
 
 class Coloured:

@@ -72,7 +72,7 @@ class Odd:
     flag: bool = value(False, "F.", short="-f")
     count: int = value(3, "C.", least=1, most=9, environment="ODD_COUNT")
     share: float | None = value(None, "S.")
-    side: int | None = value(None, "N.", words={"any": 0})
+    side: int | None = value(None, "N.", words={"any": 0}, least=0, most=99)
     kind: str = value("a", "K. [default: whatever]", choices=("a", "b"))
     several: tuple[str, ...] = value((), "M.", flag="with", choices=("x", "y"))
     pair: tuple[Path, Path] | None = value(None, "P.", metavar="A B")
@@ -111,6 +111,9 @@ def test_each_kind_of_field_comes_as_its_type():
     ("arguments", "says"),
     [
         (["--side", "small"], "--side small: give a number, or any"),
+        (["--side", "-3"], "--side -3: side must be at least 0 and at most 99, not -3"),
+        (["--share", "inf"], "--share inf: give a finite number"),
+        (["--share", "nan"], "--share nan: give a finite number"),
         (["--with", "z"], "--with z: unknown; known: x, y"),
     ],
 )

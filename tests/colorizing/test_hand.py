@@ -109,6 +109,9 @@ def test_files_say_the_same(tmp_path, name, text):
     ("a.json", b"[3]", "hint 1: not a hint"), ("a.png", b"no", "no hints can be read"),
     ("a.txt", b"1,2,red", "give .json, .csv, .png"), ("none.csv", None, "No such file"),
     ("a.csv", b"\xff\xfe1", "no hints can be read"),
+    ("a.json", b'[{"x": NaN, "y": 1, "colour": "red"}]', "hint 1: needs numbers"),
+    ("a.json", b'[[1, 1e999, "red"]]', "hint 1: needs numbers"),
+    ("a.json", b"[" * 100_000, "no hints can be read"),
 ])  # fmt: skip
 def test_a_file_that_holds_none(tmp_path, name, content, says):
     path = tmp_path / name
@@ -117,6 +120,14 @@ def test_a_file_that_holds_none(tmp_path, name, content, says):
     with pytest.raises(UsageError) as caught:
         files.read(str(path))
     assert str(caught.value).startswith(str(path)) and says in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", files.READERS)
+def test_a_device_is_no_file_of_hints(tmp_path, suffix):
+    path = tmp_path / f"endless{suffix}"
+    path.symlink_to("/dev/zero")
+    with pytest.raises(UsageError, match=f"{path}: no hints can be read .a device, no file"):
+        files.read(str(path))
 
 
 def test_strokes_become_a_few_points_on_them(tmp_path):

@@ -405,6 +405,9 @@ def test_a_live_line_on_a_terminal_leaves_json_alone(photos, small_model, tmp_pa
         ),
         (["{photos}/photo00.png", "-o", "{out}", "--max-megapixels", "0"], 2, "max-megapixels"),
         (["{photos}/photo00.png", "-o", "{out}", "--device", "tpu"], 2, "tpu"),
+        (["{photos}/photo00.png", "-o", "{out}", "--saturation", "1e300"], 2, "at most 100"),
+        (["{photos}/photo00.png", "-o", "{out}", "--vividness", "1e308"], 2, "at most 10"),
+        (["/dev/zero", "-o", "{out}"], 3, "/dev/zero: a device, no file"),
     ],
 )
 def test_refusals_are_one_line_with_the_right_code(run, photos, tmp_path, arguments, code, word):
@@ -423,6 +426,17 @@ def test_dry_run_touches_nothing(run, photos, tmp_path):
 
 
 # --- places that take nothing ------------------------------------------------------------------
+
+
+def test_a_stdin_that_is_no_picture_and_has_no_end_is_refused_at_once(small_model):
+    with open("/dev/zero", "rb") as endless:
+        done = subprocess.run(
+            [sys.executable, "-m", "colorcli", "predict", "-", "-m", small_model],
+            stdin=endless, capture_output=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 3 and done.stdout == b""
+    (told,) = lines(done.stderr)
+    assert told == "colorize: -: not a picture that can be read; check the file"
 
 
 @pytest.fixture

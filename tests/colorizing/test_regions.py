@@ -274,6 +274,12 @@ def test_regions_outside_of_the_picture_are_refused(tmp_path):
         Given(str(file)).of("x.jpg", (30, 20))
     with pytest.raises(UsageError, match="give auto, none or a file"):
         Given(str(tmp_path / "missing.json"))
+    (tmp_path / "endless.json").symlink_to("/dev/zero")
+    with pytest.raises(UsageError, match="endless.json: a device, no file; give auto"):
+        Given(str(tmp_path / "endless.json"))
+    file.write_text("[" * 100_000)
+    with pytest.raises(UsageError, match="recursion"):
+        Given(str(file))
 
 
 def test_what_was_seen_is_drawn():

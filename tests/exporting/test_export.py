@@ -314,6 +314,27 @@ def test_an_export_that_is_off_is_not_written(small_model, pictures, tmp_path, m
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        ("ResourceExhaustedError", "m.tflite: cannot be written: No space left; free some space"),
+        ("PermissionDeniedError", "cannot be written: No space left; choose another place"),
+    ],
+)
+def test_what_tensorflow_says_of_a_disk_is_one_line(
+    small_model, tmp_path, monkeypatch, error, says
+):
+    import tensorflow as tf
+
+    def full(*_, **__):
+        raise getattr(tf.errors, error)(None, None, "part/x; No space left [Op:SaveV2]")
+
+    monkeypatch.setattr(tf.saved_model, "save", full)
+    with pytest.raises(DataError, match=says):
+        export(small_model, tmp_path / "m.tflite", ExportConfig("litert"))
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("module", FORMATS["onnx"].needs)
 def test_missing_runtime_names_the_extra(small_model, tmp_path, monkeypatch, module):
     monkeypatch.setitem(sys.modules, module, None)

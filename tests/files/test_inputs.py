@@ -109,6 +109,16 @@ def test_special_files_in_folders_are_left_alone(tmp_path):
     assert relative(find([str(tmp_path)], SUFFIXES)) == ["a.jpg"]
 
 
+def test_a_photograph_in_a_folder_whose_link_leads_nowhere_is_told(tmp_path):
+    make(tmp_path, "a.jpg")
+    for name in ("b.jpg", "b.txt"):
+        os.symlink(tmp_path / "gone", tmp_path / name)
+    found = find([str(tmp_path)], SUFFIXES)
+    assert relative(found) == ["a.jpg"]
+    ((path, said),) = found.failures
+    assert path == str(tmp_path / "b.jpg") and "leads nowhere" in said
+
+
 @pytest.mark.parametrize("recursive", [False, True])
 def test_a_stream_names_what_find_does(tree, recursive):
     inputs = [str(tree), str(tree / "sub" / "*.jpg"), str(tree / "x.txt"), str(tree / "none")]

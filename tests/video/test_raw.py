@@ -62,6 +62,11 @@ def test_what_is_no_raw_format(text):
         raw.parsed(text)
 
 
+def test_frames_beyond_memory_are_refused_before_one_is_read():
+    with pytest.raises(UsageError, match="--raw 99999x99999:gray8: frames of more than 512 mega"):
+        raw.parsed("99999x99999:gray8")
+
+
 @pytest.mark.parametrize(("data", "words"), [
     (bytes(WIDTH * HEIGHT + 7), "ends inside frame 2 of 46 × 31 gray8"), (b"", "no raw frames"),
 ])  # fmt: skip

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from colorcli.colorizing.hand import strokes
 from colorcli.colorizing.hand.hint import FORM, Hint, is_fraction, parse
 from colorcli.errors import UsageError, reason
+from colorcli.files import places
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ _HEADS = [["x", "y", name, *radius] for name in ("colour", "color") for radius i
 
 
 def _csv(path: str) -> Asked:
-    lines = Path(path).read_text("utf-8-sig").splitlines()
+    lines = places.read(path).decode("utf-8-sig").splitlines()
     hints: list[Hint] = []
     for number, line in enumerate(lines, 1):
         bare = line.strip()
@@ -71,7 +73,10 @@ def _object(entry: dict[str, Any], origin: str) -> Hint:
     colour = entry.get("colour", entry.get("color"))
     x, y, radius = entry.get("x"), entry.get("y"), entry.get("radius", 0)
     page = entry.get("page")
-    numbers = all(isinstance(n, int | float) and not isinstance(n, bool) for n in (x, y, radius))
+    numbers = all(
+        isinstance(n, int | float) and not isinstance(n, bool) and math.isfinite(n)
+        for n in (x, y, radius)
+    )
     if not numbers or not isinstance(colour, str) or not (page is None or isinstance(page, int)):
         raise UsageError(f"{origin}: needs numbers x and y, and a colour as text")
     return Hint(
@@ -81,7 +86,7 @@ def _object(entry: dict[str, Any], origin: str) -> Hint:
 
 
 def _json(path: str) -> Asked:
-    document = json.loads(Path(path).read_text("utf-8-sig"))
+    document = json.loads(places.read(path).decode("utf-8-sig"))
     entries = document.get("hints") if isinstance(document, dict) else document
     if not isinstance(entries, list):
         raise ValueError("give a list of hints")
@@ -102,7 +107,7 @@ def _json(path: str) -> Asked:
 def _png(path: str) -> Asked:
     from PIL import Image
 
-    with Image.open(path) as image:
+    with Image.open(io.BytesIO(places.read(path))) as image:
         if not image.has_transparency_data:
             raise ValueError("it has no transparency; paint strokes on a transparent layer")
         rgba = np.asarray(image.convert("RGBA"))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -13,6 +12,7 @@ import numpy as np
 from colorcli.colorizing.scans import quads
 from colorcli.colorizing.scans.quads import Region
 from colorcli.errors import UsageError, reason
+from colorcli.files import places
 
 TURNS = (0, 90, 180, 270)
 
@@ -59,13 +59,13 @@ class Given:
         self._any: tuple[Region, ...] | None = None
         self._named: dict[str, tuple[Region, ...]] = {}
         try:
-            for document in _documents(Path(path).read_text("utf-8")):
+            for document in _documents(places.read(str(path)).decode("utf-8")):
                 self._take(document)
         except OSError as error:
             raise UsageError(
                 f"--regions {path}: {reason(error)}; give auto, none or a file"
             ) from None
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             what = f"no {error}" if isinstance(error, KeyError) else reason(error)
             raise UsageError(
                 f"--regions {path}: {what}; give a list of regions as --json prints them"
