@@ -104,7 +104,7 @@ def predict(
     _apart(overwrite=overwrite, skip_existing=skip_existing, quiet=quiet, verbose=verbose)
     _check(inputs or [], names, where, watch=watching.watch, dry_run=dry_run)
     knobs.suiting(distribution=True)  # whatever the model: what no model takes
-    _check_hints(hand, watching.watch or where.engine == "ray" or film.moving)
+    _check_hints(hand, watching.watch, where.engine == "ray", film.moving)
     config = replace(config, scans=scans)
     ready = partial(_ready, model, knobs, config, hand)
     if film.raw is not None:
@@ -129,7 +129,7 @@ def predict(
     found, jobs, run = _coming(
         request, config, knobs, ready, where=where, watching=watching, way=way
     )
-    _check_hints(hand, any(way.is_long(job) for job in jobs))
+    _check_hints(hand, films=any(way.is_long(job) for job in jobs))
     _check_beside(scans, run, json)
     told = Told(found, json, quiet, verbose)
     if dry_run:
@@ -197,12 +197,20 @@ def _alone(others: object) -> None:
         raise UsageError("--raw colours stdin alone: give - and nothing else to colour or tell")
 
 
-def _check_hints(hand: HandConfig, others: bool) -> None:
-    """Raise ``UsageError`` for hints of what is no photograph at hand."""
-    if hand != HandConfig() and others:
+def _check_hints(
+    hand: HandConfig, watch: bool = False, ray: bool = False, films: bool = False
+) -> None:
+    """Raise ``UsageError`` for hints, or a reference, of what is no photograph at hand."""
+    if (hand.hint or hand.hints or hand.sidecars) and (watch or ray or films):
         raise UsageError(
             "hints are for photographs that are there already: not for films, frames, --watch or "
             "--engine ray"
+        )
+    if hand.reference is None and hand.reference_strength != HandConfig.reference_strength:
+        raise UsageError("--reference-strength belongs to --reference")
+    if hand.reference is not None and (ray or films):
+        raise UsageError(
+            "--reference is for photographs here: not for films, frames or --engine ray"
         )
 
 
