@@ -83,21 +83,25 @@ function grayInto(gray, start, rgba) {
   }
 }
 
-/** OpenCV's INTER_CUBIC (a = −0.75, edges repeated): first column and four weights of each sample. */
-function cubicTaps(inside, outside) {
-  const first = new Int32Array(outside);
-  const weights = new Float32Array(4 * outside);
-  const scale = inside / outside;
+/** OpenCV's INTER_CUBIC (a = −0.75) at a place in cells: the first of four, and their weights. */
+function cubicTap(place) {
   const a = -0.75;
   const far = (x) => ((a * x - 5 * a) * x + 8 * a) * x - 4 * a;
   const near = (x) => ((a + 2) * x - (a + 3)) * x * x + 1;
+  const base = Math.floor(place);
+  const x = place - base;
+  const taps = [far(x + 1), near(x), near(1 - x)];
+  return [base - 1, [...taps, 1 - taps[0] - taps[1] - taps[2]]];
+}
+
+/** The same (edges repeated) for each sample of a row: first column and four weights. */
+function cubicTaps(inside, outside) {
+  const first = new Int32Array(outside);
+  const weights = new Float32Array(4 * outside);
   for (let i = 0; i < outside; i++) {
-    const place = Math.fround((i + 0.5) * scale - 0.5);
-    const base = Math.floor(place);
-    const x = place - base;
-    const taps = [far(x + 1), near(x), near(1 - x)];
-    first[i] = base - 1;
-    weights.set([...taps, 1 - taps[0] - taps[1] - taps[2]], 4 * i);
+    const [start, taps] = cubicTap(Math.fround((i + 0.5) * (inside / outside) - 0.5));
+    first[i] = start;
+    weights.set(taps, 4 * i);
   }
   return { first, weights };
 }
