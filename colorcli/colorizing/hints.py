@@ -20,7 +20,7 @@ ELSEWHERE = 0.4  # share of it that goes anywhere, to what is the same stuff:
 SAME = 3  # this power of that fading
 NOISE = 0.005  # how little a hint's own colour is doubted; contradicting hints meet half-way
 FINE = 2  # times the network's own grid: the square that corrections are worked out on
-ROUNDS = 2  # in which what the picture shows at a hint's point comes to what was asked
+ROUNDS = 6  # in which what the picture shows at a hint's point comes to what was asked
 ROWS = 32  # of the square at once, so that the planes of many hints stay in the caches
 
 
