@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Optional
@@ -129,7 +130,7 @@ def predict(
     found, jobs, run = _coming(
         request, config, knobs, ready, where=where, watching=watching, way=way
     )
-    _check_hints(hand, films=any(way.is_long(job) for job in jobs))
+    _check_hints(hand, films=bool(way.frames) or any(way.is_long(job) for job in jobs))
     _check_beside(scans, run, json)
     told = Told(found, json, quiet, verbose)
     if dry_run:
@@ -208,9 +209,11 @@ def _check_hints(
         )
     if hand.reference is None and hand.reference_strength != HandConfig.reference_strength:
         raise UsageError("--reference-strength belongs to --reference")
-    if hand.reference is not None and (ray or films):
+    if hand.reference is not None and ray:
+        raise UsageError("--reference is for this machine, not for --engine ray")
+    if hand.reference is not None and films and not os.path.isfile(hand.reference):
         raise UsageError(
-            "--reference is for photographs here: not for films, frames or --engine ray"
+            f"--reference {hand.reference}: the frames of a film are like one photograph; give a file"
         )
 
 

@@ -145,7 +145,7 @@ class Colorizer:
         size = size or (gray.shape[1], gray.shape[0])
         regions = self._given.of(name, size) if self._given else None
         found = view(gray, self.side, self.scans, size=size, given=regions)
-        found = self._lent(found, self._references, self.hand.strength)
+        found = self.like(found)
         return self._told(found, self.hand.of(name, size, page))
 
     def reference(self, source: Reference) -> References:
@@ -162,6 +162,10 @@ class Colorizer:
                 "what is like a reference; choose one of --loss classification"
             )
         return references.opened(source, self.side, partial(self._square, sure=False))
+
+    def like(self, view: View) -> View:
+        """A view, of a frame too, with the colours of the reference that was given for all, if any."""
+        return self._lent(view, self._references, self.hand.strength)
 
     def _lent(self, view: View, known: References | None, strength: float) -> View:
         """A view with the colours of the nearest of some references."""
