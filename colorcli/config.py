@@ -424,9 +424,12 @@ class FilmConfig:
         return self.sequence or self.raw is not None
 
 
+STRENGTH = 0.5  # of a reference
+
+
 @dataclass(frozen=True)
 class HandConfig:
-    """Colours that a person knows; see ``colorizing/hand``."""
+    """Colours that a person knows, or has a photograph of; see ``colorizing/hand``."""
 
     hint: tuple[str, ...] = value(
         (), "A colour that is known, at pixels from 0,0 or fractions; repeatable. COLOUR: #7a4b2c, "
@@ -437,6 +440,13 @@ class HandConfig:
         None, "More of them: CSV, JSON, or a transparent PNG with painted strokes.", metavar="FILE"
     )
     sidecars: bool = value(False, "Take those in NAME.hints.csv, .json or .png beside NAME.EXT.")
+    reference: str | None = value(
+        None, "Colours like those of a colour photograph of a like scene; of a folder, the nearest.",
+        metavar="IMAGE|FOLDER",
+    )  # fmt: skip
+    reference_strength: float = value(
+        STRENGTH, "How much is taken from it: 0 nothing, 1 all.", least=0.0, most=1.0
+    )
 
 
 JUDGED_SIDE = 256  # pixels, of a protocol whose name carries none

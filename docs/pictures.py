@@ -1,20 +1,26 @@
 """Draw the documents' pictures from photographs that come with scikit-image.
 
-python docs/pictures.py [--model M]   writes before-after.jpg, knobs.jpg and failures.jpg into docs/
+python docs/pictures.py [--model M]   writes before-after.jpg, knobs.jpg, failures.jpg and
+hints.jpg into docs/
 """
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import ImageColor
 from skimage import data
 
 from colorcli.color.lab import join, neutral
 from colorcli.colorizing.colorizer import Colorizer
+from colorcli.colorizing.hand import hint
 from colorcli.network.decoding import NEUTRAL, Knobs
 
 NAMES = ("astronaut", "chelsea", "coffee", "rocket")
+HINTED = "coffee"
+HINTS = ("0.1,0.6,#b72f11", "0.42,0.42,#eb9436", "0.8,0.8,#b72f11")  # saucer, coffee, saucer
 FAILURES = ("chelsea", "rocket", "stereo_motorcycle")  # fur, a night sky, paint
 SIDE, LINE = 240, 6
 HERE = Path(__file__).parent
@@ -49,6 +55,32 @@ def write(name: str, picture: np.ndarray) -> None:
     cv2.imwrite(str(HERE / name), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 88])  # fmt: skip
 
 
+def marked(picture: np.ndarray, hints: tuple[str, ...]) -> np.ndarray:
+    """A picture with a ring, filled with the colour asked for, where each hint lies."""
+    picture = picture.copy()
+    for known in hint.placed(hints, (SIDE, SIDE)):
+        at = round(known.x), round(known.y)
+        colour = (
+            (128, 128, 128) if known.colour == hint.NEUTRAL else ImageColor.getrgb(known.colour)
+        )
+        cv2.circle(picture, at, 7, colour, -1, cv2.LINE_AA)
+        cv2.circle(picture, at, 8, (255, 255, 255), 2, cv2.LINE_AA)
+    return picture
+
+
+def session(model: str) -> None:
+    """hints.jpg: gray with the hints, automatic, with two, with the third, true."""
+    truth = square(getattr(data, HINTED)())
+    gray, colorizer = neutral(truth), Colorizer(model)
+    with_hints = [
+        colorizer.colorize(gray, np.uint8, partial(hint.placed, HINTS[:count]))
+        for count in (0, 2, 3)
+    ]
+    shown = marked(join(gray, np.zeros((1, 1, 2), np.float32), np.uint8), HINTS)
+    words = ["gray, three hints", "automatic", "two hints", "a third", "the photograph"]
+    write("hints.jpg", grid([[shown, *with_hints, truth]], words))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -74,6 +106,7 @@ def main() -> None:
     before, columns, truths = drawn(FAILURES)
     rows = [list(row) for row in zip(before, columns[1], truths, strict=True)]
     write("failures.jpg", grid(rows, ["gray", "default knobs", "the photograph"]))
+    session(model)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ from colorcli.cli.options import (
     listed,
     steerable,
 )
-from colorcli.cli.running import runs
+from colorcli.cli.running import refusals, runs
+from colorcli.cli.running.refusals import Asked
 from colorcli.cli.running.telling import Told
 from colorcli.config import (
     BatchConfig,
@@ -30,7 +31,7 @@ from colorcli.config import (
     ScansConfig,
     WatchConfig,
 )
-from colorcli.errors import ExitCode, UsageError
+from colorcli.errors import ExitCode
 from colorcli.network.decoding import Knobs
 
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
@@ -101,18 +102,16 @@ def predict(
     knobs: Knobs,
 ) -> None:
     """Colour photographs and films at full resolution."""
-    _apart({"--overwrite": overwrite, "--skip-existing": skip_existing})
-    _apart({"--quiet": quiet, "--verbose": verbose})
-    _check(inputs or [], names, where, watch=watching.watch, dry_run=dry_run)
-    knobs.suiting(distribution=True)  # whatever the model: what no model takes
-    _check_hints(hand, watching.watch)
-    _check_others(hand, config, where.engine == "ray" or film.moving)
-    together = watching.watch or batch.shard or where.engine == "ray"
-    _check_frames(film.moving and together)
     config = replace(config, scans=scans)
+    flags = {
+        "--overwrite": overwrite, "--skip-existing": skip_existing, "--dry-run": dry_run,
+        "--json": json, "--quiet": quiet, "--verbose": verbose,
+    }  # fmt: skip
+    asked = Asked(inputs or [], flags, names, batch, where, hand, film, config, watching.watch)
+    refusals.call(asked)
+    knobs.suiting(distribution=True)  # whatever the model: what no model takes
     ready = partial(_ready, model, knobs, config, hand)
     if film.raw is not None:
-        _alone(inputs != ["-"] or names.files_from or dry_run or json)
         runs.raw(context, output or "-", film, config, ready())
         return
     _warm(dry_run)
@@ -123,7 +122,7 @@ def predict(
     from colorcli.video.ways import Way
 
     way = Way.of(inputs or [], film)
-    _check_frames(way.frames and together)
+    refusals.moving(asked, frames=way.frames)
     request = intake.Request(
         way.inputs, located(output), listed=itertools.chain(way.frames, listed(names)),
         recursive=names.recursive,
@@ -135,8 +134,8 @@ def predict(
     found, jobs, run = _coming(
         request, config, knobs, ready, where=where, watching=watching, way=way
     )
-    _check_others(hand, config, bool(way.frames) or any(way.is_long(job) for job in jobs))
-    _check_beside(scans, run, json)
+    refusals.moving(asked, films=any(way.is_long(job) for job in jobs))
+    refusals.beside(asked, run)
     told = Told(found, json, quiet, verbose)
     if dry_run:
         way.foretell(jobs, config, told)
@@ -171,69 +170,6 @@ def _warm(dry_run: bool) -> None:
         from colorcli.color.lab import tables
 
         tables()
-
-
-def _apart(given: dict[str, bool]) -> None:
-    """Raise ``UsageError`` where all of the flags are given, which contradict each other."""
-    if all(given.values()):
-        raise UsageError(f"{' and '.join(given)} contradict each other")
-
-
-def _check(
-    inputs: list[str], names: NamesConfig, where: EngineConfig, *, watch: bool, dry_run: bool
-) -> None:
-    """Raise ``UsageError`` for what cannot be meant."""
-    if watch and (dry_run or where.engine == "ray"):
-        raise UsageError("--watch and --dry-run or --engine ray contradict each other")
-    if not inputs and names.files_from is None:
-        raise UsageError("no photographs given; name files, folders or globs, or - for stdin")
-    if names.files_from == "-" and "-" in inputs:
-        raise UsageError("stdin cannot be both a photograph and the list of --files-from")
-    if where.address and where.engine != "ray":
-        raise UsageError("--address belongs to --engine ray")
-
-
-def _check_beside(scans: ScansConfig, run: runs.Run, json: bool) -> None:
-    """Raise ``UsageError`` for what cannot be given beside the results."""
-    if json and run.piped:
-        raise UsageError("--json and a picture cannot share stdout; give -o FILE")
-    if scans.split and run.piped:
-        raise UsageError("--split writes files, and stdout is one; give -o FILE")
-    one = scans.explain is not None and scans.explain.suffix.lower() == ".png"
-    if one and run.todo != 1:
-        raise UsageError(f"--explain {scans.explain}: one file for many photographs; give a folder")
-
-
-def _alone(others: object) -> None:
-    if others:
-        raise UsageError("--raw colours stdin alone: give - and nothing else to colour or tell")
-
-
-def _check_frames(parted: object) -> None:
-    """Raise ``UsageError`` for frames that would be parted from those before and after them."""
-    if parted:
-        raise UsageError(
-            "frames are coloured one after the other, in one call: leave --engine ray, --shard and "
-            "--watch out, or give each call the folders of its own films"
-        )
-
-
-def _check_hints(hand: HandConfig, others: bool) -> None:
-    """Raise ``UsageError`` for hints of what is no photograph at hand."""
-    if hand != HandConfig() and others:
-        raise UsageError(
-            "hints are for photographs that are there already: not for films, frames, --watch or "
-            "--engine ray"
-        )
-
-
-def _check_others(hand: HandConfig, config: PredictConfig, others: bool) -> None:
-    """Raise ``UsageError`` for what ``others`` than photographs at hand do not take."""
-    _check_hints(hand, others)
-    if config.c2pa and config.no_provenance:
-        raise UsageError("--c2pa and --no-provenance contradict each other")
-    if config.c2pa and others:
-        raise UsageError("--c2pa signs photographs: not films, frames or by --engine ray")
 
 
 def _end(counts: dict[str, int]) -> None:

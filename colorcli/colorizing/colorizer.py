@@ -16,13 +16,15 @@ from colorcli.choices import DEVICES
 from colorcli.color.lab import gray_to_L, join, neutral, tables
 from colorcli.colorizing import framing
 from colorcli.colorizing.hand import guided
+from colorcli.colorizing.hand import reference as references
 from colorcli.colorizing.hand.guidance import Guidance
-from colorcli.colorizing.hand.guided import Square
 from colorcli.colorizing.hand.hint import Hint, Known, placed
+from colorcli.colorizing.hand.likeness import Square
+from colorcli.colorizing.hand.reference import Reference, References
 from colorcli.colorizing.scans import quads
 from colorcli.colorizing.scans.records import Given
 from colorcli.colorizing.scans.windows import View, Window, joined, view
-from colorcli.config import REGIONS, ScansConfig
+from colorcli.config import REGIONS, STRENGTH, ScansConfig
 from colorcli.errors import ImageError, UsageError
 from colorcli.imaging.tags.origin import Origin
 from colorcli.network.decoding import Knobs, after, confidence, distribution
@@ -90,7 +92,8 @@ class Colorizer:
     ) -> None:  # fmt: skip
         """Load ``model`` (a bundled name, a model folder, a training run or an exported file) for ``device``.
 
-        ``scans``: how photographs in a scan are seen; ``hand``: what is known of files' colours. Raises ``ModelError``, and ``UsageError`` for knobs out of range or that this model lacks,
+        ``scans``: how photographs in a scan are seen; ``hand``: what is known of files' colours,
+        and what they are to be like. Raises ``ModelError``, and ``UsageError`` for knobs out of range or that this model lacks,
         for an unknown device and for a GPU that is not there.
         """
         if device not in ENGINES:
@@ -103,6 +106,7 @@ class Colorizer:
         self.origin = self._origin()
         self._idle: SimpleQueue[Opened] = SimpleQueue()
         self._idle.put(self._first)
+        self._references = None if hand.reference is None else self.reference(hand.reference)
 
     def steered(self, knobs: Knobs) -> Colorizer:
         """The same model under other ``knobs``; it shares the engines. Raises ``UsageError``."""
@@ -139,7 +143,38 @@ class Colorizer:
         size = size or (gray.shape[1], gray.shape[0])
         regions = self._given.of(name, size) if self._given else None
         found = view(gray, self.side, self.scans, size=size, given=regions)
+        found = self.like(found)
         return self._told(found, self.hand.of(name, size, page))
+
+    def reference(self, source: Reference) -> References:
+        """What a photograph in colour, or a folder of them, teaches: for any number of calls.
+
+        Raises ``UsageError`` where there is no such photograph, and for a model without a
+        distribution, by which likeness is told.
+        """
+        if isinstance(source, References):
+            return source
+        if not self.distribution:
+            raise UsageError(
+                f"the model {self._first.name} has no colour distribution, so that it cannot tell "
+                "what is like a reference; choose one of --loss classification"
+            )
+        return references.opened(source, self.side, partial(self._square, sure=False, hinted=True))
+
+    def like(self, view: View) -> View:
+        """A view, of a frame too, with the colours of the reference that was given for all, if any."""
+        return self._lent(view, self._references, self.hand.strength)
+
+    def _lent(self, view: View, known: References | None, strength: float) -> View:
+        """A view with the colours of the nearest of some references."""
+        references.check_strength(strength)
+        if known is None:
+            return view
+        name = next(iter(known.taught))
+        if known.several:
+            light = gray_to_L(framing.squared(view.base, self.side))
+            name = known.nearest(self._square(light, sure=False, hinted=True))
+        return replace(view, lent=known.lent(name, strength))
 
     def _told(self, view: View, known: Sequence[Known]) -> View:
         """A view with colours that are known; ``UsageError`` where one is of no photograph in it."""
@@ -182,8 +217,8 @@ class Colorizer:
         """ab (h, w, 2) of a picture; with a third plane, how sure it is, where asked for."""
         if view.plain:
             light = gray_to_L(framing.squared(view.base, self.side))
-            whole = self._square(light, sure, hinted=bool(view.known))
-            return guided.guided(view.windows[0], [whole], view.known)[0]
+            whole = self._square(light, sure, hinted=view.by_hand)
+            return guided.guided(view, view.windows[0], [whole])[0]
         chroma = [self._photograph(view, windows, sure) for windows in view.windows]
         around = None
         if view.border and view.regions:
@@ -199,8 +234,8 @@ class Colorizer:
             corners = quads.moved(window.corners, scale)
             light = gray_to_L(quads.straightened(view.base, corners, (self.side, self.side)))
             limits = limits or framing.reach(light)
-            found.append(self._square(light, sure, limits, hinted=bool(view.known)))
-        return guided.guided(windows, found, view.known)
+            found.append(self._square(light, sure, limits, hinted=view.by_hand))
+        return guided.guided(view, windows, found)
 
     def _square(
         self, lightness: np.ndarray, sure: bool, limits: tuple[float, float] | None = None, *,
@@ -235,36 +270,52 @@ class Colorizer:
     def colorize(
         self, gray: np.ndarray, dtype: np.dtype | type | None = None,
         known: Callable[[tuple[int, int]], Sequence[Known]] = lambda size: (),
+        reference: Reference | None = None, strength: float = STRENGTH,
     ) -> np.ndarray:  # fmt: skip
         """sRGB (H, W, 3) of gray (H, W) uint8 or uint16; the same depth unless ``dtype``.
 
-        ``known``: colours that are known of a picture of (width, height).
+        ``known``: colours that are known of a picture of (width, height); ``reference``: what it is
+        to be like, by ``strength``.
         """
         view = self.view(gray)
         view = self._told(view, known(view.size))
+        if reference is not None:
+            view = self._lent(view, self.reference(reference), strength)
         return join(view.shown(gray), self.ab_of(view), dtype)
 
     @overload
-    def __call__(self, image: Image.Image, hints: Hints = ...) -> Image.Image: ...
-    @overload
-    def __call__(self, image: np.ndarray, hints: Hints = ...) -> np.ndarray: ...
     def __call__(
-        self, image: Image.Image | np.ndarray, hints: Hints = ()
-    ) -> Image.Image | np.ndarray:
+        self, image: Image.Image, hints: Hints = ..., reference: Reference | None = ...,
+        reference_strength: float = ...,
+    ) -> Image.Image: ...  # fmt: skip
+    @overload
+    def __call__(
+        self, image: np.ndarray, hints: Hints = ..., reference: Reference | None = ...,
+        reference_strength: float = ...,
+    ) -> np.ndarray: ...  # fmt: skip
+    def __call__(
+        self, image: Image.Image | np.ndarray, hints: Hints = (), reference: Reference | None = None,
+        reference_strength: float = STRENGTH,
+    ) -> Image.Image | np.ndarray:  # fmt: skip
         """A coloured copy of the same size; the picture's own colours are ignored.
 
         A PIL image of any mode becomes an RGB image, RGBA where it has transparency; EXIF and DPI
         stay in its ``info``, the pixels lie as they lay. A NumPy array of uint8 or uint16, gray
         (H, W) or (H, W, 1), sRGB (H, W, 3) or with alpha (H, W, 4), becomes (H, W, 3) or
         (H, W, 4) of the same dtype. ``hints``: colours that are known, each ``"120,80,#7a4b2c"``
-        or ``(0.3, 0.5, "skyblue")``, in pixels as they lie or fractions. Raises ``ImageError`` for
-        other arrays and for empty pictures, ``UsageError`` for hints that cannot be.
+        or ``(0.3, 0.5, "skyblue")``, in pixels as they lie or fractions. ``reference``: a photograph
+        in colour of a like scene, by ``reference_strength`` in 0…1; for many pictures, what
+        ``Colorizer.reference`` makes of it. Raises ``ImageError`` for other arrays and for empty
+        pictures, ``UsageError`` for hints and references that cannot be.
         """
+        how = {
+            "known": partial(placed, hints), "reference": reference, "strength": reference_strength
+        }  # fmt: skip
         if isinstance(image, np.ndarray):
-            return self._array(image, hints)
-        return self._image(image, hints)
+            return self._array(image, how)
+        return self._image(image, how)
 
-    def _array(self, array: np.ndarray, hints: Hints) -> np.ndarray:
+    def _array(self, array: np.ndarray, how: dict[str, Any]) -> np.ndarray:
         channels = array.shape[2] if array.ndim == 3 else 1
         if (
             array.dtype not in (np.uint8, np.uint16)
@@ -278,12 +329,12 @@ class Colorizer:
             )
         if channels == 1:
             gray = np.ascontiguousarray(array.reshape(array.shape[:2]))
-            return self.colorize(gray, known=partial(placed, hints))
+            return self.colorize(gray, **how)
         gray = neutral(np.ascontiguousarray(array[..., :3]))
-        colours = self.colorize(gray, array.dtype, partial(placed, hints))
+        colours = self.colorize(gray, array.dtype, **how)
         return np.dstack([colours, array[..., 3]]) if channels == 4 else colours
 
-    def _image(self, image: Image.Image, hints: Hints) -> Image.Image:
+    def _image(self, image: Image.Image, how: dict[str, Any]) -> Image.Image:
         from PIL import Image
 
         alpha = None
@@ -300,7 +351,7 @@ class Colorizer:
             gray = np.asarray(flat.convert("L"))
         else:
             gray = neutral(np.asarray(flat.convert("RGB")))
-        coloured = Image.fromarray(self.colorize(gray, np.uint8, partial(placed, hints)))
+        coloured = Image.fromarray(self.colorize(gray, np.uint8, **how))
         if alpha is not None:
             coloured.putalpha(alpha)
         coloured.info = {k: image.info[k] for k in ("exif", "dpi") if k in image.info}

@@ -20,6 +20,7 @@ ELSEWHERE = 0.4  # share of it that goes anywhere, to what is the same stuff:
 SAME = 3  # this power of that fading
 NOISE = 0.005  # how little a hint's own colour is doubted; contradicting hints meet half-way
 FINE = 2  # times the network's own grid: the square that corrections are worked out on
+ROUNDS = 6  # in which what the picture shows at a hint's point comes to what was asked
 ROWS = 32  # of the square at once, so that the planes of many hints stay in the caches
 
 
@@ -49,6 +50,26 @@ def sampled(plane: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     upper = plane[top, left[:, 0]] * (1 - across) + plane[top, right[:, 0]] * across
     lower = plane[bottom, left[:, 0]] * (1 - across) + plane[bottom, right[:, 0]] * across
     return upper + (lower - upper) * down[:, None]
+
+
+def shown(plane: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Bicubic samples (N, C) of (h, w, C) at places in 0…1, as a stretched picture shows them."""
+    down, below = _four(y, plane.shape[0])
+    across, beside = _four(x, plane.shape[1])
+    near = plane[down[:, :, None], across[:, None]]
+    return np.einsum("nijc,ni,nj->nc", near, below, beside)
+
+
+def _four(at: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """The four cells (N, 4) about places (N,), and their weights by OpenCV's INTER_CUBIC."""
+    place = np.asarray(at, np.float32) * side - 0.5
+    first = np.floor(place)
+    x, a = place - first, -0.75
+    outer = ((a * (x + 1) - 5 * a) * (x + 1) + 8 * a) * (x + 1) - 4 * a
+    left, right = (((a + 2) * t - (a + 3)) * t * t + 1 for t in (x, 1 - x))
+    weights = [outer, left, right, 1 - outer - left - right]
+    cells = first.astype(np.intp)[:, None] + np.arange(-1, 3)
+    return np.clip(cells, 0, side - 1), np.stack(weights, axis=1)
 
 
 def _stretched(plane: np.ndarray, side: int, axis: int) -> np.ndarray:
@@ -98,13 +119,14 @@ def corrections(
         K = light·alike·((1 − ELSEWHERE)·near + ELSEWHERE·alike^(SAME − 1)),
         near = exp(−|Δxy| / NEAR), light = exp(−ΔL² / 2 LIGHT²), alike = exp(−|Δ√p|² / 2 STUFF²)
 
-    it is K(·, X) (K(X, X) + NOISE·I)⁻¹ r, where r is the wanted less the present ab at the points X.
+    it is K(·, X) (K(X, X) + NOISE·I)⁻¹ r, where r is the wanted less the present ab at the points X;
+    what the grid's cells about a point show there, which may be less, is solved for again.
     """
     side, count = lightness.shape[0], len(points)
     if not count:
         return np.zeros_like(ab, dtype=np.float32)
     x, y = (np.array([getattr(p, name) for p in points], np.float32) for name in "xy")
-    present = sampled(ab, x, y)
+    present = shown(ab, x, y)
     wanted = np.array([p.ab or here for p, here in zip(points, present, strict=True)], np.float32)
     shade = sampled(lightness[..., None], x, y)[:, 0]
     product, own = None, None
@@ -115,16 +137,18 @@ def corrections(
         product = _stretched(np.matmul(roots, known.T), side, 0)
     near = _near(x[:, None] - x, y[:, None] - y)
     gram = _kernel(near, _gaussian(shade[:, None] - shade, LIGHT), own)
-    solved = np.linalg.solve(
-        gram.astype(np.float64) + NOISE * np.eye(count), (wanted - present).astype(np.float64)
-    ).astype(np.float32)
+    gram = gram.astype(np.float64) + NOISE * np.eye(count)
     centre = (np.arange(side, dtype=np.float32)[:, None] + 0.5) / side
     across, down = centre - x, centre - y
-    out = np.empty((side, side, 2), np.float32)
+    kernel = np.empty((side, side, count), np.float32)
     for top in range(0, side, ROWS):
         rows = slice(top, top + ROWS)
         near = _near(across, down[rows, None])
         light = _gaussian(lightness[rows, :, None] - shade, LIGHT)
         stuff = None if product is None else _stretched(product[rows], side, 1)
-        out[rows] = _kernel(near, light, stuff) @ solved
-    return out
+        kernel[rows] = _kernel(near, light, stuff)
+    rest = (wanted - present).astype(np.float64)
+    solved, reached = np.linalg.solve(gram, rest), shown(kernel, x, y)
+    for _ in range(ROUNDS):
+        solved += np.linalg.solve(gram, rest - reached @ solved)
+    return kernel @ solved.astype(np.float32)

@@ -16,7 +16,7 @@ class Result:
     ``status``: done, kept (in colour already, passed on), skipped (there already), failed,
     planned (dry run), result (of an earlier run, left alone). ``regions``: photographs found in
     it (see ``scans.records``), ``turned``: degrees by which it was seen turned, ``passes``: squares
-    that the network saw of each, ``hints``: known colours that were used. ``notes``: what to know of how it was read. ``provenance``: what the result says of its colours' origin, None where it says nothing.
+    that the network saw of each, ``hints``: known colours that were used, ``references``: photographs it is like. ``notes``: what to know of how it was read. ``provenance``: what the result says of its colours' origin, None where it says nothing.
     ``confidence``: mean of ``confidence_map``, 0…1, where that was asked for.
     ``shots``: of a film.
     """
@@ -33,6 +33,7 @@ class Result:
     passes: int | None = None
     shots: int | None = None
     hints: list[dict[str, Any]] | None = None
+    references: list[str] | None = None
     milliseconds: dict[str, float] = field(default_factory=dict)
     error: str | None = None
     notes: tuple[str, ...] = ()

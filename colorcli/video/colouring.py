@@ -41,7 +41,8 @@ class Means:
         ``turns``: quarter turns against the clock until the picture is upright.
         """
         small = halved(gray, *halvings(gray.shape[0], gray.shape[1], self.colorizer.side))
-        ab = self.colorizer.ab_of(whole(np.ascontiguousarray(np.rot90(small, turns))))
+        view = whole(np.ascontiguousarray(np.rot90(small, turns)))
+        ab = self.colorizer.ab_of(self.colorizer.like(view))
         luma = cv2.resize(small, (steady.SIDE, steady.SIDE), interpolation=cv2.INTER_AREA)
         if luma.dtype != np.uint8:
             luma = cv2.convertScaleAbs(luma, alpha=1 / 257)

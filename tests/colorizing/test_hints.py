@@ -1,5 +1,6 @@
 """Known colours spread over the square that the network saw."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -68,6 +69,24 @@ def test_contradicting_hints_meet_half_way():
     assert hints.sampled(done, np.array([0.1]), np.array([0.5]))[0] == pytest.approx(
         [10, 20], abs=1
     )
+
+
+@pytest.mark.parametrize("column", [100, 168, 300])
+def test_a_hint_on_a_line_finer_than_the_grid_is_met_in_the_picture(column):
+    ab, light, roots = square(1)
+    light[20] = 100
+    asked = Point((column + 0.5) / 560, 209.5 / 560, (40.0, -30.0))
+    done = ab + hints.corrections(ab, light, roots, [asked])
+    large = cv2.resize(done, (560, 560), interpolation=cv2.INTER_CUBIC)
+    assert np.abs(large[209, column] - asked.ab).max() < 3
+
+
+def test_what_is_shown_is_what_stretching_makes():
+    plane = np.random.default_rng(0).normal(0, 20, (7, 9, 2)).astype(np.float32)
+    large = cv2.resize(plane, (90, 70), interpolation=cv2.INTER_CUBIC)
+    rows, columns = np.array([0, 13, 35, 69]), np.array([89, 4, 50, 0])
+    found = hints.shown(plane, (columns + 0.5) / 90, (rows + 0.5) / 70)
+    assert found == pytest.approx(large[rows, columns], abs=1e-3)
 
 
 def test_samples_are_bilinear_and_stay_inside():

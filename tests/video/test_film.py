@@ -38,6 +38,9 @@ class Tinted:
     def __init__(self):
         self.calls = 0
 
+    def like(self, view):
+        return view
+
     def ab_of(self, view):
         self.calls += 1
         ab = np.zeros((8, 8, 2), np.float32)

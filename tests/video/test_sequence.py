@@ -9,6 +9,8 @@ from conftest import scene
 from PIL import Image
 
 from colorcli.colorizing import intake
+from colorcli.colorizing.colorizer import Colorizer
+from colorcli.colorizing.hand.guidance import Guidance
 from colorcli.config import FilmConfig, PredictConfig
 from colorcli.video import sequence, ways
 
@@ -22,6 +24,9 @@ class Flickering:
 
     def __init__(self):
         self.calls, self._lock = 0, threading.Lock()
+
+    def like(self, view):
+        return view
 
     def ab_of(self, view):
         gray = view.base
@@ -119,3 +124,21 @@ def test_the_command_takes_frames(colorize, tmp_path):
     done = colorize("predict", source / "f_%d.png", "-o", f"{tmp_path}/out/", "--json")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count(b'"done"') == 3 and len(list((tmp_path / "out").iterdir())) == 3
+
+
+def test_frames_are_like_a_reference(small_model, tmp_path, colorize):
+    drawn(tmp_path / "in")
+    Image.fromarray(scene(0)).save(tmp_path / "like.png")
+    told = []
+    for hand in (Guidance(), Guidance(reference=str(tmp_path / "like.png"), strength=1)):
+        target = tmp_path / f"out{len(told)}"
+        results = run([tmp_path / "in"], target, colorizer=Colorizer(small_model, hand=hand))
+        assert {result.status for result in results} == {"done"}
+        told.append(np.asarray(Image.open(target / "f_3.png")).astype(float))
+    plain, like = (np.abs(image - scene(0)).mean() for image in told)
+    assert like < 0.95 * plain
+    frames, few = str(tmp_path / "in" / "f_%d.png"), ["--reference", tmp_path]
+    refused = colorize("predict", "-m", small_model, frames, "-o", tmp_path / "no", *few)
+    assert refused.returncode == 2 and b"one photograph; give a file" in refused.stderr
+    hinted = colorize("predict", "-m", small_model, frames, "-o", tmp_path / "no", "--sidecars")
+    assert hinted.returncode == 2 and b"not for films, frames" in hinted.stderr

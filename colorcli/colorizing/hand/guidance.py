@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from colorcli.colorizing.hand import files
 from colorcli.colorizing.hand.files import Asked
 from colorcli.colorizing.hand.hint import Known, parse
-from colorcli.config import HandConfig
+from colorcli.config import STRENGTH, HandConfig
 from colorcli.errors import UsageError
 from colorcli.imaging import reading
 
@@ -23,10 +23,15 @@ def is_sidecar(path: str) -> bool:
 
 @dataclass(frozen=True)
 class Guidance:
-    """Hints of photographs by their names as inputs; ``always``: of the one photograph there is."""
+    """Hints of photographs by their names as inputs; ``always``: of the one photograph there is.
+
+    ``reference``: a photograph, or a folder of them, that all are to be like, by ``strength``.
+    """
 
     always: tuple[Asked, ...] = ()
     named: Mapping[str, Asked] = field(default_factory=dict)
+    reference: str | None = None
+    strength: float = STRENGTH
 
     def _asked(self, name: str) -> Iterable[Asked]:
         own = self.named.get(name)
@@ -81,6 +86,6 @@ def guidance(config: HandConfig, paths: Sequence[str]) -> Guidance:
             raise UsageError(f"{path}: two files of hints, {' and '.join(beside)}; keep one")
         if beside:
             named[path] = files.read(beside[0])
-    found = Guidance(tuple(always), named)
+    found = Guidance(tuple(always), named, config.reference, config.reference_strength)
     found.check_files(paths)
     return found

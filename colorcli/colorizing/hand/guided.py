@@ -6,7 +6,6 @@ The one place that knows where a point of the picture lies in each square.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -14,6 +13,7 @@ import numpy as np
 from colorcli.color.lab import gray_to_L
 from colorcli.colorizing import hints
 from colorcli.colorizing.hand.hint import Known
+from colorcli.colorizing.hand.likeness import Square
 from colorcli.colorizing.hints import FINE, Point
 from colorcli.colorizing.scans import quads
 from colorcli.colorizing.scans.windows import View, Window
@@ -21,18 +21,6 @@ from colorcli.errors import UsageError
 
 UNLIKE = 25.0  # of L, by which a colour asked for is told to be much lighter or darker
 EDGE = 1e-6  # of a square's side
-
-
-@dataclass(frozen=True, eq=False)
-class Square:
-    """What the network made of one square: ``ab`` (s, s, 2) of ``lightness`` (S, S) as it was shown.
-
-    ab may have more planes. ``shares``: its distribution (s, s, Q), where it has one.
-    """
-
-    ab: np.ndarray
-    lightness: np.ndarray
-    shares: np.ndarray | None = None
 
 
 def _within(known: Sequence[Known], window: Window) -> list[Point]:
@@ -58,15 +46,16 @@ def _carried(field: np.ndarray, source: Window, target: Window) -> np.ndarray:
     )  # fmt: skip
 
 
-def guided(
-    windows: Sequence[Window], squares: Sequence[Square], known: Sequence[Known]
-) -> list[np.ndarray]:
-    """ab (S, S, 2) float32 of each window of one photograph, the whole first, with known colours.
+def guided(view: View, windows: Sequence[Window], squares: Sequence[Square]) -> list[np.ndarray]:
+    """ab (S, S, 2) float32 of each window of one photograph of a view, the whole first, with known colours.
 
     As the squares have it, where there are none.
     The others take the whole's corrections along, so that a hint counts for all of them, and
     then meet the hints within them exactly.
     """
+    if view.lent is not None:
+        squares = [view.lent.like(square) for square in squares]
+    known = view.known
     if not known:
         return [square.ab for square in squares]
     found: list[np.ndarray] = []

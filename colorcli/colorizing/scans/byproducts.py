@@ -47,7 +47,8 @@ class Byproducts:
 
     ``regions``: JSON of the photographs found on all pages. ``parts``: encoded photographs.
     ``sheets``: encoded pictures of what was seen, a page each. ``passes``: squares seen at most.
-    ``hints``: JSON of the known colours that were used. ``origin``: what parts say of their colours.
+    ``hints``: JSON of the known colours that were used; ``references``: those they are like.
+    ``origin``: what parts say of their colours.
     """
 
     config: PredictConfig
@@ -58,12 +59,15 @@ class Byproducts:
     notes: tuple[str, ...] = ()
     passes: int = 1
     hints: list[dict[str, Any]] = field(default_factory=list)
+    references: list[str] = field(default_factory=list)
 
     def see(self, view: View, page: int | None = None) -> None:
         """Note what was seen of a picture, the ``page`` of several."""
         where = {} if page is None else {"frame": page}
         self.regions += [{**record(region), **where} for region in view.regions]
         self.hints += [hint.told() for hint in view.known]
+        if view.lent is not None and view.lent.name not in self.references:
+            self.references.append(view.lent.name)
         self.passes = max(self.passes, view.passes)
         self.notes += tuple(note for note in view.notes if note not in self.notes)
         if self.config.scans.explain is not None:
@@ -97,7 +101,7 @@ class Byproducts:
     def told(self) -> dict[str, Any]:
         """The fields of a ``Result`` that tell of them."""
         told: dict[str, Any] = {"regions": self.regions, "turned": 0, "passes": self.passes}
-        return {**told, "hints": self.hints or None}
+        return {**told, "hints": self.hints or None, "references": self.references or None}
 
     def deliver(self, target: str, source: Source) -> None:
         """Write them: photographs as NAME-1… beside ``target``, sheets where ``config.scans.explain`` says.

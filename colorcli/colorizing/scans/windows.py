@@ -11,6 +11,7 @@ import numpy as np
 
 from colorcli.colorizing.framing import halved, halvings
 from colorcli.colorizing.hand.hint import Known
+from colorcli.colorizing.hand.reference import Lent
 from colorcli.colorizing.scans import negatives, quads
 from colorcli.colorizing.scans.finding import find
 from colorcli.colorizing.scans.negatives import Positive
@@ -55,7 +56,7 @@ class View:
     them, or for the picture, the whole first. ``base`` (h, w) uint8 or uint16: the gray that it is
     seen from. ``border``: what lies around the regions is coloured, too. ``positive``: what a
     negative goes through. ``notes``: what its owner should know. ``known``:
-    colours that a person knows.
+    colours that a person knows; ``lent``: those that a reference gives.
     """
 
     size: tuple[int, int]
@@ -66,6 +67,7 @@ class View:
     positive: Positive | None = None
     notes: tuple[str, ...] = ()
     known: tuple[Known, ...] = ()
+    lent: Lent | None = None
 
     def shown(self, gray: np.ndarray) -> np.ndarray:
         """Gray of the picture, or of rows of it, as it is coloured: a negative's positive."""
@@ -75,6 +77,11 @@ class View:
     def plain(self) -> bool:
         """Whether the picture is shown as it is, once."""
         return not self.regions and len(self.windows[0]) == 1
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether colours are given that the network's distribution carries on."""
+        return bool(self.known) or self.lent is not None
 
     @property
     def passes(self) -> int:

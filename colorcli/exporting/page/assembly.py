@@ -64,7 +64,7 @@ def facts(folder: ModelFolder, side: int, stride: int, *, digest: str = "") -> d
         },
         "hints": {
             name: getattr(hints, name.upper())
-            for name in ("near", "light", "stuff", "elsewhere", "same", "noise", "fine")
+            for name in ("near", "light", "stuff", "elsewhere", "same", "noise", "fine", "rounds")
         },
         "profile": base64.b64encode(srgb_profile()).decode(),
         "xmp": Origin(model=folder.name, digest=digest).packet().decode("utf-8"),

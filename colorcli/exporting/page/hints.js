@@ -41,6 +41,14 @@ function sampled(square, side, channels, x, y) {
   });
 }
 
+/** The sixteen cells, and their weights, that bicubic stretching makes a place in 0…1 of. */
+function cells(side, x, y) {
+  const [[left, across], [top, down]] = [x, y].map((place) => cubicTap(place * side - 0.5));
+  return down.flatMap((vertical, j) => across.map((horizontal, i) => ({
+    row: within(top + j, side), column: within(left + i, side), weight: vertical * horizontal,
+  })));
+}
+
 /** How much of a correction goes from one place to another, 1 to itself. */
 function kernel(distance, shade, stuff) {
   const near = Math.exp(-distance / HINTS.near);
@@ -86,11 +94,13 @@ function likeness(roots, known) {
 function corrections(ab, lightness, roots, points) {
   const [side, coarse] = [FINE_SIDE, FACTS.stride];
   const known = points.map(({ x, y, ab: wanted }) => {
-    const present = sampled(ab, side, 2, x, y);
+    const near = cells(side, x, y);
+    const present = [0, 1].map((c) => near.reduce(
+      (sum, { row, column, weight }) => sum + weight * ab[2 * (row * side + column) + c], 0));
     const root = sampled(roots, coarse, BINS, x, y);
     const length = Math.sqrt(dot(root, root));
     return {
-      x, y,
+      x, y, near,
       shade: sampled(lightness, side, 1, x, y)[0],
       root: root.map((number) => number / length),
       rest: [0, 1].map((c) => (wanted ? wanted[c] - present[c] : 0)),
@@ -101,19 +111,29 @@ function corrections(ab, lightness, roots, points) {
     return kernel(distance, one.shade - other.shade, dot(one.root, other.root)) +
       (i === j ? HINTS.noise : 0);
   }));
-  const weights = solved(gram, known.map(({ rest }) => rest));
   const alike = known.map(({ root }) => likeness(roots, root));
+  const share = (row, column, i) => {
+    const [x, y] = [(column + 0.5) / side, (row + 0.5) / side];
+    const distance = Math.hypot(x - known[i].x, y - known[i].y);
+    const stuff = sampled(alike[i], coarse, 1, x, y)[0];
+    return kernel(distance, lightness[row * side + column] - known[i].shade, stuff);
+  };
+  const reached = known.map(({ near }) => known.map((_, i) => near.reduce(
+    (sum, { row, column, weight }) => sum + weight * share(row, column, i), 0)));
+  let weights = solved(gram, known.map(({ rest }) => rest));
+  for (let round = 0; round < HINTS.rounds; round++) {
+    const missing = known.map(({ rest }, j) => rest.map(
+      (number, c) => number - reached[j].reduce((sum, part, i) => sum + part * weights[i][c], 0)));
+    const more = solved(gram, missing);
+    weights = weights.map((pair, i) => pair.map((number, c) => number + more[i][c]));
+  }
   const out = new Float32Array(2 * side * side);
   for (let row = 0, cell = 0; row < side; row++) {
-    const y = (row + 0.5) / side;
     for (let column = 0; column < side; column++, cell++) {
-      const x = (column + 0.5) / side;
       for (let i = 0; i < known.length; i++) {
-        const stuff = sampled(alike[i], coarse, 1, x, y)[0];
-        const distance = Math.hypot(x - known[i].x, y - known[i].y);
-        const share = kernel(distance, lightness[cell] - known[i].shade, stuff);
-        out[2 * cell] += share * weights[i][0];
-        out[2 * cell + 1] += share * weights[i][1];
+        const part = share(row, column, i);
+        out[2 * cell] += part * weights[i][0];
+        out[2 * cell + 1] += part * weights[i][1];
       }
     }
   }

@@ -83,7 +83,18 @@ function grayInto(gray, start, rgba) {
   }
 }
 
-/** OpenCV's INTER_CUBIC (a = −0.75, edges repeated): first column and four weights of each sample. */
+/** OpenCV's INTER_CUBIC (a = −0.75) at a place in cells: the first of four, and their weights. */
+function cubicTap(place) {
+  const a = -0.75;
+  const far = (x) => ((a * x - 5 * a) * x + 8 * a) * x - 4 * a;
+  const near = (x) => ((a + 2) * x - (a + 3)) * x * x + 1;
+  const base = Math.floor(place);
+  const x = place - base;
+  const taps = [far(x + 1), near(x), near(1 - x)];
+  return [base - 1, [...taps, 1 - taps[0] - taps[1] - taps[2]]];
+}
+
+/** The same (edges repeated) for each sample of a row: first column and four weights. */
 function cubicTaps(inside, outside) {
   const scale = inside / outside;
   return cubicTapsAt(Float32Array.from({ length: outside }, (_, i) => (i + 0.5) * scale - 0.5));
@@ -93,15 +104,10 @@ function cubicTaps(inside, outside) {
 function cubicTapsAt(places) {
   const first = new Int32Array(places.length);
   const weights = new Float32Array(4 * places.length);
-  const a = -0.75;
-  const far = (x) => ((a * x - 5 * a) * x + 8 * a) * x - 4 * a;
-  const near = (x) => ((a + 2) * x - (a + 3)) * x * x + 1;
   places.forEach((place, i) => {
-    const base = Math.floor(place);
-    const x = place - base;
-    const taps = [far(x + 1), near(x), near(1 - x)];
-    first[i] = base - 1;
-    weights.set([...taps, 1 - taps[0] - taps[1] - taps[2]], 4 * i);
+    const [start, taps] = cubicTap(place);
+    first[i] = start;
+    weights.set(taps, 4 * i);
   });
   return { first, weights };
 }
