@@ -93,7 +93,7 @@ PARTS = "cli.running"  # of one command, that are too many for a module
 
 
 def test_commands_share_options_and_terminal_alone():
-    shared = {"colorcli.cli.options", "colorcli.cli.terminal"}
+    shared = {f"colorcli.cli.{name}" for name in ("options", "parsing", "terminal")}
     for path in (PACKAGE / "cli").glob("*.py"):
         if path.stem != "__init__":
             others = {name for name in imports(path) if room(name) == "cli" and PARTS not in name}
@@ -163,7 +163,9 @@ atexit.register(lambda: print(*[n for n in sorted(sys.modules) if n.startswith("
 def test_a_command_is_imported_when_it_is_called(arguments, modules, tmp_path):
     said, _ = run(COMMANDS_LOADED + MAIN.format(arguments), tmp_path)
     *shown, loaded = said.splitlines()
-    assert shown and loaded.split() == [f"colorcli.cli.{m}" for m in [*modules, "terminal"]]
+    assert shown and loaded.split() == [
+        f"colorcli.cli.{m}" for m in [*modules, "parsing", "terminal"]
+    ]
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["predict", "--help"], ["--version"]])

@@ -20,7 +20,7 @@ from typer.main import get_command
 
 from colorcli import __version__
 from colorcli.choices import SUMMARIES
-from colorcli.cli import options, terminal
+from colorcli.cli import parsing, terminal
 from colorcli.errors import ColorizeError, ExitCode, reason
 from colorcli.system import native, signals
 
@@ -55,7 +55,7 @@ class Late(TyperCommand):
         if isinstance(found, typer.Typer):
             return get_command(found)
         alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-        alone.command(self.name, cls=options.Command)(found)
+        alone.command(self.name, cls=parsing.Command)(found)
         return get_command(alone)
 
     def make_context(self, *arguments: Any, **settings: Any) -> Any:
@@ -71,7 +71,7 @@ class Commands(TyperGroup):
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Its parameters, that of the help among them."""
-        return options.plainly(super().get_params(ctx))
+        return parsing.plainly(super().get_params(ctx))
 
     def invoke(self, ctx: Any) -> Any:
         """Run the chosen command; bugs keep their traceback."""

@@ -105,9 +105,12 @@ def predict(
     config = replace(config, scans=scans)
     flags = {
         "--overwrite": overwrite, "--skip-existing": skip_existing, "--dry-run": dry_run,
-        "--json": json, "--quiet": quiet, "--verbose": verbose,
+        "--json": json, "--quiet": quiet, "--verbose": verbose, "--watch": watching.watch,
     }  # fmt: skip
-    asked = Asked(inputs or [], flags, names, batch, where, hand, film, config, watching.watch)
+    asked = Asked(
+        inputs=inputs or [], flags=flags, names=names, batch=batch, where=where, hand=hand,
+        film=film, config=config,
+    )  # fmt: skip
     refusals.call(asked)
     knobs.suiting(distribution=True)  # whatever the model: what no model takes
     ready = partial(_ready, model, knobs, config, hand)
@@ -115,25 +118,15 @@ def predict(
         runs.raw(context, output or "-", film, config, ready())
         return
     _warm(dry_run)
-    from colorcli.colorizing import intake
     from colorcli.colorizing.tolerance import Tolerance
-    from colorcli.files.places import located
-    from colorcli.files.shards import Shard
     from colorcli.video.ways import Way
 
     way = Way.of(inputs or [], film)
     refusals.moving(asked, frames=way.frames)
-    request = intake.Request(
-        way.inputs, located(output), listed=itertools.chain(way.frames, listed(names)),
-        recursive=names.recursive,
-        overwrite=overwrite, skip_existing=skip_existing, model=model,
-        shard=Shard.parse(batch.shard) if batch.shard else None, sidecars=hand.sidecars,
-    )  # fmt: skip
+    request = _request(asked, way, output, model)
     tolerance = Tolerance.parse(batch.max_errors) if batch.max_errors else None
-    where = EngineConfig() if dry_run else where
-    found, jobs, run = _coming(
-        request, config, knobs, ready, where=where, watching=watching, way=way
-    )
+    asked = replace(asked, where=EngineConfig()) if dry_run else asked
+    found, jobs, run = _coming(asked, request, knobs, ready, settle=watching.settle, way=way)
     refusals.moving(asked, films=any(way.is_long(job) for job in jobs))
     refusals.beside(asked, run)
     told = Told(found, json, quiet, verbose)
@@ -144,24 +137,39 @@ def predict(
     _end(told.counts)
 
 
+def _request(asked: Asked, way: Way, output: str | None, model: str) -> Request:
+    """What is to be found, and where its colours go."""
+    from colorcli.colorizing import intake
+    from colorcli.files.places import located
+    from colorcli.files.shards import Shard
+
+    shard = asked.batch.shard
+    return intake.Request(
+        way.inputs, located(output), listed=itertools.chain(way.frames, listed(asked.names)),
+        recursive=asked.names.recursive, overwrite=asked.flags["--overwrite"],
+        skip_existing=asked.flags["--skip-existing"], model=model,
+        shard=Shard.parse(shard) if shard else None, sidecars=asked.hand.sidecars,
+    )  # fmt: skip
+
+
 def _coming(
-    request: Request, config: PredictConfig, knobs: Knobs, ready: Ready, *,
-    where: EngineConfig, watching: WatchConfig, way: Way,
-) -> tuple[Found, list[Job], runs.Run]:  # fmt: skip
+    asked: Asked, request: Request, knobs: Knobs, ready: Ready, *, settle: float, way: Way
+) -> tuple[Found, list[Job], runs.Run]:
     """What was found, the jobs that are known already, and what colours them and others."""
     from colorcli.files.inputs import Found
 
-    if where.engine == "ray":
+    if asked.ray:
         from colorcli.scale import predict as cluster
 
-        run = cluster.opened(request, config, knobs, where.address, others=way.kinds)
+        at = asked.where.address
+        run = cluster.opened(request, asked.config, knobs, at, others=way.kinds)
         return Found(()), [], run
-    if watching.watch:
-        return Found(()), [], runs.Watched(request, config, ready(), watching.settle)
+    if asked.flags["--watch"]:
+        return Found(()), [], runs.Watched(request, asked.config, ready(), settle)
     from colorcli.colorizing.intake import planned
 
-    found, jobs = planned(request, config, way.kinds)
-    return found, jobs, runs.Here(jobs, way, config, ready(jobs))
+    found, jobs = planned(request, asked.config, way.kinds)
+    return found, jobs, runs.Here(jobs, way, asked.config, ready(jobs))
 
 
 def _warm(dry_run: bool) -> None:

@@ -75,13 +75,8 @@ def export(
                     f"{target}: the {plan.format.name} export {wrong}; not written{hint}"
                 )
             result = _exported(plan, target, written, check)
-            texts = card.texts(
-                result,
-                graph,
-                folder,
-                digest=disk.digest(written) if written.is_file() else None,
-                file=target.name,
-            )
+            digest = disk.digest(written) if written.is_file() else None
+            texts = card.texts(result, graph, folder, digest=digest, file=target.name)
             _appear(written, target, dict(zip(result.companions, texts, strict=True)))
     except OSError as error:
         raise DataError(

@@ -358,9 +358,8 @@ class _Draft:
         if status and status.folder:
             return _Dispute(f"{target}: a folder is in the way of the output", (path,))
         if status and not may_exist:
-            return _Dispute(
-                f"{target}: exists already; use --overwrite or --skip-existing", (path,)
-            )
+            hint = "use --overwrite or --skip-existing"
+            return _Dispute(f"{target}: exists already; {hint}", (path,))
         return None
 
     def _hard_linked(self, status: places.Status | None) -> str | None:
@@ -379,9 +378,8 @@ def _unfit(target: str) -> str | None:
     """Why no file can be called ``target``, and what to do about it; or None."""
     if windows.HERE and not places.is_remote(target):
         why = windows.refused(target)
-        return (
-            why and f"its result cannot be {target}: {why}; name it by -o 'FOLDER/x{{index}}.png'"
-        )
+        hint = "name it by -o 'FOLDER/x{index}.png'"
+        return why and f"its result cannot be {target}: {why}; {hint}"
     # Counting bytes of 100,000 names takes its time: most are short enough by their letters.
     if len(target) > LONGEST // 4 and len(os.fsencode(target)) > LONGEST:
         parts = target.split(os.sep)

@@ -30,7 +30,6 @@ class Asked:
     hand: HandConfig
     film: FilmConfig
     config: PredictConfig
-    watch: bool
 
     @property
     def ray(self) -> bool:
@@ -49,7 +48,7 @@ def _apart(asked: Asked) -> Iterator[tuple[object, str]]:
     for one, other in (("--overwrite", "--skip-existing"), ("--quiet", "--verbose")):
         yield flags[one] and flags[other], f"{one} and {other} contradict each other"
     yield (
-        asked.watch and (flags["--dry-run"] or asked.ray),
+        asked.flags["--watch"] and (flags["--dry-run"] or asked.ray),
         "--watch and --dry-run or --engine ray contradict each other",
     )
     yield (
@@ -80,7 +79,7 @@ def _moving(asked: Asked, frames: object, films: object) -> Iterator[tuple[objec
     """What ``frames`` in a row, ``films``, watched folders and clusters do not take."""
     hand, moving = asked.hand, frames or films
     yield (
-        asked.hinted and (asked.watch or asked.ray or moving),
+        asked.hinted and (asked.flags["--watch"] or asked.ray or moving),
         "hints are for photographs that are there already: not for films, frames, --watch or "
         "--engine ray",
     )
@@ -94,7 +93,7 @@ def _moving(asked: Asked, frames: object, films: object) -> Iterator[tuple[objec
         "--c2pa signs photographs: not films, frames or by --engine ray",
     )
     yield (
-        frames and (asked.watch or asked.batch.shard or asked.ray),
+        frames and (asked.flags["--watch"] or asked.batch.shard or asked.ray),
         "frames are coloured one after the other, in one call: leave --engine ray, --shard and "
         "--watch out, or give each call the folders of its own films",
     )
