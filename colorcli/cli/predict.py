@@ -114,20 +114,21 @@ def predict(
     refusals.call(asked)
     knobs.suiting(distribution=True)  # whatever the model: what no model takes
     ready = partial(_ready, model, knobs, config, hand)
+    from colorcli.video.ways import Way
+
+    way = Way.of(inputs or [], film)
+    refusals.moving(asked, frames=way.frames)
     if film.raw is not None:
         runs.raw(context, output or "-", film, config, ready())
         return
     _warm(dry_run)
     from colorcli.colorizing.tolerance import Tolerance
-    from colorcli.video.ways import Way
 
-    way = Way.of(inputs or [], film)
-    refusals.moving(asked, frames=way.frames)
     request = _request(asked, way, output, model)
     tolerance = Tolerance.parse(batch.max_errors) if batch.max_errors else None
     asked = replace(asked, where=EngineConfig()) if dry_run else asked
     found, jobs, run = _coming(asked, request, knobs, ready, settle=watching.settle, way=way)
-    refusals.moving(asked, films=any(way.is_long(job) for job in jobs))
+    refusals.moving(asked, films=asked.particular and any(way.is_long(job) for job in jobs))
     refusals.beside(asked, run)
     told = Told(found, json, quiet, verbose)
     if dry_run:

@@ -256,7 +256,7 @@ def test_chroma_of_squares_is_put_together_alike(run, shape):
     wanted = windows.joined(view, [planes])
     assert (told["high"], told["wide"]) == wanted.shape[:2]
     apart = np.abs(np.array(told["ab"]) - wanted.ravel())
-    assert apart.max() < 1.5 and apart.mean() < 0.1  # OpenCV counts in 32nds of a pixel here
+    assert apart.max() < 1.5 and apart.mean() < 0.1  # OpenCV 4 counts in 32nds of a pixel here
 
 
 def test_hints_reach_all_squares_of_a_long_picture(run):

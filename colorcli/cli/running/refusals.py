@@ -41,6 +41,11 @@ class Asked:
         """Whether colours of single photographs are given."""
         return bool(self.hand.hint or self.hand.hints or self.hand.sidecars)
 
+    @property
+    def particular(self) -> bool:
+        """Whether something is asked for that films may not take: there may be a million jobs to look at."""
+        return self.hinted or bool(self.hand.reference or self.config.c2pa)
+
 
 def _apart(asked: Asked) -> Iterator[tuple[object, str]]:
     """Options of which one rules the other out, as (whether that is so, what to say)."""
