@@ -2,20 +2,25 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
 READY := $(VENV)/.ready
 
 help:  ## show this help
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
-setup: $(READY)  ## make the virtual environment and install the package into it
+setup: $(READY)  ## make the virtual environment and install the package into it, with all that tests and checks need
 
-$(READY): pyproject.toml
+$(INSTALLED): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+$(READY): $(INSTALLED)
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
 
-demo: setup  ## colour a few photographs and say where they are
+demo: $(INSTALLED)  ## colour a few photographs and say where they are
 	$(BIN)/python benchmarks/photos.py demo/gray
 	$(BIN)/colorize predict demo/gray -o demo/colour --overwrite
 	@echo "gray: demo/gray   coloured: demo/colour"
