@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import sysconfig
 import tarfile
 import zipfile
 from pathlib import Path
@@ -100,8 +99,9 @@ def installed(built, tmp_path_factory) -> Path:
          "--no-deps", "--disable-pip-version-check", wheel], check=True, env=outside(),
     )  # fmt: skip
     (site,) = home.glob("lib/python*/site-packages")
-    lent = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
-    (site / "lent.pth").write_text("\n".join(sorted(lent)) + "\n")
+    # All such folders of this one: it may have others lent to itself.
+    lent = [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
+    (site / "lent.pth").write_text("\n".join(lent) + "\n")
     return home
 
 
