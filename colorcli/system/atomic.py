@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import re
@@ -105,6 +106,8 @@ class Part:
     def __init__(self, path: Path | str, *, sync: bool = True) -> None:
         path = os.fspath(path)
         path = os.path.realpath(path) if os.path.islink(path) else path
+        if why := windows.refused(path):  # a:b would be a stream of a, and con the console
+            raise OSError(errno.EINVAL, why)
         self.target = windows.reachable(path)
         self._sync = sync
         folder = os.path.dirname(self.target)

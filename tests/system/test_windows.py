@@ -81,3 +81,10 @@ def test_one_that_stays_held_is_told_in_one_line(error, tries, tmp_path, monkeyp
     assert reason(error) in str(told.value) and len(calls) == tries
     assert ("another program holds it open" in str(told.value)) == isinstance(error, Held)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["con.txt", "map:1.png", "dots."])
+def test_nothing_is_written_under_such_a_name(name, on_windows, tmp_path):
+    with pytest.raises(atomic.DataError, match="cannot be written: Windows .*; choose another"):
+        atomic.write_atomic(tmp_path / name, b"x")
+    assert not list(tmp_path.iterdir())
