@@ -130,8 +130,14 @@ def test_the_image_is_built_and_colours():
             input=gray, capture_output=True, check=True,
         )  # fmt: skip
         assert Image.open(io.BytesIO(done.stdout)).mode == "RGB"
-        size = subprocess.run(
-            ["podman", "image", "inspect", "--format", "{{.Size}}", "colorize-test"],
-            capture_output=True, text=True, check=True,
+        size, below = (
+            int(
+                subprocess.run(
+                    ["podman", "image", "inspect", "--format", "{{.Size}}", image],
+                    capture_output=True, text=True, check=True,
+                ).stdout
+            )
+            for image in ("colorize-test", base)
         )  # fmt: skip
-        assert int(size.stdout) <= 500e6
+        # Of 500 MB, 125 are Debian's and Python's; a stand-in for the base may be larger.
+        assert size - below <= 375e6 and (size <= 500e6 or below > 125e6)
