@@ -507,6 +507,10 @@ FILES = {
         )
         for corner in (0, 0x10, 0x20, 0x30)
     },
+    "targa with a palette that it does not use": lambda: Odd(
+        b"\0\1\2" + struct.pack("<HHB", 0, 4, 24) + targa(RGB, 0x20)[8:18] + bytes(12)
+        + np.ascontiguousarray(RGB[..., ::-1]).tobytes(), shares(RGB),
+    ),
     "targa of colours across rows": lambda: Odd(targa(RGB, 0x20), shares(RGB)),
     **{
         f"pcx of {planes} planes of {bits} bits": partial(of_pcx, bits, planes)

@@ -14,6 +14,7 @@ from pathlib import Path
 from colorcli.colorizing import sureness
 from colorcli.colorizing.hand.guidance import is_sidecar
 from colorcli.colorizing.kind import Kind
+from colorcli.colorizing.scans import byproducts
 from colorcli.config import PredictConfig
 from colorcli.errors import DataError, ImageError, reason
 from colorcli.files import places
@@ -157,6 +158,8 @@ def planned(
         mine = tuple(path for path in found.results if request.shard.holds(path))
         found = replace(found, results=mine, others=0)
     jobs = jobs_for(found.entries, request, names, config, kinds=kinds)
+    if config.scans.explain is not None:
+        byproducts.check(jobs, config.scans.explain)
     if config.confidence is not None:
         sureness.check(jobs, config.confidence, replace=request.overwrite or request.skip_existing)
     return found, jobs

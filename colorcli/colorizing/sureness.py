@@ -108,11 +108,12 @@ def check(jobs: Sequence[Job], asked: str, *, replace: bool) -> None:
         )
     elif any(job.target == STREAM for job in todo):
         raise UsageError("--confidence of a picture that goes to stdout; name a file: map.png")
-    targets = {os.path.abspath(job.target) for job in jobs if job.target is not None}
+    pictures = {os.path.abspath(job.target) for job in jobs if job.target is not None}
+    pictures |= {os.path.abspath(job.source.path) for job in jobs}
     for job in todo:
         for frames in (1, 2):
             there = place(asked, job.target, frames)
-            if os.path.abspath(there) in targets | {os.path.abspath(job.source.path)}:
+            if os.path.abspath(there) in pictures:
                 raise UsageError(f"{there}: both a map of --confidence and a picture; rename it")
             if not replace and places.status(there):
                 raise UsageError(f"{there}: exists already; add --overwrite or --skip-existing")

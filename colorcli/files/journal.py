@@ -26,6 +26,8 @@ class Journal:
             os.makedirs(folder or os.curdir, exist_ok=True)
             self._file = os.open(path, flags, 0o666)
             size = os.fstat(self._file).st_size
+            if size and os.read(self._file, 1) != b"{":
+                raise UsageError(f"{path}: exists, and is no log; give --log another name")
             # A line that a power cut broke off must not swallow the next.
             if size and os.lseek(self._file, -1, os.SEEK_END) and os.read(self._file, 1) != b"\n":
                 os.write(self._file, b"\n")

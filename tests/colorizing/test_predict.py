@@ -408,6 +408,11 @@ def test_a_live_line_on_a_terminal_leaves_json_alone(photos, small_model, tmp_pa
         (["{photos}/photo00.png", "-o", "{out}", "--saturation", "1e300"], 2, "at most 100"),
         (["{photos}/photo00.png", "-o", "{out}", "--vividness", "1e308"], 2, "at most 10"),
         (["/dev/zero", "-o", "{out}"], 3, "/dev/zero: a device, no file"),
+        (
+            ["{photos}/photo00.png", "-o", "{out}", "--log", "{out}/photo00.png"],
+            2,
+            "a picture's name; name it .jsonl",
+        ),
     ],
 )
 def test_refusals_are_one_line_with_the_right_code(run, photos, tmp_path, arguments, code, word):

@@ -9,14 +9,15 @@ from conftest import scene
 from PIL import Image
 
 from colorcli.colorizing.colorizer import Colorizer
-from colorcli.colorizing.scans import negatives, quads, touching
+from colorcli.colorizing.scans import byproducts, negatives, quads, touching
 from colorcli.colorizing.scans.explaining import explained
 from colorcli.colorizing.scans.finding import find
 from colorcli.colorizing.scans.quads import Region
 from colorcli.colorizing.scans.records import Given, record
-from colorcli.colorizing.scans.windows import View, Window, joined, windows
-from colorcli.config import ScansConfig
+from colorcli.colorizing.scans.windows import View, Window, joined, whole, windows
+from colorcli.config import PredictConfig, ScansConfig
 from colorcli.errors import UsageError
+from colorcli.files.inputs import Source
 
 
 @pytest.fixture(scope="module")
@@ -301,6 +302,36 @@ def page() -> np.ndarray:
     laid(sheet, photograph(0), (120, 150), 2.0)
     laid(sheet, photograph(1), (340, 150))
     return sheet
+
+
+@pytest.mark.parametrize(
+    ("explain", "code", "words"),
+    [
+        ("a.png", 2, "both a sheet of --explain and a picture"),
+        (".", 2, "both a sheet of --explain and a picture"),
+        ("o.png", 2, "both a sheet of --explain and a picture"),
+        ("other.png", 3, "exists, and is no sheet of --explain; move it away"),
+        ("a.png/below", 3, "cannot be written: Not a directory; choose another --explain"),
+    ],
+)
+def test_sheets_replace_sheets_alone(colorize, small_model, tmp_path, explain, code, words):
+    for name in ("a.png", "other.png"):
+        Image.fromarray(photograph(1)).save(tmp_path / name)
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    done = colorize(
+        "predict", "a.png", "-m", small_model, "-o", "o.png", "--explain", explain, "-q",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == code and words in done.stderr.decode()
+    assert all(path.read_bytes() == data for path, data in before.items())
+
+
+def test_sheets_are_made_anew(tmp_path):
+    beside = byproducts.Byproducts(PredictConfig(scans=ScansConfig(explain=tmp_path / "seen")))
+    beside.see(whole(photograph(1)))
+    for _ in range(2):
+        beside.deliver(str(tmp_path / "o.png"), Source("a.jpg", "a.jpg"))
+    assert Image.open(tmp_path / "seen" / "a.png").size
 
 
 def test_split_explain_and_records(colorize, small_model, tmp_path):

@@ -37,3 +37,11 @@ def test_a_log_that_cannot_be_is_said(tmp_path):
         pass
     with pytest.raises(UsageError, match="give a path"), journal("s3://bucket/log.jsonl"):
         pass
+
+
+def test_what_is_no_log_is_not_added_to(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("mine\n")
+    with pytest.raises(UsageError, match="notes.txt: exists, and is no log"), journal(path):
+        pass
+    assert path.read_text() == "mine\n"

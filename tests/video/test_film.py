@@ -22,7 +22,7 @@ from colorcli.config import FilmConfig, PredictConfig
 from colorcli.errors import UsageError
 from colorcli.files.shards import Shard
 from colorcli.video import film
-from colorcli.video.containers import reading
+from colorcli.video.containers import formats, reading
 from colorcli.video.films import Films
 
 av = pytest.importorskip("av", reason="films need PyAV (colorcli[video])")
@@ -593,3 +593,12 @@ def test_frames_are_not_parted_from_their_neighbours(frames, parted, tmp_path, c
     done = colorize("predict", *frames, *parted, cwd=tmp_path)
     (line,) = done.stderr.decode().splitlines()
     assert done.returncode == 2 and "one after the other, in one call" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "says"), [("nosuch", "known: libx264"), ("aac", "known:"), ("libx256", "did you mean")]
+)
+def test_an_encoder_that_there_is_not_is_refused_by_name(name, says):
+    with pytest.raises(UsageError, match=f"--video-codec {name}: no encoder of FFmpeg's .*{says}"):
+        formats.asked(f"{name}:crf=16")
+    assert formats.asked("mpeg4:qscale=3").name == "mpeg4"

@@ -119,6 +119,17 @@ def _beside(asked: Asked, run: Run) -> Iterator[tuple[object, str]]:
     )
 
 
+def _logged(asked: Asked) -> Iterator[tuple[object, str]]:
+    """A log that has a picture's name: it may be one's, or come to be."""
+    from colorcli.imaging.writing import READABLE
+
+    log = asked.batch.log
+    yield (
+        log is not None and os.path.splitext(log)[1].lower() in READABLE,
+        f"--log {log}: a picture's name; name it .jsonl",
+    )
+
+
 def _refuse(found: Iterator[tuple[object, str]]) -> None:
     for wrong, message in found:
         if wrong:
@@ -139,3 +150,5 @@ def moving(asked: Asked, *, frames: object = False, films: object = False) -> No
 def beside(asked: Asked, run: Run) -> None:
     """Raise ``UsageError`` for what cannot be given beside the results of ``run``."""
     _refuse(_beside(asked, run))
+    if asked.batch.log is not None:
+        _refuse(_logged(asked))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,17 @@ from colorcli.colorizing.scans.quads import Region
 from colorcli.colorizing.scans.records import record
 from colorcli.colorizing.scans.windows import View
 from colorcli.config import PredictConfig
-from colorcli.errors import ImageError
+from colorcli.errors import ImageError, UsageError, reason
 from colorcli.files.delivery import deliver
 from colorcli.files.inputs import Source
-from colorcli.imaging import reading, writing
+from colorcli.files.outputs import Job
+from colorcli.imaging import png, reading, writing
 from colorcli.imaging.tags import metadata
 from colorcli.imaging.tags.origin import Origin
 
+# In each sheet, so that a later run replaces it and nothing else.
+_MARK = png.chunk(b"tEXt", b"Software\0colorize predict --explain")
+_HEAD = 200  # bytes of a sheet that hold it
 STRAIGHT = 0.5  # pixels by which an edge may be askew without being straightened
 
 
@@ -72,7 +77,7 @@ class Byproducts:
         self.notes += tuple(note for note in view.notes if note not in self.notes)
         if self.config.scans.explain is not None:
             sheet = cv2.cvtColor(explained(view), cv2.COLOR_RGB2BGR)
-            self.sheets.append(cv2.imencode(".png", sheet)[1].tobytes())
+            self.sheets.append(png.encoded(sheet, chunks=_MARK))
 
     def split(
         self, view: View, rgb: np.ndarray, picture: reading.Picture, document: reading.Document,
@@ -106,7 +111,7 @@ class Byproducts:
     def deliver(self, target: str, source: Source) -> None:
         """Write them: photographs as NAME-1… beside ``target``, sheets where ``config.scans.explain`` says.
 
-        Raises ``ImageError`` where a photograph's name is taken by what no earlier run made.
+        Raises ``ImageError`` where a name is taken by what no earlier run made, or cannot be.
         """
         stem, suffix = os.path.splitext(target)
         names = [f"{stem}-{number}{suffix}" for number in range(1, len(self.parts) + 1)]
@@ -121,8 +126,35 @@ class Byproducts:
             path = _sheet_path(
                 self.config.scans.explain, source, number if len(self.sheets) > 1 else 0
             )
-            path.parent.mkdir(parents=True, exist_ok=True)
+            _check_free(path)
             deliver(str(path), sheet)
+
+
+def check(jobs: Sequence[Job], explain: Path) -> None:
+    """Raise ``UsageError`` for a sheet that would replace a photograph or a result: before any work."""
+    pictures = {os.path.abspath(job.source.path) for job in jobs}
+    pictures |= {os.path.abspath(job.target) for job in jobs if job.todo and job.target}
+    for job in jobs:
+        for number in (0, 1):
+            path = _sheet_path(explain, job.source, number)
+            if job.todo and os.path.abspath(path) in pictures:
+                raise UsageError(f"{path}: both a sheet of --explain and a picture; rename it")
+
+
+def _check_free(path: Path) -> None:
+    """Raise ``ImageError`` where a sheet would replace something else, or has no folder."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("rb") as there:
+            taken = _MARK not in there.read(_HEAD)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise ImageError(
+            f"{path}: cannot be written: {reason(error)}; choose another --explain"
+        ) from None
+    if taken:
+        raise ImageError(f"{path}: exists, and is no sheet of --explain; move it away")
 
 
 def is_sheet(path: Path) -> bool:

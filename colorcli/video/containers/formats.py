@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -157,12 +158,26 @@ def _holds(container: Container, encoder: Encoder) -> bool:
     return encoder.name in held.get(container.name, ENCODERS)
 
 
+def _encodes(name: str) -> bool:
+    """Whether the FFmpeg at hand has an encoder of this name for moving pictures."""
+    import av
+
+    try:
+        return av.Codec(name, "w").type == "video"
+    except ValueError:  # as PyAV says that there is none
+        return False
+
+
 def asked(text: str) -> Encoder:
     """The encoder of ``--video-codec NAME[:OPTION=VALUE…]``. Raises ``UsageError``."""
     name, *pairs = text.split(":")
     given = dict(pair.partition("=")[::2] for pair in pairs)
     if not (name and all(given) and all(given.values())):
         raise UsageError(f"--video-codec {text}: give NAME:OPTION=VALUE, as in libx264:preset=slow")
+    if name not in ENCODERS and not _encodes(name):
+        near = difflib.get_close_matches(name, ENCODERS, 1)
+        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(ENCODERS)}"
+        raise UsageError(f"--video-codec {name}: no encoder of FFmpeg's for films; {hint}")
     known = ENCODERS.get(name, Encoder(name=name, fields=True))
     scale = known.scale
     if scale and {scale[0], "qp", "b", "bitrate", "crf", "lossless"} & given.keys():
