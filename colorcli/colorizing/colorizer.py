@@ -18,11 +18,10 @@ from colorcli.color.lab import gray_to_L, join, neutral
 from colorcli.colorizing import framing
 from colorcli.colorizing.hand import guided
 from colorcli.colorizing.hand.guidance import Guidance
-from colorcli.colorizing.hand.guided import Square
 from colorcli.colorizing.hand.hint import Hint, Known, placed
 from colorcli.colorizing.scans import quads
 from colorcli.colorizing.scans.records import Given
-from colorcli.colorizing.scans.windows import View, Window, joined, view
+from colorcli.colorizing.scans.windows import Square, View, Window, joined, stood, view
 from colorcli.config import REGIONS, ScansConfig
 from colorcli.errors import ImageError, UsageError
 from colorcli.imaging.tags.origin import Origin
@@ -73,6 +72,12 @@ def _shares(opened: Opened) -> np.ndarray:
     logits = opened.engine.logits()
     assert logits is not None
     return distribution(logits, np)
+
+
+def _with_confidence(square: Square) -> Square:
+    """ab (s, s, 3): its third plane says how sure the model is."""
+    assert square.shares is not None
+    return replace(square, ab=np.dstack([square.ab, confidence(square.shares, np)]))
 
 
 class Colorizer:
@@ -139,8 +144,13 @@ class Colorizer:
         lie outside.
         """
         size = size or (gray.shape[1], gray.shape[0])
-        regions = self._given.of(name, size) if self._given else None
-        found = view(gray, self.side, self.scans, size=size, given=regions)
+        given = self._given
+        regions = given.of(name, size) if given else None
+        turn = given.turn(name) if given else None
+        found = view(gray, self.side, self.scans, size=size, given=regions, turn=turn or 0)
+        head = self._first.head
+        if head is not None and turn is None and self.scans.regions != "none":
+            found = stood(found, self._look, head.sure, self.scans.squares)
         return self._told(found, self.hand.of(name, size, page))
 
     def _told(self, view: View, known: Sequence[Known]) -> View:
@@ -182,34 +192,48 @@ class Colorizer:
 
     def _seen(self, view: View, sure: bool) -> np.ndarray:
         """ab (h, w, 2) of a picture; with a third plane, how sure it is, where asked for."""
-        if view.plain:
-            whole = self._square(gray_to_L(framing.squared(view.base, self.side)), sure)
-            return guided.guided(view.windows[0], [whole], view.known)[0]
-        chroma = [self._photograph(view, windows, sure) for windows in view.windows]
+        chroma = [self._photograph(view, at, sure) for at in range(len(view.windows))]
+        if view.plain:  # as it lies again
+            return np.ascontiguousarray(np.rot90(chroma[0][0], view.turn // 90))
         around = None
         if view.border and view.regions:
-            around = self._square(gray_to_L(framing.squared(view.base, self.side)), sure).ab
+            whole = self._square(gray_to_L(framing.squared(view.base, self.side)))
+            around = (_with_confidence(whole) if sure else whole).ab
         return joined(view, chroma, around)
 
-    def _photograph(self, view: View, windows: Sequence[Window], sure: bool) -> list[np.ndarray]:
-        """ab of each window of one photograph, as ``Square`` has it; their contrast is judged by the first."""
+    def _look(self, view: View, at: int) -> Square:
+        """What is made of the whole of one of a view's photographs."""
+        return self._square(self._light(view, view.windows[at][0]))
+
+    def _light(self, view: View, window: Window) -> np.ndarray:
+        """L (side, side) float32 of a window, before it is stretched."""
+        if view.plain:
+            square = framing.squared(view.base, self.side)
+            return gray_to_L(np.ascontiguousarray(np.rot90(square, -view.turn // 90)))
         height, width = view.base.shape
         scale = quads.scaling(width / view.size[0], height / view.size[1])
-        limits, found = None, []
-        for window in windows:
-            corners = quads.moved(window.corners, scale)
-            light = gray_to_L(quads.straightened(view.base, corners, (self.side, self.side)))
-            limits = limits or framing.reach(light)
-            found.append(self._square(light, sure, limits))
-        return guided.guided(windows, found, view.known)
+        corners = quads.moved(window.corners, scale)
+        return gray_to_L(quads.straightened(view.base, corners, (self.side, self.side)))
 
-    def _square(
-        self, lightness: np.ndarray, sure: bool, limits: tuple[float, float] | None = None
-    ) -> Square:
-        """What is made of L (side, side) float32; ab is (s, s, 3) with how sure the model is.
+    def _photograph(self, view: View, at: int, sure: bool) -> list[np.ndarray]:
+        """ab of each window of one photograph, as ``Square`` has it; their contrast is judged by the first."""
+        looked = view.looked[at] if view.looked else None
+        limits, found = None, list[Square]()
+        for window in view.windows[at]:
+            if looked is None or found:
+                light = self._light(view, window)
+                limits = limits or framing.reach(light)
+                found.append(self._square(light, limits))
+            else:
+                found.append(looked)
+                several = len(view.windows[at]) > 1
+                limits = framing.reach(self._light(view, window)) if several else None
+        if sure:
+            found = [_with_confidence(square) for square in found]
+        return guided.guided(view.windows[at], found, view.known)
 
-        ``limits``: see ``framing.stretch``.
-        """
+    def _square(self, lightness: np.ndarray, limits: tuple[float, float] | None = None) -> Square:
+        """What is made of L (side, side) float32. ``limits``: see ``framing.stretch``."""
         lightness, knobs = framing.stretch(lightness, limits), self.knobs
         try:
             opened = self._idle.get_nowait()
@@ -217,6 +241,7 @@ class Colorizer:
             opened = self._first.another()
         try:
             ab = opened.ab(lightness, knobs.decoding)
+            ways = opened.ways()
             shares = _shares(opened) if self.distribution else None
             if knobs.flip_average or self.scans.best:
                 # The mean of ab is the mean over both pictures' distributions taken together;
@@ -228,9 +253,7 @@ class Colorizer:
         finally:
             self._idle.put(opened)
         ab = after(ab, knobs.decoding).astype(np.float32, copy=False)
-        if sure and shares is not None:
-            ab = np.dstack([ab, confidence(shares, np)])
-        return Square(ab, lightness, shares)
+        return Square(ab, lightness, shares, ways)
 
     def colorize(
         self, gray: np.ndarray, dtype: np.dtype | type | None = None,

@@ -6,7 +6,6 @@ The one place that knows where a point of the picture lies in each square.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -16,23 +15,11 @@ from colorcli.colorizing import hints
 from colorcli.colorizing.hand.hint import Known
 from colorcli.colorizing.hints import FINE, Point
 from colorcli.colorizing.scans import quads
-from colorcli.colorizing.scans.windows import View, Window
+from colorcli.colorizing.scans.windows import Square, View, Window
 from colorcli.errors import UsageError
 
 UNLIKE = 25.0  # of L, by which a colour asked for is told to be much lighter or darker
 EDGE = 1e-6  # of a square's side
-
-
-@dataclass(frozen=True, eq=False)
-class Square:
-    """What the network made of one square: ``ab`` (s, s, 2) of ``lightness`` (S, S) as it was shown.
-
-    ab may have more planes. ``shares``: its distribution (s, s, Q), where it has one.
-    """
-
-    ab: np.ndarray
-    lightness: np.ndarray
-    shares: np.ndarray | None = None
 
 
 def _within(known: Sequence[Known], window: Window) -> list[Point]:

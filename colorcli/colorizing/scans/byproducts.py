@@ -45,7 +45,7 @@ class Byproducts:
     """Collects, as pages are coloured, what ``config.scans`` asks for.
 
     ``regions``: JSON of the photographs found on all pages. ``parts``: encoded photographs.
-    ``sheets``: encoded pictures of what was seen, a page each. ``passes``: squares seen at most.
+    ``sheets``: encoded pictures of what was seen, a page each. ``passes``: squares seen at most. ``turns``: degrees by which each page was seen turned.
     ``hints``: JSON of the known colours that were used.
     """
 
@@ -55,6 +55,7 @@ class Byproducts:
     sheets: list[bytes] = field(default_factory=list)
     notes: tuple[str, ...] = ()
     passes: int = 1
+    turns: list[int] = field(default_factory=list)
     hints: list[dict[str, Any]] = field(default_factory=list)
 
     def see(self, view: View, page: int | None = None) -> None:
@@ -62,11 +63,18 @@ class Byproducts:
         where = {} if page is None else {"frame": page}
         self.regions += [{**record(region), **where} for region in view.regions]
         self.hints += [hint.told() for hint in view.known]
+        self.turns.append(view.turned)
         self.passes = max(self.passes, view.passes)
-        self.notes += tuple(note for note in view.notes if note not in self.notes)
+        if view.stands:
+            self.note(f"turned by {view.stands} degrees clockwise, to stand upright")
+        self.note(*view.notes)
         if self.config.scans.explain is not None:
             sheet = cv2.cvtColor(explained(view), cv2.COLOR_RGB2BGR)
             self.sheets.append(cv2.imencode(".png", sheet)[1].tobytes())
+
+    def note(self, *notes: str) -> None:
+        """What the picture's owner should know, each once."""
+        self.notes += tuple(note for note in notes if note not in self.notes)
 
     def split(
         self, view: View, rgb: np.ndarray, picture: reading.Picture, document: reading.Document,
@@ -89,7 +97,8 @@ class Byproducts:
 
     def told(self) -> dict[str, Any]:
         """The fields of a ``Result`` that tell of them."""
-        told: dict[str, Any] = {"regions": self.regions, "turned": 0, "passes": self.passes}
+        turned = self.turns[0] if len(set(self.turns)) == 1 else 0
+        told: dict[str, Any] = {"regions": self.regions, "turned": turned, "passes": self.passes}
         return {**told, "hints": self.hints or None}
 
     def deliver(self, target: str, source: Source) -> None:

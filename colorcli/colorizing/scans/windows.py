@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -16,6 +16,7 @@ from colorcli.colorizing.scans.finding import find
 from colorcli.colorizing.scans.negatives import Positive
 from colorcli.colorizing.scans.quads import Region
 from colorcli.config import ScansConfig
+from colorcli.network.upright.head import WAYS, agreed
 
 LONG = 1.6  # longer side by the shorter one from which on a photograph is seen in squares, too
 STEP = 0.7  # of a square's side, from one to the next
@@ -27,6 +28,8 @@ PARTS, QUARTERS = (
 )  # weight of squares along a long photograph, and of others; the whole has 1
 CANVAS = 768  # pixels of the longer side of chroma put together
 ROOM = 48 << 20  # bytes that its stretching over the picture may take
+DOUBT = 0.5  # share from which on another way up than a picture lies is worth a second look
+KEPT = 8  # photographs of a page whose first look is kept until they are coloured
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +51,20 @@ class Window:
 
 
 @dataclass(frozen=True, eq=False)
+class Square:
+    """What the network made of one square: ``ab`` (s, s, 2) of ``lightness`` (S, S) as it was shown.
+
+    ab may have more planes. ``shares``: its distribution (s, s, Q), where it has one. ``ways``: how
+    likely turns by 0, 90, 180 and 270 degrees are to set it upright (4,), where it has an opinion.
+    """
+
+    ab: np.ndarray
+    lightness: np.ndarray
+    shares: np.ndarray | None = None
+    ways: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class View:
     """What the network is to see of a picture of ``size`` (width, height).
 
@@ -55,7 +72,9 @@ class View:
     them, or for the picture, the whole first. ``base`` (h, w) uint8 or uint16: the gray that it is
     seen from. ``border``: what lies around the regions is coloured, too. ``positive``: what a
     negative goes through. ``notes``: what its owner should know. ``known``:
-    colours that a person knows.
+    colours that a person knows. ``turn``: degrees by which a picture without regions is seen turned
+    clockwise. ``looked``: of each photograph what the network made of its whole already, to tell
+    which way is up; None: nothing that may be used. ``standing``: the result is turned upright.
     """
 
     size: tuple[int, int]
@@ -66,6 +85,9 @@ class View:
     positive: Positive | None = None
     notes: tuple[str, ...] = ()
     known: tuple[Known, ...] = ()
+    turn: int = 0
+    looked: tuple[Square | None, ...] = ()
+    standing: bool = False
 
     def shown(self, gray: np.ndarray) -> np.ndarray:
         """Gray of the picture, or of rows of it, as it is coloured: a negative's positive."""
@@ -75,6 +97,39 @@ class View:
     def plain(self) -> bool:
         """Whether the picture is shown as it is, once."""
         return not self.regions and len(self.windows[0]) == 1
+
+    @property
+    def turns(self) -> tuple[int, ...]:
+        """Degrees by which each photograph is seen turned clockwise."""
+        return tuple(region.turned for region in self.regions) or (self.turn,)
+
+    @property
+    def turned(self) -> int:
+        """Degrees by which the picture is to be turned clockwise to stand upright.
+
+        0 where it holds photographs that lie in different ways.
+        """
+        ways = set(self.turns)
+        return ways.pop() if len(ways) == 1 else 0
+
+    @property
+    def stands(self) -> int:
+        """Degrees by which the result is turned clockwise."""
+        return self.turned if self.standing else 0
+
+    def upright(self, turns: Sequence[int], squares: int) -> View:
+        """The same, each photograph seen turned by so many degrees. ``squares``: as ``windows`` has it."""
+        if tuple(turns) == self.turns:
+            return self
+        if not self.regions:
+            return replace(
+                self, turn=turns[0], windows=(windows(quads.box(*self.size), turns[0], squares),)
+            )
+        regions = tuple(
+            replace(region, turned=turn) for region, turn in zip(self.regions, turns, strict=True)
+        )
+        seen = tuple(windows(r.corners, r.turned, squares) for r in regions)
+        return replace(self, regions=regions, windows=seen)
 
     @property
     def passes(self) -> int:
@@ -260,12 +315,13 @@ def whole(gray: np.ndarray) -> View:
 
 def view(
     gray: np.ndarray, side: int, config: ScansConfig, *, size: tuple[int, int] | None = None,
-    given: tuple[Region, ...] | None = None,
+    given: tuple[Region, ...] | None = None, turn: int = 0,
 ) -> View:  # fmt: skip
     """What a network of ``side`` sees of gray (H, W) uint8 or uint16.
 
     ``size`` (width, height): of the picture that ``gray`` is a copy of. ``given``: its photographs,
-    in that picture's pixels; none: it is one itself; None: they are sought.
+    in that picture's pixels; none: it is one itself, seen turned by ``turn`` degrees; None: they are
+    sought.
     """
     height, width = gray.shape
     size = size or (width, height)
@@ -277,7 +333,36 @@ def view(
     if config.negative:
         positive = negatives.positive(base, regions)
         base = positive(base)
-    shapes = [(region.corners, region.turned) for region in regions] or [(quads.box(*size), 0)]
+    shapes = [(region.corners, region.turned) for region in regions] or [(quads.box(*size), turn)]
     seen = tuple(windows(corners, turned, config.squares) for corners, turned in shapes)
     border = config.color_border
-    return View(size, base, regions, seen, border=border, positive=positive)
+    turn = 0 if regions else turn
+    return View(
+        size, base, regions, seen, border=border, positive=positive, turn=turn,
+        standing=config.upright,
+    )  # fmt: skip
+
+
+Look = Callable[[View, int], Square]  # at the whole of that photograph of a view
+
+
+def stood(view: View, look: Look, sure: float, squares: int) -> View:
+    """A view whose photographs are seen upright, where the network is ``sure`` of their ways.
+
+    Most lie upright, and cost no more than they do anyway: what the first look gave is kept. Only
+    where it says otherwise the photograph is looked at as it would be turned, and both must agree.
+    """
+    looked: list[Square | None] = []
+    for at in range(len(view.windows)):
+        square = look(view, at)
+        way = 0 if square.ways is None else int(square.ways.argmax())
+        if way and square.ways is not None and square.ways[way] >= DOUBT:
+            turns = list(view.turns)
+            turns[at] = WAYS[way]
+            other = view.upright(turns, squares)
+            second = look(other, at)
+            assert second.ways is not None
+            if agreed(square.ways, second.ways, way)[way] >= sure:
+                view, square = other, second
+        looked.append(square if at < KEPT else None)
+    return replace(view, looked=tuple(looked))

@@ -1,0 +1,233 @@
+"""The head that tells which way is up: taught on upright photographs that are turned for it."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import keras
+import numpy as np
+
+from colorcli.colorizing import framing
+from colorcli.colorizing.scans.windows import DOUBT
+from colorcli.config import UprightConfig
+from colorcli.data.dataset import Dataset
+from colorcli.errors import DataError, ModelError, reason
+from colorcli.network import model_folder
+from colorcli.network.model import ENTRY
+from colorcli.network.packing import AT
+from colorcli.network.runtimes import LiteRT
+from colorcli.network.upright import head as upright
+from colorcli.network.upright.head import LAYERS, WAYS, Head, agreed
+from colorcli.network.upright.tap import convolved
+from colorcli.system import disk
+from colorcli.system.atomic import write_atomic
+from colorcli.system.parallel import cores, in_order
+from colorcli.training.feed.batches import View, batches
+
+BATCH = 32  # photographs at once, and…
+BATCHED = 256  # …pictures of a step
+CELL, WHOLE = 32, 64  # widths of the head's first layers
+HELD = 0.2  # share of the photographs that judge
+PRECISION = 0.99  # that "turned" must have among photographs a share of which is
+TURNED = 0.25
+LEAST = 0.6  # no smaller share is sure, whatever the photographs that judge say
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taught:
+    """What a head came to, on photographs that it did not learn from, all four ways alike.
+
+    ``accuracy`` of the likeliest way at the first look; ``found``: share of turned photographs that
+    are turned upright; ``wrong``: share of upright ones that are turned.
+    """
+
+    file: str
+    photographs: int
+    accuracy: float
+    sure: float
+    found: float
+    wrong: float
+    bytes: int
+
+
+def teach(
+    model: str, data: Dataset, config: UprightConfig = UprightConfig(), *,
+    progress: Callable[..., None] | None = None,
+) -> Taught:  # fmt: skip
+    """Write ``upright.npz`` into the folder of ``model``, which learns it from ``data``.
+
+    Raises ``ModelError`` for what is no model folder, or one that cannot be written.
+    """
+    folder = model_folder.load(model, needs=(model_folder.WEIGHTS, model_folder.LITERT))
+    keras.utils.set_random_seed(config.seed)
+    tensor = _tensor(folder.path)
+    seen = _features(folder, tensor, data, config, progress)
+    held = max(1, round(HELD * len(seen)))
+    weights = _fitted(seen[held:], config)
+    judged = Head(tensor, weights, 1.0)
+    shares = np.array([[judged(way.astype(np.float32)) for way in ways] for ways in seen[:held]])
+    sure = threshold(shares)
+    found, wrong = rates(shares, sure)
+    file = folder.path / upright.FILE
+    accuracy = float((shares.argmax(axis=2) == np.arange(len(WAYS))).mean())
+    digest = folder.metadata["files"][model_folder.LITERT]
+    told: dict[str, Any] = {
+        "photographs": len(seen), "accuracy": round(accuracy, 4), "sure": round(sure, 4),
+        "found": round(found, 4), "wrong": round(wrong, 4),
+    }  # fmt: skip
+    _write(folder, upright.arrays(Head(tensor, weights, sure), digest), told)
+    return Taught(file=str(file), bytes=file.stat().st_size, **told)
+
+
+def _tensor(folder: Path) -> int:
+    """The number of the tensor that holds the deepest features in a folder's LiteRT file."""
+    packed = model_folder.read_arrays(folder / model_folder.WEIGHTS)
+    kernel = packed.get(f"{AT}{ENTRY}/kernel")
+    if kernel is None:
+        raise ModelError(
+            f"{folder}: its LiteRT file does not tell where {ENTRY} is; train it again"
+        )
+    return convolved((folder / model_folder.LITERT).read_bytes(), int(kernel[0]))
+
+
+def _photographs(data: Dataset, size: int, config: UprightConfig) -> Iterator[np.ndarray]:
+    """L (size, size) float32 as the network is shown it: windows of photographs, some of them aged."""
+    view = View(size=size, stride=size, crop=config.crop, augment=config.augment)
+    batch = min(BATCH, data.epoch)
+    for lightness, _ in itertools.islice(
+        batches(data, view, batch=batch, seed=config.seed), config.photographs // batch or 1
+    ):
+        yield from (framing.stretch(one) for one in lightness.numpy()[..., 0])
+
+
+def _features(
+    folder: model_folder.ModelFolder, tensor: int, data: Dataset, config: UprightConfig,
+    progress: Callable[..., None] | None,
+) -> np.ndarray:  # fmt: skip
+    """Features (n, 4, h, w, C) float16 of each photograph as each of ``WAYS`` would set it upright."""
+    first = LiteRT(folder.path / model_folder.LITERT, tensor)
+    idle: SimpleQueue[LiteRT] = SimpleQueue()
+    workers = config.workers or cores()
+    for number in range(workers):
+        idle.put(first.another() if number else first)
+
+    def look(lightness: np.ndarray) -> np.ndarray:
+        engine = idle.get()
+        found = []
+        for way in range(len(WAYS)):  # turned against the clock, so that it takes that to set it up
+            engine(np.rot90(lightness, way))
+            features = engine.features()
+            assert features is not None
+            found.append(features.astype(np.float16))
+        idle.put(engine)
+        return np.stack(found)
+
+    seen = []
+    shown = _photographs(data, first.size, config)
+    for features in in_order(look, shown, threads=workers, window=4 * workers):
+        seen.append(features)
+        if progress:
+            progress(len(seen), config.photographs)
+    return np.stack(seen)
+
+
+def _fitted(seen: np.ndarray, config: UprightConfig) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """The head's weights, learned from features (n, 4, h, w, C)."""
+    count, ways, height, width, channels = seen.shape
+    spread = float(seen[:: max(1, count // 256)].astype(np.float32).std()) or 1.0
+    layers = keras.layers
+    network = keras.Sequential([
+        keras.Input((height * width, channels)),
+        layers.Rescaling(1 / spread),
+        layers.SpatialDropout1D(0.2),
+        layers.Dense(CELL, "relu", name=LAYERS[0]),
+        layers.Flatten(),
+        layers.Dropout(0.4),
+        layers.Dense(WHOLE, "relu", name=LAYERS[1]),
+        layers.Dropout(0.4),
+        layers.Dense(ways, name=LAYERS[2]),
+    ])  # fmt: skip
+    steps = config.rounds * -(-count * ways // BATCHED)
+    rate = keras.optimizers.schedules.CosineDecay(2e-3, steps)
+    network.compile(
+        keras.optimizers.AdamW(rate, weight_decay=0.01),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    pictures = seen.reshape(count * ways, height * width, channels)
+    truth = np.tile(np.arange(ways), count)
+    network.fit(pictures, truth, batch_size=BATCHED, epochs=config.rounds, verbose=0)
+    learned = {name: network.get_layer(name).get_weights() for name in LAYERS}
+    kernel, bias = learned[LAYERS[0]]
+    return {**{k: (a, b) for k, (a, b) in learned.items()}, LAYERS[0]: (kernel / spread, bias)}
+
+
+# --- when it is sure ---------------------------------------------------------------------------
+
+
+def looked(shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of shares (n, 4 ways it lies, 4) what two looks come to: a way (n, 4), and its share.
+
+    Way 0, and a share of 0, where the first look does not doubt that a photograph lies upright.
+    """
+    ways, sure = np.zeros(shares.shape[:2], int), np.zeros(shares.shape[:2])
+    for photograph, seen in enumerate(shares):
+        for lies, first in enumerate(seen):
+            way = int(first.argmax())
+            if way and first[way] >= DOUBT:
+                both = agreed(first, seen[(lies - way) % len(WAYS)], way)
+                ways[photograph, lies], sure[photograph, lies] = way, both[way]
+    return ways, sure
+
+
+def rates(shares: np.ndarray, sure: float) -> tuple[float, float]:
+    """The share of turned photographs that are set upright, and of upright ones that are turned."""
+    ways, how = looked(shares)
+    turned = how >= sure
+    right = turned & (ways == np.arange(len(WAYS)))
+    return float(right[:, 1:].mean()), float(turned[:, 0].mean())
+
+
+def threshold(shares: np.ndarray) -> float:
+    """The least share from which on "turned" is right in ``PRECISION`` of the cases.
+
+    That is among photographs of which ``TURNED`` lie turned, in the three ways alike.
+    """
+    ways, how = looked(shares)
+    weight = np.where(np.arange(len(WAYS)) == 0, 1 - TURNED, TURNED / (len(WAYS) - 1))
+    weight = np.broadcast_to(weight, ways.shape)
+    right = ways == np.arange(len(WAYS))
+    said = ways.ravel() > 0
+    order = np.argsort(-how.ravel()[said])
+    levels = how.ravel()[said][order]
+    kept = np.cumsum((weight * right).ravel()[said][order])
+    precision = kept / np.cumsum(weight.ravel()[said][order])
+    good = np.nonzero(precision >= PRECISION)[0]
+    return max(LEAST, float(levels[good[-1]])) if len(good) else 1.0
+
+
+# --- the file ----------------------------------------------------------------------------------
+
+
+def _write(
+    folder: model_folder.ModelFolder, arrays: Mapping[str, Any], told: Mapping[str, Any]
+) -> None:
+    """Put the head into a model folder, whose metadata tells of it; raises ``ModelError``."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    path = folder.path / upright.FILE
+    metadata = dict(folder.metadata)
+    try:
+        write_atomic(path, buffer.getvalue())
+        metadata["files"] = {**metadata["files"], upright.FILE: disk.digest(path)}
+        metadata["upright"] = dict(told)
+        text = json.dumps(metadata, indent=1)
+        write_atomic(folder.path / model_folder.METADATA, text.encode())
+    except (OSError, DataError) as error:
+        raise ModelError(f"{path}: cannot be written: {reason(error)}") from None
