@@ -15,8 +15,10 @@ from colorcli.network.backbones import BACKBONES
 from colorcli.network.decoding import LOGITS, of_stage
 from colorcli.network.layers import ConvNorm, lowered
 from colorcli.network.losses import LOSSES
+from colorcli.network.upright.head import FEATURES
 
-ENTRY = "decoder_entry"  # the layer that takes the encoder's deepest features
+# The layers that take the encoder's deepest features, and those that are joined first.
+ENTRY, FIRST = "decoder_entry", "decoder_stage0"
 
 
 def _decoder(features: dict[int, Any], widths: tuple[int, ...]) -> Any:
@@ -97,6 +99,12 @@ def output_stride(config: ModelConfig) -> int:
     return max(1, deepest // 2 ** len(config.decoder))
 
 
+def _features(network: keras.Model) -> list[Any]:
+    """What the decoder gets of the encoder: the deepest, and what it joins first."""
+    joins = [layer for layer in network.layers if layer.name == f"{FIRST}_join"]
+    return [network.get_layer(ENTRY).input, *(layer.input[1] for layer in joins)]
+
+
 def with_decode(
     network: keras.Model,
     config: ModelConfig,
@@ -118,8 +126,10 @@ def with_decode(
     lightness = keras.Input(batch_shape=(1, side, side, 1), name="L")
     more: dict[str, Any] = {}
     if features:
-        deepest = network.get_layer(ENTRY).input
-        output, more["features"] = keras.Model(network.input, [network.output, deepest])(lightness)
+        output, *inner = keras.Model(network.input, [network.output, *_features(network)])(
+            lightness
+        )
+        more = dict(zip(FEATURES, inner, strict=False))
     else:
         output = network(lightness)
     if not loss.distribution:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import struct
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,7 +19,7 @@ from colorcli.errors import ModelError, UsageError, reason
 from colorcli.network import model_folder
 from colorcli.network.decoding import KNOBS, LOGITS, NEUTRAL, decode, of_stage
 from colorcli.network.upright import head as upright
-from colorcli.network.upright.head import Head
+from colorcli.network.upright.head import FEATURES, Head
 from colorcli.network.upright.tap import tapped
 from colorcli.system import disk, native
 from colorcli.system.interpreter import open_interpreter
@@ -38,8 +38,8 @@ class Engine(Protocol):
     def logits(self) -> np.ndarray | None:
         """Bin logits (s, s, Q) of the last call; None for a regression head."""
 
-    def features(self) -> np.ndarray | None:
-        """What the encoder made of the last call's L, (h, w, C); None where nobody asked for it."""
+    def features(self) -> list[np.ndarray]:
+        """What the encoder made of the last call's L, each (h, w, C); none where nobody asked for it."""
 
     def another(self) -> Engine:
         """The same network for another thread."""
@@ -65,12 +65,12 @@ class LiteRT:
 
     _announced = False  # the runtime prints its banner with the process's first interpreter
 
-    def __init__(self, path: Path | str, tensor: int | None = None) -> None:
+    def __init__(self, path: Path | str, tensors: Sequence[int] = ()) -> None:
         """Load a ``.tflite``; raises ``ModelError`` when it is not a LiteRT colorizer.
 
-        ``tensor``: the number of that whose values are its ``features``.
+        ``tensors``: the numbers of those whose values are its ``features``.
         """
-        self._path, self._tensor = Path(path), tensor
+        self._path, self._tensors = Path(path), tensors
         try:
             with contextlib.nullcontext() if LiteRT._announced else native.quiet():
                 self._run = open_interpreter(self._source())
@@ -89,9 +89,9 @@ class LiteRT:
         self.knobs: Collection[str] = self._inputs.keys() - {"L"}
 
     def _source(self) -> Path | bytes:
-        if self._tensor is None:
+        if not self._tensors:
             return self._path
-        return tapped(self._path.read_bytes(), self._tensor)
+        return tapped(self._path.read_bytes(), self._tensors)
 
     def __call__(self, lightness: np.ndarray, values: Mapping[str, float] = NEUTRAL) -> np.ndarray:
         """See ``Engine``."""
@@ -105,13 +105,13 @@ class LiteRT:
         """See ``Engine``."""
         return None if self._logits is None else self._run.get_tensor(self._logits)[0]
 
-    def features(self) -> np.ndarray | None:
+    def features(self) -> list[np.ndarray]:
         """See ``Engine``."""
-        return None if self._tensor is None else self._run.get_tensor(self._tensor)[0]
+        return [self._run.get_tensor(number)[0] for number in self._tensors]
 
     def another(self) -> LiteRT:
         """See ``Engine``."""
-        return LiteRT(self._path, self._tensor)
+        return LiteRT(self._path, self._tensors)
 
 
 class Onnx:
@@ -160,9 +160,9 @@ class Onnx:
         """See ``Engine``."""
         return self._last["logits"][0] if self.distribution else None
 
-    def features(self) -> np.ndarray | None:
+    def features(self) -> list[np.ndarray]:
         """See ``Engine``."""
-        return None
+        return []
 
     def another(self) -> Onnx:
         """See ``Engine``."""
@@ -198,10 +198,9 @@ class Keras:
         """See ``Engine``."""
         return self._outputs["logits"][0].numpy() if self.distribution else None
 
-    def features(self) -> np.ndarray | None:
+    def features(self) -> list[np.ndarray]:
         """See ``Engine``."""
-        found = self._outputs.get("features")
-        return None if found is None else found[0].numpy()
+        return [self._outputs[name][0].numpy() for name in FEATURES if name in self._outputs]
 
     def another(self) -> Keras:
         """See ``Engine``."""
@@ -209,7 +208,7 @@ class Keras:
 
 
 def _on_cpu(path: Path, head: Head | None) -> LiteRT:
-    return LiteRT(path, head.tensor if head else None)
+    return LiteRT(path, head.tensors if head else ())
 
 
 def _on_gpu(path: Path, head: Head | None) -> Keras:
@@ -262,8 +261,8 @@ class Opened:
 
     def ways(self) -> np.ndarray | None:
         """How likely each of ``head.WAYS`` would set the last call's L upright (4,); None: no opinion."""
-        features = self.engine.features() if self.head else None
-        return None if self.head is None or features is None else self.head(features)
+        features = self.engine.features() if self.head else []
+        return self.head(features) if self.head and features else None
 
     def ab(self, lightness: np.ndarray, values: Mapping[str, float]) -> np.ndarray:
         """ab (s, s, 2) float32 of L (size, size), by ``values`` of the knobs that act on logits.

@@ -6,7 +6,7 @@ another by now it counts as absent, and such a model has no opinion.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,25 +16,29 @@ import numpy as np
 from colorcli.errors import ModelError
 
 FILE = "upright.npz"
+FEATURES = ("deepest", "joined")  # what a network gives of its encoder, the second where it has it
 WAYS = (0, 90, 180, 270)  # degrees, clockwise, that would set a picture upright
 LAYERS = ("cell", "whole", "ways")  # each a kernel and a bias
 
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """``tensor``: the number of that which holds features (h, w, C) in the model's LiteRT file.
+    """``tensors``: the numbers of those that hold features in the model's LiteRT file.
 
     ``weights``: by name, a kernel (in, out) and a bias (out,) float32 of each of ``LAYERS``: the
     first sees each cell alone, the others the picture. ``sure``: the share that a way must have.
     """
 
-    tensor: int
+    tensors: tuple[int, ...]
     weights: Mapping[str, tuple[np.ndarray, np.ndarray]]
     sure: float
 
-    def __call__(self, features: np.ndarray) -> np.ndarray:
-        """How likely each of ``WAYS`` is (4,), of features (h, w, C) float32."""
-        x = features.reshape(-1, features.shape[-1])
+    def __call__(self, features: Sequence[np.ndarray]) -> np.ndarray:
+        """How likely each of ``WAYS`` is (4,), of features, each (h, w, C) float32."""
+        return self.of(cells(features))
+
+    def of(self, x: np.ndarray) -> np.ndarray:
+        """How likely each of ``WAYS`` is (4,), of cells (n, C)."""
         for name in LAYERS:
             kernel, bias = self.weights[name]
             x = x.reshape(-1, kernel.shape[0]) @ kernel + bias
@@ -42,6 +46,17 @@ class Head:
                 x = np.maximum(x, 0)
         shares = np.exp(x[0] - x[0].max())
         return shares / shares.sum()
+
+
+def cells(features: Sequence[np.ndarray]) -> np.ndarray:
+    """Features (h, w, C), the coarsest first, as (cells, all channels): means of the finer ones."""
+    height, width = features[0].shape[:2]
+    parts = []
+    for plane in features:
+        down, across = plane.shape[0] // height, plane.shape[1] // width
+        means = plane.reshape(height, down, width, across, -1).mean(axis=(1, 3))
+        parts.append(means.reshape(height * width, -1))
+    return np.concatenate(parts, axis=1)
 
 
 def agreed(first: np.ndarray, second: np.ndarray, way: int) -> np.ndarray:
@@ -53,7 +68,7 @@ def agreed(first: np.ndarray, second: np.ndarray, way: int) -> np.ndarray:
 def arrays(head: Head, digest: str) -> dict[str, Any]:
     """What the file holds; weights as float16."""
     kept: dict[str, Any] = {
-        "tensor": np.int64(head.tensor), "sure": np.float32(head.sure), "model": np.str_(digest)
+        "tensors": np.array(head.tensors), "sure": np.float32(head.sure), "model": np.str_(digest)
     }  # fmt: skip
     for name, (kernel, bias) in head.weights.items():
         kept[f"{name}/kernel"], kept[f"{name}/bias"] = kernel.astype(np.float16), bias
@@ -80,6 +95,7 @@ def load(folder: Path, digest: str) -> Head | None:
         }
         if weights[LAYERS[-1]][0].shape[1] != len(WAYS):
             raise ValueError(f"{LAYERS[-1]} gives {weights[LAYERS[-1]][0].shape[1]} ways")
-        return Head(int(kept["tensor"]), weights, float(kept["sure"]))
+        tensors = tuple(int(number) for number in kept["tensors"])
+        return Head(tensors, weights, float(kept["sure"]))
     except (KeyError, ValueError, TypeError, AttributeError, IndexError) as error:
         raise ModelError(f"{path}: damaged ({error}); teach it again, or remove it") from None

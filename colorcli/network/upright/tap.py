@@ -1,14 +1,14 @@
-"""A LiteRT file in memory that gives one of its inner tensors as an output, too.
+"""A LiteRT file in memory that gives some of its inner tensors as outputs, too.
 
 The file itself stays as it is, for all who use it. It is a FlatBuffer of the public schema
 (tensorflow/lite/schema/schema.fbs): what is read here are lists of numbers in it, and what is
-changed is where the list of outputs lies: behind all else, and one longer.
+changed is where the list of outputs lies: behind all else, and longer.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 # Places of fields in their tables, as the schema orders them.
@@ -60,8 +60,8 @@ class _Buffer:
         return found[0]
 
 
-def tapped(litert: bytes, tensor: int) -> bytes:
-    """The file with one more output, the tensor of that number.
+def tapped(litert: bytes, tensors: Sequence[int]) -> bytes:
+    """The file with more outputs, the tensors of those numbers.
 
     Raises ``ValueError`` or ``struct.error`` for what is no such file.
     """
@@ -69,7 +69,7 @@ def tapped(litert: bytes, tensor: int) -> bytes:
     buffer = _Buffer(data)
     graph = buffer.graph
     place = buffer.field(graph, _OUTPUTS)
-    outputs = [*buffer.numbers(graph, _OUTPUTS), tensor]
+    outputs = [*buffer.numbers(graph, _OUTPUTS), *tensors]
     data += bytes(-len(data) % 4)
     struct.pack_into("<I", data, place, len(data) - place)
     data += struct.pack(f"<I{len(outputs)}i", len(outputs), *outputs)
@@ -90,3 +90,12 @@ def convolved(litert: bytes, kernel: int) -> int:
         elif kernel in inputs[1:]:
             return inputs[0]
     raise ValueError(f"nothing is convolved by the tensor {kernel}")
+
+
+def made_of(litert: bytes, tensor: int) -> list[int]:
+    """The numbers of the tensors that an operator makes the one of the number ``tensor`` of."""
+    buffer = _Buffer(litert)
+    for table in buffer.tables(buffer.graph, _OPERATORS):
+        if tensor in buffer.numbers(table, _OPERATOR_OUTPUTS):
+            return buffer.numbers(table, _OPERATOR_INPUTS)
+    raise ValueError(f"nothing makes the tensor {tensor}")

@@ -7,7 +7,6 @@ import itertools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
@@ -20,12 +19,12 @@ from colorcli.config import UprightConfig
 from colorcli.data.dataset import Dataset
 from colorcli.errors import DataError, ModelError, reason
 from colorcli.network import model_folder
-from colorcli.network.model import ENTRY
+from colorcli.network.model import ENTRY, FIRST, build_model
 from colorcli.network.packing import AT
 from colorcli.network.runtimes import LiteRT
 from colorcli.network.upright import head as upright
-from colorcli.network.upright.head import LAYERS, WAYS, Head, agreed
-from colorcli.network.upright.tap import convolved
+from colorcli.network.upright.head import LAYERS, WAYS, Head, agreed, cells
+from colorcli.network.upright.tap import convolved, made_of
 from colorcli.system import disk
 from colorcli.system.atomic import write_atomic
 from colorcli.system.parallel import cores, in_order
@@ -33,7 +32,8 @@ from colorcli.training.feed.batches import View, batches
 
 BATCH = 32  # photographs at once, and…
 BATCHED = 256  # …pictures of a step
-CELL, WHOLE = 32, 64  # widths of the head's first layers
+CELL, WHOLE = 24, 48  # widths of the head's first layers
+AXES = 112  # of features, along which they differ most: the others are left out
 HELD = 0.2  # share of the photographs that judge
 PRECISION = 0.99  # that "turned" must have among photographs a share of which is
 TURNED = 0.25
@@ -67,12 +67,20 @@ def teach(
     """
     folder = model_folder.load(model, needs=(model_folder.WEIGHTS, model_folder.LITERT))
     keras.utils.set_random_seed(config.seed)
-    tensor = _tensor(folder.path)
-    seen = _features(folder, tensor, data, config, progress)
+    tensors = _tensors(folder)
+    seen = _seen(folder, tensors, data, config, progress)
+    return taught(folder, tensors, seen, config)
+
+
+def taught(
+    folder: model_folder.ModelFolder, tensors: tuple[int, ...], seen: np.ndarray,
+    config: UprightConfig,
+) -> Taught:  # fmt: skip
+    """Write the head that is learned from cells (n, 4, cells, C) of photographs in all ways."""
     held = max(1, round(HELD * len(seen)))
     weights = _fitted(seen[held:], config)
-    judged = Head(tensor, weights, 1.0)
-    shares = np.array([[judged(way.astype(np.float32)) for way in ways] for ways in seen[:held]])
+    judged = Head(tensors, weights, 1.0)
+    shares = np.array([[judged.of(way.astype(np.float32)) for way in ways] for ways in seen[:held]])
     sure = threshold(shares)
     found, wrong = rates(shares, sure)
     file = folder.path / upright.FILE
@@ -82,19 +90,25 @@ def teach(
         "photographs": len(seen), "accuracy": round(accuracy, 4), "sure": round(sure, 4),
         "found": round(found, 4), "wrong": round(wrong, 4),
     }  # fmt: skip
-    _write(folder, upright.arrays(Head(tensor, weights, sure), digest), told)
+    _write(folder, upright.arrays(Head(tensors, weights, sure), digest), told)
     return Taught(file=str(file), bytes=file.stat().st_size, **told)
 
 
-def _tensor(folder: Path) -> int:
-    """The number of the tensor that holds the deepest features in a folder's LiteRT file."""
-    packed = model_folder.read_arrays(folder / model_folder.WEIGHTS)
-    kernel = packed.get(f"{AT}{ENTRY}/kernel")
-    if kernel is None:
-        raise ModelError(
-            f"{folder}: its LiteRT file does not tell where {ENTRY} is; train it again"
-        )
-    return convolved((folder / model_folder.LITERT).read_bytes(), int(kernel[0]))
+def _tensors(folder: model_folder.ModelFolder) -> tuple[int, ...]:
+    """The numbers of the tensors that hold ``FEATURES`` in a folder's LiteRT file."""
+    packed = model_folder.read_arrays(folder.path / model_folder.WEIGHTS)
+    litert = (folder.path / model_folder.LITERT).read_bytes()
+
+    def before(layer: str) -> int:
+        kernel = packed.get(f"{AT}{layer}/kernel")
+        if kernel is None:
+            raise ModelError(f"{folder.path}: does not tell where {layer} is; train it anew")
+        return convolved(litert, int(kernel[0]))
+
+    found = [before(ENTRY)]
+    if any(layer.name == f"{FIRST}_join" for layer in build_model(folder.config).layers):
+        found.append(made_of(litert, before(FIRST))[1])
+    return tuple(found)
 
 
 def _photographs(data: Dataset, size: int, config: UprightConfig) -> Iterator[np.ndarray]:
@@ -107,12 +121,12 @@ def _photographs(data: Dataset, size: int, config: UprightConfig) -> Iterator[np
         yield from (framing.stretch(one) for one in lightness.numpy()[..., 0])
 
 
-def _features(
-    folder: model_folder.ModelFolder, tensor: int, data: Dataset, config: UprightConfig,
-    progress: Callable[..., None] | None,
+def _seen(
+    folder: model_folder.ModelFolder, tensors: tuple[int, ...], data: Dataset,
+    config: UprightConfig, progress: Callable[..., None] | None,
 ) -> np.ndarray:  # fmt: skip
-    """Features (n, 4, h, w, C) float16 of each photograph as each of ``WAYS`` would set it upright."""
-    first = LiteRT(folder.path / model_folder.LITERT, tensor)
+    """Cells (n, 4, cells, C) float16 of each photograph as each of ``WAYS`` would set it upright."""
+    first = LiteRT(folder.path / model_folder.LITERT, tensors)
     idle: SimpleQueue[LiteRT] = SimpleQueue()
     workers = config.workers or cores()
     for number in range(workers):
@@ -123,29 +137,36 @@ def _features(
         found = []
         for way in range(len(WAYS)):  # turned against the clock, so that it takes that to set it up
             engine(np.rot90(lightness, way))
-            features = engine.features()
-            assert features is not None
-            found.append(features.astype(np.float16))
+            found.append(cells(engine.features()).astype(np.float16))
         idle.put(engine)
         return np.stack(found)
 
     seen = []
     shown = _photographs(data, first.size, config)
-    for features in in_order(look, shown, threads=workers, window=4 * workers):
-        seen.append(features)
+    for found in in_order(look, shown, threads=workers, window=4 * workers):
+        seen.append(found)
         if progress:
             progress(len(seen), config.photographs)
     return np.stack(seen)
 
 
+def _axes(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A kernel (C, k) and bias (k,) that turn features to their main axes, each as wide as others."""
+    some = seen[:: max(1, len(seen) // 400)].reshape(-1, seen.shape[-1]).astype(np.float32)
+    middle, spread = some.mean(axis=0), some.std(axis=0) + 1e-3
+    sizes, axes = np.linalg.eigh(np.cov((some / spread).T))
+    main = np.argsort(-sizes)[:AXES]
+    kernel = axes[:, main] / np.sqrt(sizes[main] + 0.05) / spread[:, None]
+    return kernel.astype(np.float32), (-middle @ kernel).astype(np.float32)
+
+
 def _fitted(seen: np.ndarray, config: UprightConfig) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """The head's weights, learned from features (n, 4, h, w, C)."""
-    count, ways, height, width, channels = seen.shape
-    spread = float(seen[:: max(1, count // 256)].astype(np.float32).std()) or 1.0
+    """The head's weights, learned from cells (n, 4, cells, C)."""
+    count, ways, places, _ = seen.shape
+    kernel, bias = _axes(seen)
     layers = keras.layers
     network = keras.Sequential([
-        keras.Input((height * width, channels)),
-        layers.Rescaling(1 / spread),
+        keras.Input((places, kernel.shape[1])),
         layers.SpatialDropout1D(0.2),
         layers.Dense(CELL, "relu", name=LAYERS[0]),
         layers.Flatten(),
@@ -154,18 +175,18 @@ def _fitted(seen: np.ndarray, config: UprightConfig) -> dict[str, tuple[np.ndarr
         layers.Dropout(0.4),
         layers.Dense(ways, name=LAYERS[2]),
     ])  # fmt: skip
-    steps = config.rounds * -(-count * ways // BATCHED)
-    rate = keras.optimizers.schedules.CosineDecay(2e-3, steps)
+    rate = keras.optimizers.schedules.CosineDecay(2e-3, config.rounds * -(-count * ways // BATCHED))
     network.compile(
-        keras.optimizers.AdamW(rate, weight_decay=0.01),
+        keras.optimizers.AdamW(rate, weight_decay=0.02),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
-    pictures = seen.reshape(count * ways, height * width, channels)
+    along = np.stack([one.astype(np.float32) @ kernel + bias for one in seen])
+    along = along.reshape(count * ways, places, -1)
     truth = np.tile(np.arange(ways), count)
-    network.fit(pictures, truth, batch_size=BATCHED, epochs=config.rounds, verbose=0)
-    learned = {name: network.get_layer(name).get_weights() for name in LAYERS}
-    kernel, bias = learned[LAYERS[0]]
-    return {**{k: (a, b) for k, (a, b) in learned.items()}, LAYERS[0]: (kernel / spread, bias)}
+    network.fit(along, truth, batch_size=BATCHED, epochs=config.rounds, verbose=0)
+    learned = {name: tuple(network.get_layer(name).get_weights()) for name in LAYERS}
+    first, own = learned[LAYERS[0]]
+    return {**learned, LAYERS[0]: (kernel @ first, bias @ first + own)}
 
 
 # --- when it is sure ---------------------------------------------------------------------------
