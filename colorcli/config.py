@@ -249,7 +249,6 @@ class UprightConfig:
     photographs: int = value(6000, "How many are shown, each in four ways.", least=10)
     crop: float = value(0.5, "Smallest share of a picture's area in a crop.", least=0.01, most=1)
     augment: float = value(0.5, "Share of pictures whose L is aged.", least=0, most=1)
-    rounds: int = value(12, "Times to learn from each.", least=1)
     seed: int = value(0, SEED, least=0)
     workers: int = value(0, "Threads; 0: one for each core.", least=0, environment=WORKERS)
 

@@ -12,7 +12,7 @@ from colorcli.network.upright.tap import convolved, made_of, tapped
 
 def head(tensors, channels=4, places=4, seed=0):
     random = np.random.default_rng(seed)
-    shapes = {"cell": (channels, 3), "whole": (3 * places, 5), "ways": (5, 4)}
+    shapes = {"cell": (channels, 3), "ways": (3 * places, 4)}
     weights = {
         name: tuple(
             random.normal(size=shape).astype(np.float32)
@@ -92,7 +92,7 @@ def test_a_head_is_kept_whole_and_for_its_model_alone(tmp_path):
 def test_a_damaged_head_is_named(tmp_path, damage):
     kept = upright.arrays(head((3,)), "abc")
     if damage == "missing":
-        del kept["whole/bias"]
+        del kept["ways/bias"]
     if damage == "narrow":
         kept["ways/kernel"] = kept["ways/kernel"][:, :3]
     path = tmp_path / FILE

@@ -22,7 +22,7 @@ def model(small_model, tmp_path_factory):
 def test_a_head_comes_into_the_folder_and_is_used(model, prepared):
     data = prepared(val_fraction=0)
     assert open_model(model).head is None
-    config = UprightConfig(photographs=40, rounds=2, workers=1)
+    config = UprightConfig(photographs=40, workers=1)
     done = teach.teach(str(model), data, config)
     assert done.photographs >= 32 and done.bytes == (model / upright.FILE).stat().st_size
     assert 0 <= done.accuracy <= 1 and 0 <= done.found <= 1 and 0 <= done.wrong <= 1
@@ -43,8 +43,10 @@ def test_what_can_be_told_apart_is_learned():
     seen = random.normal(size=(60, 4, 4, 6)).astype(np.float32)
     for way in range(4):  # each has its own light cell
         seen[:, way, way, 0] += 6
-    weights = teach._fitted(seen, UprightConfig(rounds=40))
-    judged = upright.Head((0,), weights, 1.0)
+    weights = teach._fitted(seen)
+    judged, surer = (upright.Head((), w, 1.0) for w in (weights, teach.sharpened(weights, seen)))
+    first, second = (np.mean([j.of(s[0]).max() for s in seen]) for j in (judged, surer))
+    assert second > max(first, 0.7)
     right = [judged.of(seen[i, way]).argmax() == way for i in range(60) for way in range(4)]
     assert np.mean(right) > 0.9
 

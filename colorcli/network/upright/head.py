@@ -18,7 +18,7 @@ from colorcli.errors import ModelError
 FILE = "upright.npz"
 FEATURES = ("deepest", "joined")  # what a network gives of its encoder, the second where it has it
 WAYS = (0, 90, 180, 270)  # degrees, clockwise, that would set a picture upright
-LAYERS = ("cell", "whole", "ways")  # each a kernel and a bias
+LAYERS = ("cell", "ways")  # each a kernel and a bias
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +26,7 @@ class Head:
     """``tensors``: the numbers of those that hold features in the model's LiteRT file.
 
     ``weights``: by name, a kernel (in, out) and a bias (out,) float32 of each of ``LAYERS``: the
-    first sees each cell alone, the others the picture. ``sure``: the share that a way must have.
+    first sees each cell alone, the other the picture. ``sure``: the share that a way must have.
     """
 
     tensors: tuple[int, ...]
@@ -42,8 +42,6 @@ class Head:
         for name in LAYERS:
             kernel, bias = self.weights[name]
             x = x.reshape(-1, kernel.shape[0]) @ kernel + bias
-            if name != LAYERS[-1]:
-                x = np.maximum(x, 0)
         shares = np.exp(x[0] - x[0].max())
         return shares / shares.sum()
 

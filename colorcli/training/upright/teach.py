@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any
 
-import keras
 import numpy as np
 
 from colorcli.colorizing import framing
@@ -30,10 +29,11 @@ from colorcli.system.atomic import write_atomic
 from colorcli.system.parallel import cores, in_order
 from colorcli.training.feed.batches import View, batches
 
-BATCH = 32  # photographs at once, and…
-BATCHED = 256  # …pictures of a step
-CELL, WHOLE = 24, 48  # widths of the head's first layers
-AXES = 112  # of features, along which they differ most: the others are left out
+BATCH = 32  # photographs that come at once, and…
+BATCHED = 256  # …that are summed at once
+AXES = 64  # of features, along which they differ most: the others are left out
+RIDGE = 1.0  # weight of small weights, for each picture
+SCALES = [float(scale) for scale in np.geomspace(1, 64, 49)]
 HELD = 0.2  # share of the photographs that judge
 PRECISION = 0.99  # that "turned" must have among photographs a share of which is
 TURNED = 0.25
@@ -66,19 +66,17 @@ def teach(
     Raises ``ModelError`` for what is no model folder, or one that cannot be written.
     """
     folder = model_folder.load(model, needs=(model_folder.WEIGHTS, model_folder.LITERT))
-    keras.utils.set_random_seed(config.seed)
     tensors = _tensors(folder)
     seen = _seen(folder, tensors, data, config, progress)
-    return taught(folder, tensors, seen, config)
+    return taught(folder, tensors, seen)
 
 
 def taught(
-    folder: model_folder.ModelFolder, tensors: tuple[int, ...], seen: np.ndarray,
-    config: UprightConfig,
+    folder: model_folder.ModelFolder, tensors: tuple[int, ...], seen: np.ndarray
 ) -> Taught:  # fmt: skip
     """Write the head that is learned from cells (n, 4, cells, C) of photographs in all ways."""
     held = max(1, round(HELD * len(seen)))
-    weights = _fitted(seen[held:], config)
+    weights = sharpened(_fitted(seen[held:]), seen[:held])
     judged = Head(tensors, weights, 1.0)
     shares = np.array([[judged.of(way.astype(np.float32)) for way in ways] for ways in seen[:held]])
     sure = threshold(shares)
@@ -160,33 +158,39 @@ def _axes(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return kernel.astype(np.float32), (-middle @ kernel).astype(np.float32)
 
 
-def _fitted(seen: np.ndarray, config: UprightConfig) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """The head's weights, learned from cells (n, 4, cells, C)."""
+def _fitted(seen: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """The head's weights, learned from cells (n, 4, cells, C): a ridge regression on all of them."""
     count, ways, places, _ = seen.shape
     kernel, bias = _axes(seen)
-    layers = keras.layers
-    network = keras.Sequential([
-        keras.Input((places, kernel.shape[1])),
-        layers.SpatialDropout1D(0.2),
-        layers.Dense(CELL, "relu", name=LAYERS[0]),
-        layers.Flatten(),
-        layers.Dropout(0.4),
-        layers.Dense(WHOLE, "relu", name=LAYERS[1]),
-        layers.Dropout(0.4),
-        layers.Dense(ways, name=LAYERS[2]),
-    ])  # fmt: skip
-    rate = keras.optimizers.schedules.CosineDecay(2e-3, config.rounds * -(-count * ways // BATCHED))
-    network.compile(
-        keras.optimizers.AdamW(rate, weight_decay=0.02),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-    )
-    along = np.stack([one.astype(np.float32) @ kernel + bias for one in seen])
-    along = along.reshape(count * ways, places, -1)
-    truth = np.tile(np.arange(ways), count)
-    network.fit(along, truth, batch_size=BATCHED, epochs=config.rounds, verbose=0)
-    learned = {name: tuple(network.get_layer(name).get_weights()) for name in LAYERS}
-    first, own = learned[LAYERS[0]]
-    return {**learned, LAYERS[0]: (kernel @ first, bias @ first + own)}
+    size = places * kernel.shape[1]
+    among, towards = np.zeros((size, size), np.float32), np.zeros((size, ways), np.float32)
+    for at in range(0, count, BATCHED):
+        part = seen[at : at + BATCHED].astype(np.float32) @ kernel + bias
+        part = part.reshape(-1, size)
+        truth = np.tile(np.eye(ways, dtype=np.float32) - 1 / ways, (len(part) // ways, 1))
+        among += part.T @ part
+        towards += part.T @ truth
+    among[np.diag_indices(size)] += RIDGE * count * ways
+    read = np.linalg.solve(among, towards)
+    return {LAYERS[0]: (kernel, bias), LAYERS[1]: (read, np.zeros(ways, np.float32))}
+
+
+def sharpened(
+    weights: Mapping[str, tuple[np.ndarray, np.ndarray]], seen: np.ndarray
+) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """The weights, their scores times what makes the truth of photographs (n, 4, cells, C) likeliest."""
+    judged = Head((), weights, 1.0)
+    logs = np.log([[judged.of(way.astype(np.float32)) for way in ways] for ways in seen])
+    right = np.arange(len(WAYS))
+
+    def likely(scale: float) -> float:
+        scaled = scale * logs
+        scaled -= np.log(np.exp(scaled).sum(axis=2, keepdims=True))
+        return float(scaled[:, right, right].mean())
+
+    scale = max(SCALES, key=likely)
+    read, bias = weights[LAYERS[1]]
+    return {**weights, LAYERS[1]: (read * scale, bias * scale)}
 
 
 # --- when it is sure ---------------------------------------------------------------------------
