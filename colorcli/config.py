@@ -189,6 +189,10 @@ class TrainConfig:
         least=0, most=1,
     )  # fmt: skip
     augment: float = value(0.4, "Share of pictures whose L is aged.", least=0, most=1)
+    scans: float = value(
+        0.0, "Share of pictures shown as scans: in rims, bars and mats, written on, stamped; neutral "
+        "there.", least=0, most=1,
+    )  # fmt: skip
     crop: float = value(0.5, "Smallest share of a picture's area in a crop.", least=0.01, most=1)
     enlarge: float = value(
         0.0, "Largest enlargement of a crop: windows grow, pictures too small are left out; 0: any.",
@@ -236,6 +240,17 @@ PRESETS: dict[str, TrainConfig] = {
     ),
 }
 CONTINUING = {"finetune"}  # presets whose architecture is that of the model they start from
+
+
+@dataclass(frozen=True)
+class UprightConfig:
+    """How a model learns which way is up, on photographs that lie upright."""
+
+    photographs: int = value(6000, "How many are shown, each in four ways.", least=10)
+    crop: float = value(0.5, "Smallest share of a picture's area in a crop.", least=0.01, most=1)
+    augment: float = value(0.5, "Share of pictures whose L is aged.", least=0, most=1)
+    seed: int = value(0, SEED, least=0)
+    workers: int = value(0, "Threads; 0: one for each core.", least=0, environment=WORKERS)
 
 
 @dataclass(frozen=True)
@@ -302,6 +317,9 @@ class ScansConfig:
         False, "Write each photograph found as a file of its own, too, straightened: NAME-1…"
     )
     negative: bool = value(False, "Black-and-white negatives: see and write them as positives.")
+    upright: bool = value(
+        False, "Turn results upright, too, where the network is sure that they lie otherwise."
+    )
     explain: Path | None = value(None, "Draw what was found and seen: a PNG, or a folder of them.")
 
     @property

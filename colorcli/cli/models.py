@@ -8,7 +8,15 @@ import typer
 from typer.core import TyperGroup
 
 from colorcli.cli import terminal
-from colorcli.cli.options import Json, Overwrite, Quiet, added_names, model_names
+from colorcli.cli.options import (
+    Json,
+    Overwrite,
+    Quiet,
+    added_names,
+    configured,
+    model_names,
+)
+from colorcli.config import UprightConfig
 from colorcli.errors import ExitCode, ModelError, UsageError
 
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
@@ -154,3 +162,42 @@ def remove(
         folder = adding.remove(name)
         if not quiet:
             terminal.say(f"colorize: removed {folder}")
+
+
+@app.command("upright")
+@configured(UprightConfig)
+def upright(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL", autocompletion=model_names, help="Model name, folder or training run."
+        ),
+    ],
+    data: Annotated[
+        list[str],
+        typer.Argument(metavar="DATA...", help="Prepared folders of photographs that lie upright."),
+    ],
+    json: Json = False,
+    quiet: Quiet = False,
+    *,
+    config: UprightConfig,
+) -> None:
+    """Teach a model which way is up: a small file in its folder, some minutes' work."""
+    from colorcli.system import native
+
+    native.require("tensorflow")  # before any work for it
+    native.tensorflow()
+    from colorcli.data import dataset
+    from colorcli.training.feed.mixture import weighed
+    from colorcli.training.upright.teach import teach
+
+    photographs = weighed([(dataset.load(name), 1.0) for name in data])
+    with terminal.progress("looking", quiet) as bar:
+        done = teach(model, photographs, config, progress=bar)
+    if json:
+        terminal.emit(done)
+    elif not quiet:
+        terminal.say(
+            f"colorize: {done.file}: {done.accuracy:.1%} right at a look; when sure, sets "
+            f"{done.found:.1%} of the turned ones upright and turns {done.wrong:.2%} of the others"
+        )

@@ -23,7 +23,7 @@ from colorcli.colorizing.hand.likeness import Square
 from colorcli.colorizing.hand.reference import Reference, References
 from colorcli.colorizing.scans import quads
 from colorcli.colorizing.scans.records import Given
-from colorcli.colorizing.scans.windows import View, Window, joined, view
+from colorcli.colorizing.scans.windows import View, Window, joined, stood, view
 from colorcli.config import REGIONS, STRENGTH, ScansConfig
 from colorcli.errors import ImageError, UsageError
 from colorcli.imaging.tags.origin import Origin
@@ -74,6 +74,12 @@ def _shares(opened: Opened) -> np.ndarray:
     logits = opened.engine.logits()
     assert logits is not None
     return distribution(logits, np)
+
+
+def _with_confidence(square: Square) -> Square:
+    """ab (s, s, 3): its third plane says how sure the model is."""
+    assert square.shares is not None
+    return replace(square, ab=np.dstack([square.ab, confidence(square.shares, np)]))
 
 
 class Colorizer:
@@ -141,8 +147,13 @@ class Colorizer:
         lie outside.
         """
         size = size or (gray.shape[1], gray.shape[0])
-        regions = self._given.of(name, size) if self._given else None
-        found = view(gray, self.side, self.scans, size=size, given=regions)
+        given = self._given
+        regions = given.of(name, size) if given else None
+        turn = given.turn(name) if given else None
+        found = view(gray, self.side, self.scans, size=size, given=regions, turn=turn or 0)
+        head = self._first.head
+        if head is not None and turn is None and self.scans.regions != "none":
+            found = stood(found, self._look, head.sure, self.scans.squares)
         found = self.like(found)
         return self._told(found, self.hand.of(name, size, page))
 
@@ -159,7 +170,7 @@ class Colorizer:
                 f"the model {self._first.name} has no colour distribution, so that it cannot tell "
                 "what is like a reference; choose one of --loss classification"
             )
-        return references.opened(source, self.side, partial(self._square, sure=False, hinted=True))
+        return references.opened(source, self.side, self._square)
 
     def like(self, view: View) -> View:
         """A view, of a frame too, with the colours of the reference that was given for all, if any."""
@@ -173,7 +184,7 @@ class Colorizer:
         name = next(iter(known.taught))
         if known.several:
             light = gray_to_L(framing.squared(view.base, self.side))
-            name = known.nearest(self._square(light, sure=False, hinted=True))
+            name = known.nearest(self._square(light))
         return replace(view, lent=known.lent(name, strength))
 
     def _told(self, view: View, known: Sequence[Known]) -> View:
@@ -215,35 +226,54 @@ class Colorizer:
 
     def _seen(self, view: View, sure: bool) -> np.ndarray:
         """ab (h, w, 2) of a picture; with a third plane, how sure it is, where asked for."""
-        if view.plain:
-            light = gray_to_L(framing.squared(view.base, self.side))
-            whole = self._square(light, sure, hinted=view.by_hand)
-            return guided.guided(view, view.windows[0], [whole])[0]
-        chroma = [self._photograph(view, windows, sure) for windows in view.windows]
+        chroma = [self._photograph(view, at, sure) for at in range(len(view.windows))]
+        if view.plain:  # as it lies again
+            return np.ascontiguousarray(np.rot90(chroma[0][0], view.turn // 90))
         around = None
         if view.border and view.regions:
-            around = self._square(gray_to_L(framing.squared(view.base, self.side)), sure).ab
+            light = gray_to_L(framing.squared(view.base, self.side))
+            whole = self._square(light, shares=sure)
+            around = (_with_confidence(whole) if sure else whole).ab
         return joined(view, chroma, around)
 
-    def _photograph(self, view: View, windows: Sequence[Window], sure: bool) -> list[np.ndarray]:
-        """ab of each window of one photograph, as ``Square`` has it; their contrast is judged by the first."""
+    def _look(self, view: View, at: int) -> Square:
+        """What is made of the whole of one of a view's photographs."""
+        return self._square(self._light(view, view.windows[at][0]))
+
+    def _light(self, view: View, window: Window) -> np.ndarray:
+        """L (side, side) float32 of a window, before it is stretched."""
+        if view.plain:
+            square = framing.squared(view.base, self.side)
+            return gray_to_L(np.ascontiguousarray(np.rot90(square, -view.turn // 90)))
         height, width = view.base.shape
         scale = quads.scaling(width / view.size[0], height / view.size[1])
-        limits, found = None, []
-        for window in windows:
-            corners = quads.moved(window.corners, scale)
-            light = gray_to_L(quads.straightened(view.base, corners, (self.side, self.side)))
-            limits = limits or framing.reach(light)
-            found.append(self._square(light, sure, limits, hinted=view.by_hand))
-        return guided.guided(view, windows, found)
+        corners = quads.moved(window.corners, scale)
+        return gray_to_L(quads.straightened(view.base, corners, (self.side, self.side)))
+
+    def _photograph(self, view: View, at: int, sure: bool) -> list[np.ndarray]:
+        """ab of each window of one photograph, as ``Square`` has it; their contrast is judged by the first."""
+        looked = view.looked[at] if view.looked else None
+        limits, found = None, list[Square]()
+        for window in view.windows[at]:
+            if looked is None or found:
+                light = self._light(view, window)
+                limits = limits or framing.reach(light)
+                found.append(self._square(light, limits, shares=sure or view.by_hand))
+            else:
+                found.append(looked)
+                several = len(view.windows[at]) > 1
+                limits = framing.reach(self._light(view, window)) if several else None
+        if sure:
+            found = [_with_confidence(square) for square in found]
+        return guided.guided(view, view.windows[at], found)
 
     def _square(
-        self, lightness: np.ndarray, sure: bool, limits: tuple[float, float] | None = None, *,
-        hinted: bool = False,
+        self, lightness: np.ndarray, limits: tuple[float, float] | None = None, *,
+        shares: bool = True,
     ) -> Square:  # fmt: skip
-        """What is made of L (side, side) float32; ab is (s, s, 3) with how sure the model is.
+        """What is made of L (side, side) float32. ``limits``: see ``framing.stretch``.
 
-        ``limits``: see ``framing.stretch``. The distribution is worked out for those who need it.
+        ``shares``: with the distribution, where the model has one; it takes its time.
         """
         lightness, knobs = framing.stretch(lightness, limits), self.knobs
         try:
@@ -252,20 +282,19 @@ class Colorizer:
             opened = self._first.another()
         try:
             ab = opened.ab(lightness, knobs.decoding)
-            shares = _shares(opened) if self.distribution and (sure or hinted) else None
+            ways = opened.ways()
+            spread = _shares(opened) if self.distribution and shares else None
             if knobs.flip_average or self.scans.best:
                 # The mean of ab is the mean over both pictures' distributions taken together;
                 # the mean of logits would sharpen where they agree and gray where they do not.
                 mirrored = opened.ab(lightness[:, ::-1], knobs.decoding)
                 ab = (ab + mirrored[:, ::-1]) / 2
-                if shares is not None:
-                    shares = (shares + _shares(opened)[:, ::-1]) / 2
+                if spread is not None:
+                    spread = (spread + _shares(opened)[:, ::-1]) / 2
         finally:
             self._idle.put(opened)
         ab = after(ab, knobs.decoding).astype(np.float32, copy=False)
-        if sure and shares is not None:
-            ab = np.dstack([ab, confidence(shares, np)])
-        return Square(ab, lightness, shares)
+        return Square(ab, lightness, spread, ways)
 
     def colorize(
         self, gray: np.ndarray, dtype: np.dtype | type | None = None,

@@ -142,7 +142,8 @@ class Worker:
                 clock("colour")
                 return self._delivered(*done, job, beside=beside, witness=witness, pen=hand)
             del data
-        large = header.pixels if header and config.scans.split else config.large
+        whole = config.scans.split or config.scans.upright  # is needed in memory
+        large = header.pixels if header and whole else config.large
         if header is not None and header.pixels <= config.max_pixels:
             need = decide(source, header, format, memory=self._memory, large=large, name=name)
         if header is not None and need is not None:

@@ -64,7 +64,11 @@ class Witness:
         """See ``Colorizer``."""
         predicted = self._colorizer.predicted_of(view)
         assert predicted.confidence is not None
-        self.seen.append(Seen(view.size[::-1], predicted.confidence))
+        sure, size = predicted.confidence, view.size[::-1]
+        if view.stands:
+            sure = np.rot90(sure, -view.stands // 90)
+            size = size[::-1] if view.stands % 180 else size
+        self.seen.append(Seen(size, np.ascontiguousarray(sure)))
         return predicted.ab
 
     @property

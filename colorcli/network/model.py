@@ -15,12 +15,16 @@ from colorcli.network.backbones import BACKBONES
 from colorcli.network.decoding import LOGITS, of_stage
 from colorcli.network.layers import ConvNorm, lowered
 from colorcli.network.losses import LOSSES
+from colorcli.network.upright.head import FEATURES
+
+# The layers that take the encoder's deepest features, and those that are joined first.
+ENTRY, FIRST = "decoder_entry", "decoder_stage0"
 
 
 def _decoder(features: dict[int, Any], widths: tuple[int, ...]) -> Any:
     """Features by stride to one map, ``2 ** len(widths)`` times finer than the deepest."""
     stride = max(features)
-    x = ConvNorm(2 * widths[0], 1, name="decoder_entry")(features[stride])
+    x = ConvNorm(2 * widths[0], 1, name=ENTRY)(features[stride])
     # What the whole picture is about, added everywhere: a sky-blue or a candle-lit scene.
     scene = layers.GlobalAveragePooling2D(keepdims=True, name="decoder_scene_pool")(x)
     scene = ConvNorm(2 * widths[0], 1, norm="none", activation="relu", name="decoder_scene_conv")(
@@ -95,6 +99,12 @@ def output_stride(config: ModelConfig) -> int:
     return max(1, deepest // 2 ** len(config.decoder))
 
 
+def _features(network: keras.Model) -> list[Any]:
+    """What the decoder gets of the encoder: the deepest, and what it joins first."""
+    joins = [layer for layer in network.layers if layer.name == f"{FIRST}_join"]
+    return [network.get_layer(ENTRY).input, *(layer.input[1] for layer in joins)]
+
+
 def with_decode(
     network: keras.Model,
     config: ModelConfig,
@@ -102,22 +112,30 @@ def with_decode(
     size: int | None = None,
     *,
     flexible: bool = False,
+    features: bool = False,
 ) -> keras.Model:
     """The network as it ships: lowered, decode inside, batch 1, static shapes unless ``flexible``.
 
     Inputs ``L`` (1, S, S, 1) in 0…100 and, for a distribution over bins, a number (1,) for each knob
     that acts on logits. Outputs ``ab`` (1, s, s, 2) in ab units and, for a distribution,
-    ``logits`` (1, s, s, Q).
+    ``logits`` (1, s, s, Q); with ``features`` also what the decoder gets of the encoder.
     """
     loss, network = LOSSES[config.loss], lowered(network)
     size = size or config.size
     side = None if flexible else size
     lightness = keras.Input(batch_shape=(1, side, side, 1), name="L")
-    output = network(lightness)
+    more: dict[str, Any] = {}
+    if features:
+        output, *inner = keras.Model(network.input, [network.output, *_features(network)])(
+            lightness
+        )
+        more = dict(zip(FEATURES, inner, strict=False))
+    else:
+        output = network(lightness)
     if not loss.distribution:
         ab = loss.decode(output, {}, None)
-        return keras.Model({"L": lightness}, {"ab": ab})
+        return keras.Model({"L": lightness}, {"ab": ab, **more})
     values = {knob.name: keras.Input(batch_shape=(1,), name=knob.name) for knob in of_stage(LOGITS)}
     numbers = {name: ops.reshape(value, (1, 1, 1, 1)) for name, value in values.items()}
     ab = loss.decode(output, numbers, np.log(prior).astype(np.float32))
-    return keras.Model({"L": lightness, **values}, {"ab": ab, "logits": output})
+    return keras.Model({"L": lightness, **values}, {"ab": ab, "logits": output, **more})

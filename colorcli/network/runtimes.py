@@ -8,7 +8,8 @@ from __future__ import annotations
 import contextlib
 import copy
 import importlib
-from collections.abc import Callable, Collection, Mapping
+import struct
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +20,9 @@ from colorcli.choices import EXPORTED
 from colorcli.errors import ModelError, UsageError, reason
 from colorcli.network import model_folder
 from colorcli.network.decoding import KNOBS, LOGITS, NEUTRAL, decode, of_stage
+from colorcli.network.upright import head as upright
+from colorcli.network.upright.head import FEATURES, Head
+from colorcli.network.upright.tap import tapped
 from colorcli.system import disk, native
 from colorcli.system.native import open_interpreter
 
@@ -35,6 +39,9 @@ class Engine(Protocol):
 
     def logits(self) -> np.ndarray | None:
         """Bin logits (s, s, Q) of the last call; None for a regression head."""
+
+    def features(self) -> list[np.ndarray]:
+        """What the encoder made of the last call's L, each (h, w, C); none where nobody asked for it."""
 
     def another(self) -> Engine:
         """The same network for another thread."""
@@ -60,12 +67,15 @@ class LiteRT:
 
     _announced = False  # the runtime prints its banner with the process's first interpreter
 
-    def __init__(self, path: Path | str) -> None:
-        """Load a ``.tflite``; raises ``ModelError`` when it is not a LiteRT colorizer."""
-        self._path = Path(path)
+    def __init__(self, path: Path | str, tensors: Sequence[int] = ()) -> None:
+        """Load a ``.tflite``; raises ``ModelError`` when it is not a LiteRT colorizer.
+
+        ``tensors``: the numbers of those whose values are its ``features``.
+        """
+        self._path, self._tensors = Path(path), tensors
         try:
             with contextlib.nullcontext() if LiteRT._announced else native.quiet():
-                self._run = open_interpreter(self._path)
+                self._run = open_interpreter(self._source())
                 self._run.allocate_tensors()
             LiteRT._announced = True
             signature = self._run.get_signature_runner()
@@ -75,10 +85,15 @@ class LiteRT:
             self._ab = outputs["ab"]["index"]
             self._logits = outputs["logits"]["index"] if "logits" in outputs else None
             self.size = int(inputs["L"]["shape"][1])
-        except (ValueError, RuntimeError, KeyError, OSError) as error:
+        except (ValueError, RuntimeError, KeyError, OSError, struct.error) as error:
             raise ModelError(f"{path}: not a usable LiteRT model ({reason(error)})") from None
         self.distribution = self._logits is not None
         self.knobs: Collection[str] = self._inputs.keys() - {"L"}
+
+    def _source(self) -> Path | bytes:
+        if not self._tensors:
+            return self._path
+        return tapped(self._path.read_bytes(), self._tensors)
 
     def __call__(self, lightness: np.ndarray, values: Mapping[str, float] = NEUTRAL) -> np.ndarray:
         """See ``Engine``."""
@@ -92,15 +107,19 @@ class LiteRT:
         """See ``Engine``."""
         return None if self._logits is None else self._run.get_tensor(self._logits)[0]
 
+    def features(self) -> list[np.ndarray]:
+        """See ``Engine``."""
+        return [self._run.get_tensor(number)[0] for number in self._tensors]
+
     def another(self) -> LiteRT:
         """See ``Engine``."""
-        return LiteRT(self._path)
+        return LiteRT(self._path, self._tensors)
 
 
 class Keras:
     """The Keras network, compiled by TensorFlow for the device it finds: a GPU, or the CPU."""
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *, features: bool = False) -> None:
         """Load the network of the folder that holds ``path``, its weights; raises ``ModelError``."""
         native.tensorflow()
         import tensorflow as tf
@@ -108,7 +127,7 @@ class Keras:
         from colorcli.network.model import with_decode
 
         network, folder = model_folder.load_network(Path(path).parent)
-        decoded = with_decode(network, folder.config, folder.prior)
+        decoded = with_decode(network, folder.config, folder.prior, features=features)
         self._names = set(decoded.input)
         self.knobs: Collection[str] = self._names - {"L"}
         self._run = tf.function(decoded, reduce_retracing=True)
@@ -126,32 +145,43 @@ class Keras:
         """See ``Engine``."""
         return self._outputs["logits"][0].numpy() if self.distribution else None
 
+    def features(self) -> list[np.ndarray]:
+        """See ``Engine``."""
+        return [self._outputs[name][0].numpy() for name in FEATURES if name in self._outputs]
+
     def another(self) -> Keras:
         """See ``Engine``."""
         return copy.copy(self)  # the network may be shared, the last outputs not
 
 
-def _on_gpu(path: Path) -> Keras:
+def _on_cpu(path: Path, head: Head | None) -> LiteRT:
+    return LiteRT(path, head.tensors if head else ())
+
+
+def _on_gpu(path: Path, head: Head | None) -> Keras:
     native.tensorflow()
     import tensorflow as tf
 
     if not tf.config.list_physical_devices("GPU"):
         raise UsageError("TensorFlow finds no GPU here; use --device cpu, or install its GPU build")
-    return Keras(path)
+    return Keras(path, features=head is not None)
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """What a device takes: the file of the model folder it runs, and how to open it."""
+    """What a device takes: the file of the model folder it runs, and how to open it.
+
+    The latter is told the model's head, whose features are wanted; None: it has none.
+    """
 
     needs: str
-    open: Callable[[Path], Engine]
+    open: Callable[[Path, Head | None], Engine]
 
 
 ENGINES: dict[str, Runtime] = {
     # The network is small: LiteRT on one core takes less than TensorFlow's start-up saves.
-    "auto": Runtime(model_folder.LITERT, LiteRT),
-    "cpu": Runtime(model_folder.LITERT, LiteRT),
+    "auto": Runtime(model_folder.LITERT, _on_cpu),
+    "cpu": Runtime(model_folder.LITERT, _on_cpu),
     "gpu": Runtime(model_folder.WEIGHTS, _on_gpu),
 }
 
@@ -166,17 +196,24 @@ def _exported(path: Path) -> Engine:
 class Opened:
     """An engine, and the log of the colour prior (Q,) where its model's folder tells it.
 
-    ``name`` of the model; ``digest``: sha256, in hex, of the file that the engine runs.
+    ``name`` of the model; ``digest``: sha256, in hex, of the file that the engine runs. ``head``:
+    that which tells the way up.
     """
 
     engine: Engine
     log_prior: np.ndarray | None = None
     name: str = ""
     digest: str = ""
+    head: Head | None = None
 
     def another(self) -> Opened:
         """The same for another thread."""
         return replace(self, engine=self.engine.another())
+
+    def ways(self) -> np.ndarray | None:
+        """How likely each of ``head.WAYS`` would set the last call's L upright (4,); None: no opinion."""
+        features = self.engine.features() if self.head else []
+        return self.head(features) if self.head and features else None
 
     def ab(self, lightness: np.ndarray, values: Mapping[str, float]) -> np.ndarray:
         """ab (s, s, 2) float32 of L (size, size), by ``values`` of the knobs that act on logits.
@@ -212,11 +249,15 @@ def open_model(model: str | Path, device: str = "auto") -> Opened:
     if path.is_file():
         return Opened(_exported(path), name=_called(model, path), digest=disk.digest(path))
     folder = model_folder.load(path, needs=(runtime.needs,))
-    engine = runtime.open(folder.path / runtime.needs)
+    files = folder.metadata["files"]
+    head = upright.load(folder.path, files.get(model_folder.LITERT, ""))
+    engine = runtime.open(folder.path / runtime.needs, head)
     if engine.size != folder.config.size:
         raise ModelError(
             f"{folder.path}: damaged model folder ({model_folder.CONFIG} says size "
             f"{folder.config.size}, {runtime.needs} takes {engine.size}); install the model again"
         )
-    digest = folder.metadata["files"][runtime.needs]
-    return Opened(engine, np.log(folder.prior), name=_called(model, path), digest=digest)
+    return Opened(
+        engine, np.log(folder.prior), name=_called(model, path), digest=files[runtime.needs],
+        head=head,
+    )  # fmt: skip

@@ -93,10 +93,15 @@ def _interpreter() -> Any:
     return Interpreter
 
 
-def open_interpreter(path: Path) -> Any:
-    """A one-thread LiteRT interpreter of ``path``; what its runtime raises passes through."""
+def open_interpreter(source: Path | bytes) -> Any:
+    """A one-thread LiteRT interpreter of a file, or of its bytes.
+
+    What its runtime raises passes through.
+    """
     # One thread: a second one inside an interpreter gives nothing, a second interpreter does.
-    return _interpreter()(str(path), num_threads=1)
+    if isinstance(source, bytes):
+        return _interpreter()(model_content=source, num_threads=1)
+    return _interpreter()(str(source), num_threads=1)
 
 
 def constants(litert: bytes) -> dict[int, np.ndarray]:

@@ -314,7 +314,7 @@ class _Loop:
         run, config = self.run, self.config
         view = batches.View(
             size=size, stride=output_stride(config.model), crop=config.crop,
-            augment=config.augment, enlarge=config.enlarge,
+            augment=config.augment, enlarge=config.enlarge, scans=config.scans,
         )  # fmt: skip
         part = batches.Part(
             worker=run.workers.index, workers=run.workers.count,

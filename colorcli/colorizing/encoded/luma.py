@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from colorcli.color.ycbcr import chroma
 from colorcli.colorizing.colorizer import Colours
 from colorcli.colorizing.framing import halved, halvings
@@ -42,7 +44,9 @@ def colorize_luma(
     clock("network")
     if stop():
         raise Stopped
-    planes = chroma(plane, ab, halved=luma.halves_chroma(config.quality))
+    if view.stands:
+        source, ab = luma.stood(source, view.stands), np.rot90(turned(ab, lies), -view.stands // 90)
+    planes = chroma(source.luma, ab, halved=luma.halves_chroma(config.quality))
     clock("join")
     if stop():
         raise Stopped

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import cv2
@@ -120,6 +120,9 @@ def colorize_strips(
         joined = None
         if not kept:
             view = colorizer.view(small.gray, size=(width, height), name=photograph.name)
+            if view.stands:
+                beside.note("lies turned, and is too large to be turned upright in memory")
+                view = replace(view, standing=False)
             beside.see(view)
             joined = _Shown(Join(colorizer.ab_of(view), height, width), view)
         clock("network")

@@ -22,12 +22,14 @@ GRID = 20  # points of the reference along each side
 class Square:
     """What the network made of one square: ``ab`` (s, s, 2) of ``lightness`` (S, S) as it was shown.
 
-    ab may have more planes. ``shares``: its distribution (s, s, Q), where it has one.
+    ab may have more planes. ``shares``: its distribution (s, s, Q), where it has one. ``ways``: how
+    likely turns by 0, 90, 180 and 270 degrees are to set it upright (4,), where it has an opinion.
     """
 
     ab: np.ndarray
     lightness: np.ndarray
     shares: np.ndarray | None = None
+    ways: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -52,8 +52,8 @@ class Byproducts:
 
     ``regions``: JSON of the photographs found on all pages. ``parts``: encoded photographs.
     ``sheets``: encoded pictures of what was seen, a page each. ``passes``: squares seen at most.
-    ``hints``: JSON of the known colours that were used; ``references``: those they are like.
-    ``origin``: what parts say of their colours.
+    ``turns``: degrees by which each page was seen turned. ``hints``: JSON of the known colours that
+    were used; ``references``: those they are like. ``origin``: what parts say of their colours.
     """
 
     config: PredictConfig
@@ -63,6 +63,7 @@ class Byproducts:
     sheets: list[bytes] = field(default_factory=list)
     notes: tuple[str, ...] = ()
     passes: int = 1
+    turns: list[int] = field(default_factory=list)
     hints: list[dict[str, Any]] = field(default_factory=list)
     references: list[str] = field(default_factory=list)
 
@@ -73,11 +74,18 @@ class Byproducts:
         self.hints += [hint.told() for hint in view.known]
         if view.lent is not None and view.lent.name not in self.references:
             self.references.append(view.lent.name)
+        self.turns.append(view.turned)
         self.passes = max(self.passes, view.passes)
-        self.notes += tuple(note for note in view.notes if note not in self.notes)
+        if view.stands:
+            self.note(f"turned by {view.stands} degrees clockwise, to stand upright")
+        self.note(*view.notes)
         if self.config.scans.explain is not None:
             sheet = cv2.cvtColor(explained(view), cv2.COLOR_RGB2BGR)
             self.sheets.append(png.encoded(sheet, chunks=_MARK))
+
+    def note(self, *notes: str) -> None:
+        """What the picture's owner should know, each once."""
+        self.notes += tuple(note for note in notes if note not in self.notes)
 
     def split(
         self, view: View, rgb: np.ndarray, picture: reading.Picture, document: reading.Document,
@@ -105,7 +113,8 @@ class Byproducts:
 
     def told(self) -> dict[str, Any]:
         """The fields of a ``Result`` that tell of them."""
-        told: dict[str, Any] = {"regions": self.regions, "turned": 0, "passes": self.passes}
+        turned = self.turns[0] if len(set(self.turns)) == 1 else 0
+        told: dict[str, Any] = {"regions": self.regions, "turned": turned, "passes": self.passes}
         return {**told, "hints": self.hints or None, "references": self.references or None}
 
     def deliver(self, target: str, source: Source) -> None:

@@ -13,8 +13,9 @@ from colorcli.colorizing.scans import quads
 from colorcli.colorizing.scans.quads import Region
 from colorcli.errors import UsageError, reason
 from colorcli.files import places
+from colorcli.network.upright.head import WAYS
 
-TURNS = (0, 90, 180, 270)
+_Told = tuple[tuple[Region, ...], int]  # regions of a picture, and its turn where it has none
 
 
 def record(region: Region) -> dict[str, Any]:
@@ -25,6 +26,8 @@ def record(region: Region) -> dict[str, Any]:
     }
     if region.oval:
         told["oval"] = True
+    if region.turned:
+        told["turned"] = region.turned
     return told
 
 
@@ -34,10 +37,14 @@ def _region(told: Any) -> Region:
         raise ValueError("corners are four pairs of numbers")
     if quads.area(corners) < 1 or not cv2.isContourConvex(corners.astype(np.float32)):
         raise ValueError("corners go around a photograph, clockwise from its upper left")
-    turned = told.get("turned", 0)
-    if turned not in TURNS:
-        raise ValueError(f"turned is one of {', '.join(map(str, TURNS))}")
-    return Region(corners, bool(told.get("oval", False)), turned)
+    return Region(corners, bool(told.get("oval", False)), _turn(told))
+
+
+def _turn(told: Any) -> int:
+    turned = told.get("turned") or 0
+    if turned not in WAYS:
+        raise ValueError(f"turned is one of {', '.join(map(str, WAYS))}")
+    return int(turned)
 
 
 def _documents(text: str) -> list[Any]:
@@ -56,8 +63,8 @@ class Given:
 
         Raises ``UsageError`` that names it and what is wrong with it.
         """
-        self._any: tuple[Region, ...] | None = None
-        self._named: dict[str, tuple[Region, ...]] = {}
+        self._any: _Told | None = None
+        self._named: dict[str, _Told] = {}
         try:
             for document in _documents(places.read(str(path)).decode("utf-8")):
                 self._take(document)
@@ -75,14 +82,15 @@ class Given:
         if isinstance(document, dict) and "corners" not in document:
             name = os.path.normpath(document["input"])
             if document.get("regions") is not None:  # None of what was not coloured
-                self._named[name] = tuple(map(_region, document["regions"]))
+                self._named[name] = tuple(map(_region, document["regions"])), _turn(document)
             return
         items = document if isinstance(document, list) else [document]
         if items and all(isinstance(i, dict) and "corners" not in i for i in items):
             for item in items:
                 self._take(item)
             return
-        self._any = (self._any or ()) + tuple(map(_region, items))
+        before = self._any[0] if self._any else ()
+        self._any = (*before, *map(_region, items)), 0
 
     def of(self, name: str, size: tuple[int, int]) -> tuple[Region, ...] | None:
         """Regions of the photograph ``name`` of ``size`` (width, height); None: the file tells none.
@@ -90,7 +98,9 @@ class Given:
         Raises ``UsageError`` where one lies outside of it.
         """
         found = self._found(name)
-        for region in found or ():
+        if found is None:
+            return None
+        for region in found[0]:
             shared, _ = cv2.intersectConvexConvex(
                 region.corners.astype(np.float32), quads.box(*size).astype(np.float32)
             )
@@ -99,9 +109,14 @@ class Given:
                     f"{name}: a region of --regions lies outside of its {size[0]} x {size[1]} "
                     "pixels; give corners in its own pixels"
                 )
-        return found
+        return found[0]
 
-    def _found(self, name: str) -> tuple[Region, ...] | None:
+    def turn(self, name: str) -> int | None:
+        """Degrees by which a photograph without regions stands upright; None: the file tells none."""
+        found = self._found(name)
+        return found and found[1]
+
+    def _found(self, name: str) -> _Told | None:
         named = self._named.get(os.path.normpath(name))
         if named is None and self._named:
             last = os.path.basename(name)

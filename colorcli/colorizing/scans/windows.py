@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from colorcli.colorizing.framing import halved, halvings
 from colorcli.colorizing.hand.hint import Known
+from colorcli.colorizing.hand.likeness import Square
 from colorcli.colorizing.hand.reference import Lent
 from colorcli.colorizing.scans import negatives, quads
 from colorcli.colorizing.scans.finding import find
 from colorcli.colorizing.scans.negatives import Positive
 from colorcli.colorizing.scans.quads import Region
 from colorcli.config import ScansConfig
+from colorcli.network.upright.head import WAYS, agreed
 
 LONG = 1.6  # longer side by the shorter one from which on a photograph is seen in squares, too
 STEP = 0.7  # of a square's side, from one to the next
@@ -28,6 +30,8 @@ PARTS, QUARTERS = (
 )  # weight of squares along a long photograph, and of others; the whole has 1
 CANVAS = 768  # pixels of the longer side of chroma put together
 ROOM = 48 << 20  # bytes that its stretching over the picture may take
+DOUBT = 0.5  # share from which on another way up than a picture lies is worth a second look
+KEPT = 8  # photographs of a page whose first look is kept until they are coloured
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +60,10 @@ class View:
     them, or for the picture, the whole first. ``base`` (h, w) uint8 or uint16: the gray that it is
     seen from. ``border``: what lies around the regions is coloured, too. ``positive``: what a
     negative goes through. ``notes``: what its owner should know. ``known``:
-    colours that a person knows; ``lent``: those that a reference gives.
+    colours that a person knows; ``lent``: those that a reference gives. ``turn``: degrees by which
+    a picture without regions is seen turned clockwise. ``looked``: of each photograph what the
+    network made of its whole already, to tell which way is up; None: nothing that may be used.
+    ``standing``: the result is turned upright.
     """
 
     size: tuple[int, int]
@@ -68,6 +75,9 @@ class View:
     notes: tuple[str, ...] = ()
     known: tuple[Known, ...] = ()
     lent: Lent | None = None
+    turn: int = 0
+    looked: tuple[Square | None, ...] = ()
+    standing: bool = False
 
     def shown(self, gray: np.ndarray) -> np.ndarray:
         """Gray of the picture, or of rows of it, as it is coloured: a negative's positive."""
@@ -82,6 +92,39 @@ class View:
     def by_hand(self) -> bool:
         """Whether colours are given that the network's distribution carries on."""
         return bool(self.known) or self.lent is not None
+
+    @property
+    def turns(self) -> tuple[int, ...]:
+        """Degrees by which each photograph is seen turned clockwise."""
+        return tuple(region.turned for region in self.regions) or (self.turn,)
+
+    @property
+    def turned(self) -> int:
+        """Degrees by which the picture is to be turned clockwise to stand upright.
+
+        0 where it holds photographs that lie in different ways.
+        """
+        ways = set(self.turns)
+        return ways.pop() if len(ways) == 1 else 0
+
+    @property
+    def stands(self) -> int:
+        """Degrees by which the result is turned clockwise."""
+        return self.turned if self.standing else 0
+
+    def upright(self, turns: Sequence[int], squares: int) -> View:
+        """The same, each photograph seen turned by so many degrees. ``squares``: as ``windows`` has it."""
+        if tuple(turns) == self.turns:
+            return self
+        if not self.regions:
+            return replace(
+                self, turn=turns[0], windows=(windows(quads.box(*self.size), turns[0], squares),)
+            )
+        regions = tuple(
+            replace(region, turned=turn) for region, turn in zip(self.regions, turns, strict=True)
+        )
+        seen = tuple(windows(r.corners, r.turned, squares) for r in regions)
+        return replace(self, regions=regions, windows=seen)
 
     @property
     def passes(self) -> int:
@@ -268,12 +311,13 @@ def whole(gray: np.ndarray) -> View:
 
 def view(
     gray: np.ndarray, side: int, config: ScansConfig, *, size: tuple[int, int] | None = None,
-    given: tuple[Region, ...] | None = None,
+    given: tuple[Region, ...] | None = None, turn: int = 0,
 ) -> View:  # fmt: skip
     """What a network of ``side`` sees of gray (H, W) uint8 or uint16.
 
     ``size`` (width, height): of the picture that ``gray`` is a copy of. ``given``: its photographs,
-    in that picture's pixels; none: it is one itself; None: they are sought.
+    in that picture's pixels; none: it is one itself, seen turned by ``turn`` degrees; None: they are
+    sought.
     """
     height, width = gray.shape
     size = size or (width, height)
@@ -285,7 +329,36 @@ def view(
     if config.negative:
         positive = negatives.positive(base, regions)
         base = positive(base)
-    shapes = [(region.corners, region.turned) for region in regions] or [(quads.box(*size), 0)]
+    shapes = [(region.corners, region.turned) for region in regions] or [(quads.box(*size), turn)]
     seen = tuple(windows(corners, turned, config.squares) for corners, turned in shapes)
     border = config.color_border
-    return View(size, base, regions, seen, border=border, positive=positive)
+    turn = 0 if regions else turn
+    return View(
+        size, base, regions, seen, border=border, positive=positive, turn=turn,
+        standing=config.upright,
+    )  # fmt: skip
+
+
+Look = Callable[[View, int], Square]  # at the whole of that photograph of a view
+
+
+def stood(view: View, look: Look, sure: float, squares: int) -> View:
+    """A view whose photographs are seen upright, where the network is ``sure`` of their ways.
+
+    Most lie upright, and cost no more than they do anyway: what the first look gave is kept. Only
+    where it says otherwise the photograph is looked at as it would be turned, and both must agree.
+    """
+    looked: list[Square | None] = []
+    for at in range(len(view.windows)):
+        square = look(view, at)
+        way = 0 if square.ways is None else int(square.ways.argmax())
+        if way and square.ways is not None and square.ways[way] >= DOUBT:
+            turns = list(view.turns)
+            turns[at] = WAYS[way]
+            other = view.upright(turns, squares)
+            second = look(other, at)
+            assert second.ways is not None
+            if agreed(square.ways, second.ways, way)[way] >= sure:
+                view, square = other, second
+        looked.append(square if at < KEPT else None)
+    return replace(view, looked=tuple(looked))

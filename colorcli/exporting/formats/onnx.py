@@ -102,6 +102,10 @@ class _Onnx:
         """See ``Engine``."""
         return self._last["logits"][0] if self.distribution else None
 
+    def features(self) -> list[np.ndarray]:
+        """See ``Engine``."""
+        return []
+
     def another(self) -> _Onnx:
         """See ``Engine``."""
         return copy.copy(self)  # a session serves many threads, its last outputs do not

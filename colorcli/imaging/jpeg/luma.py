@@ -117,6 +117,17 @@ def source(data: bytes, *, strip: bool = False) -> Source | None:
     return Source(luma, lies, table, coded, extra)
 
 
+def stood(source: Source, degrees: int) -> Source:
+    """The same JPEG with its pixels upright, and turned by so many degrees clockwise then.
+
+    Its blocks lie otherwise, so that they are encoded anew.
+    """
+    luma = np.rot90(turned(source.luma, source.orientation), -degrees // 90)
+    luma = np.ascontiguousarray(luma)
+    extra = metadata.of_size(source.extra, luma.shape[::-1], upright=True)
+    return Source(luma, 1, _standard()[0], None, extra)
+
+
 # --- out ---------------------------------------------------------------------------------------
 
 

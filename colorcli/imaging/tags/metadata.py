@@ -53,10 +53,14 @@ def _exif(image: Image.Image, size: tuple[int, int], orientation: int) -> bytes:
     return data
 
 
+def _oriented(xmp: bytes, orientation: int) -> bytes:
+    return re.sub(rb'(tiff:Orientation(?:="|>))[0-9]', rb"\g<1>%d" % orientation, xmp)
+
+
 def _xmp(info: Mapping[Any, Any], orientation: int) -> bytes:
     data = info.get("xmp") or info.get("XML:com.adobe.xmp") or b""
     data = data.encode() if isinstance(data, str) else bytes(data)
-    data = re.sub(rb'(tiff:Orientation(?:="|>))[0-9]', rb"\g<1>%d" % orientation, data)
+    data = _oriented(data, orientation)
     return re.sub(rb"<xmp:Thumbnails>.*?</xmp:Thumbnails>", b"", data, flags=re.DOTALL)
 
 
@@ -115,8 +119,13 @@ def collect(image: Image.Image, size: tuple[int, int], orientation: int = 1) -> 
     return found
 
 
-def of_size(extra: Mapping[str, Any], size: tuple[int, int]) -> dict[str, Any]:
-    """What ``collect`` found, for a part of the picture of ``size`` (width, height)."""
+def of_size(
+    extra: Mapping[str, Any], size: tuple[int, int], *, upright: bool = False
+) -> dict[str, Any]:
+    """What ``collect`` found, for a part of the picture of ``size`` (width, height).
+
+    ``upright``: its pixels are, whatever the picture's were.
+    """
     found = dict(extra)
     if "exif" in found:
         exif = Image.Exif()
@@ -124,7 +133,11 @@ def of_size(extra: Mapping[str, Any], size: tuple[int, int]) -> dict[str, Any]:
         details = exif.get_ifd(ExifTags.IFD.Exif)
         if ExifTags.Base.ExifImageWidth in details:
             details[ExifTags.Base.ExifImageWidth], details[ExifTags.Base.ExifImageHeight] = size
-            found["exif"] = exif.tobytes()
+        if upright:
+            exif[ExifTags.Base.Orientation] = 1
+        found["exif"] = exif.tobytes()
+    if upright and "xmp" in found:
+        found["xmp"] = _oriented(found["xmp"], 1)
     return found
 
 

@@ -27,11 +27,12 @@ from colorcli.network.model_folder import CONFIG, HISTORY, LITERT, METADATA, WEI
 from colorcli.network.runtimes import open_model
 from colorcli.network.shelf import places
 from colorcli.network.shelf.places import RECORD
+from colorcli.network.upright.head import FILE as UPRIGHT
 from colorcli.system import disk
 from colorcli.system.atomic import atomic_folder, scratch
 from colorcli.system.download import fetch
 
-PARTS = (CONFIG, WEIGHTS, LITERT, METADATA, HISTORY)
+PARTS = (CONFIG, WEIGHTS, LITERT, METADATA, HISTORY, UPRIGHT)
 NEEDED = (CONFIG, WEIGHTS, LITERT, METADATA)
 ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")
 _MOST = 2 << 30  # bytes of one file, unpacked

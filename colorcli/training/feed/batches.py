@@ -17,6 +17,7 @@ from keras import ops
 
 from colorcli.color.lab import f_to_ab, f_to_L, linear_to_f, luminance_to_L, srgb_linear
 from colorcli.data.dataset import Dataset
+from colorcli.training.feed import mounts
 from colorcli.training.feed.aging import DRAWS, aged
 from colorcli.training.feed.mixture import passes
 
@@ -126,7 +127,7 @@ class View:
 
     Windows of at least ``crop`` of the area, not enlarged by more than ``enlarge`` (0: by anything;
     photographs too small for that are left out), as ``size``×``size`` pixels, aged for a share
-    ``augment`` of them. ab is the mean of cells of ``stride``×``stride`` pixels.
+    ``augment`` of them, and as scans for a share ``scans``. ab is the mean of cells of ``stride``×``stride`` pixels.
     """
 
     size: int
@@ -134,6 +135,7 @@ class View:
     crop: float = 0.6
     augment: float = 0.0
     enlarge: float = 0.0
+    scans: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,7 +187,11 @@ def _picture(view: View, seed: int) -> Callable[[Any, Any], tuple[Any, Any, Any]
         image = _cropped(jpeg["image"], size, view.crop, draws, view.enlarge)
         # Drawn for each picture: one draw for a batch would depend on who shares it.
         noise = tf.random.stateless_normal((size, size), key + [1 << 32, 0])
-        return tf.ensure_shape(image, (size, size, 3)), draws[_CROP_DRAWS:], noise
+        draws = draws[_CROP_DRAWS:]
+        if view.scans > 0:  # draws of their own, so that others stay what they are without
+            more = tf.random.stateless_uniform((1 + mounts.DRAWS,), key + [2 << 32, 0])
+            draws = tf.concat([draws, more], axis=0)
+        return tf.ensure_shape(image, (size, size, 3)), draws, noise
 
     return picture
 
@@ -197,10 +203,16 @@ def _colours(view: View) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
         linear = srgb_linear(image / 255.0, ops)
         lightness, ab = lab(linear, view.stride)
         if view.augment > 0:
-            old = tf.where(draws[:, -1] < view.augment)[:, 0]
-            linear, draws, noise = (tf.gather(x, old) for x in (linear, draws, noise))
-            aged_lightness = luminance_to_L(aged(linear, draws, noise), ops)
+            old = tf.where(draws[:, DRAWS] < view.augment)[:, 0]
+            own = (tf.gather(x, old) for x in (linear, draws[:, :DRAWS], noise))
+            aged_lightness = luminance_to_L(aged(*own), ops)
             lightness = tf.tensor_scatter_nd_update(lightness, old[:, None], aged_lightness)
+        if view.scans > 0:
+            scan = tf.where(draws[:, DRAWS + 1] < view.scans)[:, 0]
+            own = (tf.gather(x, scan) for x in (lightness, ab, draws[:, DRAWS + 2 :], noise))
+            shown, neutral = mounts.mounted(*own)
+            lightness = tf.tensor_scatter_nd_update(lightness, scan[:, None], shown)
+            ab = tf.tensor_scatter_nd_update(ab, scan[:, None], neutral)
         return lightness[..., None], ab
 
     return colours
