@@ -15,7 +15,7 @@ from colorcli.network.backbones import BACKBONES
 from colorcli.network.decoding import LOGITS, of_stage
 from colorcli.network.layers import ConvNorm, lowered
 from colorcli.network.losses import LOSSES
-from colorcli.network.upright.head import FEATURES
+from colorcli.network.upright.tap import FEATURES
 
 # The layers that take the encoder's deepest features, and those that are joined first.
 ENTRY, FIRST = "decoder_entry", "decoder_stage0"

@@ -21,8 +21,8 @@ from colorcli.errors import ModelError, UsageError, reason
 from colorcli.network import model_folder
 from colorcli.network.decoding import KNOBS, LOGITS, NEUTRAL, decode, of_stage
 from colorcli.network.upright import head as upright
-from colorcli.network.upright.head import FEATURES, Head
-from colorcli.network.upright.tap import tapped
+from colorcli.network.upright.head import Head
+from colorcli.network.upright.tap import FEATURES, tapped
 from colorcli.system import disk, native
 from colorcli.system.native import open_interpreter
 

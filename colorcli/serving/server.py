@@ -73,6 +73,7 @@ def bound(host: str, port: int) -> socket.socket:
         listening = socket.socket(family, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
+        listening.listen()  # who is told the address may ask at once
     except OSError as error:
         raise UsageError(f"{host} port {port}: {reason(error)}; choose another --port") from None
     return listening

@@ -16,7 +16,7 @@ from colorcli.data.sources.coco import Coco
 from colorcli.system import settings
 
 COMMANDS = {name: late.command for name, late in get_command(app).commands.items()}
-COMMANDS |= COMMANDS["prepare"].commands
+COMMANDS |= COMMANDS["prepare"].commands | COMMANDS["models"].commands
 OF = {
     "predict": (
         config.NamesConfig,
@@ -34,6 +34,7 @@ OF = {
     "export": (config.ExportConfig,),
     "serve": (config.ServeConfig,),
     "train": (config.TrainConfig,),
+    "upright": (config.UprightConfig,),
 }
 RECORDS = [(command, record) for command, records in OF.items() for record in records]
 IDS = [f"{command}-{record.__name__}" for command, record in RECORDS]

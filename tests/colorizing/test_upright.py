@@ -35,13 +35,13 @@ class Sunny(Colorizer):
         super().__init__(model, scans=scans)
         self._first = replace(self._first, head=Opinion())
 
-    def _square(self, lightness, limits=None):
+    def _square(self, lightness, limits=None, *, shares=True):
         self.looks += 1
         rim = len(lightness) // 8
         sides = [lightness[:rim], lightness[:, :rim], lightness[-rim:], lightness[:, -rim:]]
         ways = np.full(4, (1 - self.share) / 3)
         ways[int(np.argmax([side.mean() for side in sides]))] = self.share
-        return replace(super()._square(lightness, limits), ways=ways)
+        return replace(super()._square(lightness, limits, shares=shares), ways=ways)
 
 
 def photograph(turned=0, width=96, height=64) -> np.ndarray:

@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import zipfile
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -18,9 +19,9 @@ from conftest import REPO
 
 from colorcli.color import lab
 from colorcli.colorizing import framing, hints
-from colorcli.colorizing.hand.guided import Square
 from colorcli.colorizing.hand.guided import guided as guidance
 from colorcli.colorizing.hand.hint import Known
+from colorcli.colorizing.hand.likeness import Square
 from colorcli.colorizing.scans import quads, windows
 from colorcli.config import ExportConfig, ModelConfig, ScansConfig
 from colorcli.errors import DataError, UsageError
@@ -280,8 +281,11 @@ def test_hints_reach_all_squares_of_a_long_picture(run):
         Known(x * 150, y * 60, tuple(lab.rgb_to_lab(np.array(rgb) / 255.0)[1:]), None, "")
         for x, y, rgb in spots
     ]
-    for one, wanted in zip(told, guidance(view.windows[0], squares, known), strict=True):
-        assert np.abs(np.array(one) - wanted.ravel()).max() < 0.3
+    view = replace(view, known=tuple(known))
+    for one, wanted in zip(told, guidance(view, view.windows[0], squares), strict=True):
+        error = np.abs(np.array(one) - wanted.ravel())
+        # OpenCV rounds places to 1/32 of a cell, which is seen where a field is steep: at a hint.
+        assert error.max() < 1 and np.percentile(error, 99) < 0.2
 
 
 def test_lab_of_colours(run):

@@ -16,7 +16,6 @@ import numpy as np
 from colorcli.errors import ModelError
 
 FILE = "upright.npz"
-FEATURES = ("deepest", "joined")  # what a network gives of its encoder, the second where it has it
 WAYS = (0, 90, 180, 270)  # degrees, clockwise, that would set a picture upright
 LAYERS = ("cell", "ways")  # each a kernel and a bias
 

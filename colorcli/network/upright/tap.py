@@ -11,6 +11,8 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+FEATURES = ("deepest", "joined")  # what a network gives of its encoder, the second where it has it
+
 # Places of fields in their tables, as the schema orders them.
 _SUBGRAPHS, _OUTPUTS, _OPERATORS = 2, 2, 3
 _OPERATOR_INPUTS, _OPERATOR_OUTPUTS = 1, 2
