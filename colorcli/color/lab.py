@@ -46,21 +46,31 @@ def _power(base: Any, exponent: float, xp: Any) -> Any:
     return xp.exp(exponent * xp.log(base))
 
 
+# In a graph these are no maximum and minimum: LiteRT's quantizer would give the values the range of
+# the constant, and int8 exports would end at it.
+def _above(values: Any, least: float, xp: Any) -> Any:
+    return np.maximum(values, least) if xp is np else xp.relu(values - least) + least
+
+
+def _below(values: Any, most: float, xp: Any) -> Any:
+    return np.minimum(values, most) if xp is np else most - xp.relu(most - values)
+
+
 def srgb_linear(srgb: Any, xp: Any = np) -> Any:
     """Encoded sRGB in 0…1 to linear light in 0…1 (IEC 61966-2-1)."""
-    curve = _power((xp.maximum(srgb, _DARK_SRGB) + 0.055) / 1.055, 2.4, xp)
-    return curve + (xp.minimum(srgb, _DARK_SRGB) - _DARK_SRGB) / _SLOPE
+    curve = _power((_above(srgb, _DARK_SRGB, xp) + 0.055) / 1.055, 2.4, xp)
+    return curve + (_below(srgb, _DARK_SRGB, xp) - _DARK_SRGB) / _SLOPE
 
 
 def srgb_encoded(linear: Any, xp: Any = np) -> Any:
     """Linear light to encoded sRGB (IEC 61966-2-1); both in 0…1."""
-    curve = 1.055 * _power(xp.maximum(linear, _DARK_LINEAR), 1 / 2.4, xp) - 0.055
-    return curve + (xp.minimum(linear, _DARK_LINEAR) - _DARK_LINEAR) * _SLOPE
+    curve = 1.055 * _power(_above(linear, _DARK_LINEAR, xp), 1 / 2.4, xp) - 0.055
+    return curve + (_below(linear, _DARK_LINEAR, xp) - _DARK_LINEAR) * _SLOPE
 
 
 def cie_f(t: Any, xp: Any = np) -> Any:
     """The f of CIE Lab, of X, Y or Z over that of white: a cube root, and a line near black."""
-    return _power(xp.maximum(t, _DARK), 1 / 3, xp) + _KAPPA * (xp.minimum(t, _DARK) - _DARK)
+    return _power(_above(t, _DARK, xp), 1 / 3, xp) + _KAPPA * (_below(t, _DARK, xp) - _DARK)
 
 
 def _constant(matrix: np.ndarray, xp: Any, like: Any) -> Any:
@@ -113,7 +123,7 @@ def share_shown(up: Any, down: Any, above: Any, below: Any, xp: Any = np) -> Any
     The chroma moves one channel ``up`` from the gray of its lightness and another ``down``; there
     is room for ``above`` and ``below``, both over 0. All in one unit.
     """
-    return 1.0 / xp.maximum(xp.maximum(up / above, down / below), 1.0)
+    return 1.0 / _above(xp.maximum(up / above, down / below), 1.0, xp)
 
 
 def _shown(light: Any, a: Any, b: Any, xp: Any) -> list[Any]:
@@ -122,7 +132,7 @@ def _shown(light: Any, a: Any, b: Any, xp: Any) -> list[Any]:
     red, green, blue = channels
     most = xp.maximum(xp.maximum(red, green), blue)
     least = xp.minimum(xp.minimum(red, green), blue)
-    room = xp.maximum(1.0 - y, 1e-3), xp.maximum(y, 1e-4)
+    room = _above(1.0 - y, 1e-3, xp), _above(y, 1e-4, xp)
     low, high = NEUTRAL
     coloured = xp.abs(light - (low + high) / 2) < (high - low) / 2
     share = xp.where(coloured, share_shown(most - y, y - least, *room, xp), 0.0)

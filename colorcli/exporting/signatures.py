@@ -170,7 +170,8 @@ def _stretched(light: Any, side: int) -> Any:
 
     high, low = tail(light), -tail(-light)
     bottom, top = framing.SPREAD
-    factor = (top - bottom) / ops.maximum(high - low, framing.BLANK)
+    reach = ops.relu(high - low - framing.BLANK) + framing.BLANK  # no maximum: see color.lab
+    factor = (top - bottom) / reach
     spread = (bottom + top) / 2 + (light - (low + high) / 2) * factor
     return ops.where(high - low >= framing.NARROW, light, ops.clip(spread, 0.0, 100.0))
 

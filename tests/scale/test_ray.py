@@ -102,13 +102,12 @@ def test_it_goes_on_where_it_was_and_colours_as_one_machine_does(
 KILLER = """
 import os
 from colorcli.colorizing import predict
-from colorcli.colorizing.encoded import photograph
-real = photograph.colorize_bytes
-def deadly(data, name, *arguments, **options):
-    if "deadly" in name:
-        os.kill(os.getpid(), 9)
-    return real(data, name, *arguments, **options)
-predict.colorize_bytes = deadly
+for way in ("colorize_luma", "colorize_bytes"):
+    def deadly(data, name, *arguments, real=getattr(predict, way), **options):
+        if "deadly" in name:
+            os.kill(os.getpid(), 9)
+        return real(data, name, *arguments, **options)
+    setattr(predict, way, deadly)
 """
 
 
