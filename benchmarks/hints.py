@@ -80,7 +80,7 @@ def own_point(ab: np.ndarray, known: list[Known]) -> float:
 
 def elsewhere(colorizer: Colorizer, gray: np.ndarray, change: np.ndarray, known: Known) -> float:
     """Mean change in ab of points far from one hint and unlike it; NaN where there are none."""
-    square = colorizer._square(hints_light(colorizer, gray), sure=False)
+    square = colorizer._square(hints_light(colorizer, gray))
     roots, side = np.sqrt(square.shares), square.ab.shape[0]
     x, y = np.array([known.x]) / JUDGED_SIDE, np.array([known.y]) / JUDGED_SIDE
     centre = (np.arange(side) + 0.5) / side

@@ -11,6 +11,7 @@ wrong: another one by chance.
 """
 
 import argparse
+import contextlib
 import json
 import sys
 import time
@@ -25,6 +26,7 @@ from colorcli.colorizing.colorizer import Colorizer
 from colorcli.colorizing.hand import likeness
 from colorcli.colorizing.hand.reference import References
 from colorcli.config import JUDGED_SIDE, ScansConfig
+from colorcli.errors import UsageError
 from colorcli.evaluation.metrics import psnr
 from colorcli.evaluation.protocols import squash
 
@@ -52,7 +54,9 @@ class Judge:
         photo, see = self.photos[number], self.colorizer.reference
         yield "right", photo, see(np.ascontiguousarray(photo[:, ::-1]))
         left, right = halves(photo)
-        yield "beside", left, see(right)
+        with contextlib.suppress(UsageError):  # a half without colours teaches none
+            reference = see(right)
+            yield "beside", left, reference
         alike = self.features @ self.features[number]
         alike[number] = -1
         yield "like", photo, self.known[int(alike.argmax())]
