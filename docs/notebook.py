@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import sysconfig
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -75,7 +76,9 @@ def executed(folder: Path, values: Mapping[str, str] = SMALL) -> nbformat.Notebo
     temporary, folder = folder / "tmp", folder / "work"
     temporary.mkdir()
     folder.mkdir()
-    environment = {**os.environ, "TMPDIR": str(temporary)}
+    # As in an activated environment, whose programs TensorBoard's cell looks for.
+    path = f"{os.environ['PATH']}{os.pathsep}{sysconfig.get_path('scripts')}"
+    environment = {**os.environ, "TMPDIR": str(temporary), "PATH": path}
     client = NotebookClient(book, timeout=SECONDS, resources={"metadata": {"path": str(folder)}})
     try:
         client.execute(env=environment)
