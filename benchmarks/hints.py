@@ -11,7 +11,6 @@ take, also on a photograph of 12 megapixels. --mean decodes by the plain mean in
 widths are asked for with --set NEAR=0.4, to choose them on other photographs than those reported.
 """
 
-import argparse
 import json
 import sys
 import time
@@ -20,7 +19,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from judged import colour_photographs
+from judged import arguments, colour_photographs, tune
 
 from colorcli.color.lab import join, neutral, rgb_to_lab
 from colorcli.colorizing import hints
@@ -115,22 +114,13 @@ def hints_light(colorizer: Colorizer, gray: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("photos", nargs="+")
-    parser.add_argument("--model", default="default")
-    parser.add_argument("--limit", type=int, default=300)
+    parser = arguments(__doc__)
     parser.add_argument("--mean", action="store_true")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER")
     parser.add_argument("--sheet", type=Path)
     parser.add_argument("--sheet-rows", type=int, default=20)
     options = parser.parse_args()
-    for text in options.set:
-        name, _, number = text.partition("=")
-        if not hasattr(hints, name):
-            raise SystemExit(f"--set {name}: hints.py has no such constant")
-        setattr(hints, name, float(number))
+    tune(hints, options.set)
     cv2.setNumThreads(1)
     colorizer = Colorizer(
         options.model, Knobs(**NEUTRAL) if options.mean else Knobs(),

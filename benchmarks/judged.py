@@ -1,6 +1,8 @@
 """Colour photographs that benchmarks judge by; those that several of them take are taken alike."""
 
+import argparse
 import random
+from types import ModuleType
 
 import numpy as np
 
@@ -9,6 +11,27 @@ from colorcli.config import JUDGED_SIDE, EvalConfig
 from colorcli.evaluation.protocols import squash
 from colorcli.files.inputs import find
 from colorcli.imaging import reading, writing
+
+
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """What all of them are told: photographs, how many of them, and a model."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("photos", nargs="+")
+    parser.add_argument("--model", default="default")
+    parser.add_argument("--limit", type=int, default=300)
+    return parser
+
+
+def tune(module: ModuleType, settings: list[str]) -> None:
+    """Give constants of a module other values, as ``NAME=NUMBER``."""
+    for text in settings:
+        name, _, number = text.partition("=")
+        if not hasattr(module, name):
+            known = module.__name__.rpartition(".")[2]
+            raise SystemExit(f"--set {name}: {known}.py has no such constant")
+        setattr(module, name, float(number))
 
 
 def colour_photographs(photos: list[str], limit: int) -> list[np.ndarray]:

@@ -7,14 +7,13 @@ own lightness, as ``colorize eval`` does. Table on stderr, JSON on stdout, and w
 picture: a row for each of the first photographs, a column for each setting.
 """
 
-import argparse
 import json
 import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
-from judged import colour_photographs
+from judged import arguments, colour_photographs
 
 from colorcli.color.lab import join, neutral
 from colorcli.colorizing.colorizer import Colorizer
@@ -28,12 +27,7 @@ def scores(truth: np.ndarray, shown: np.ndarray) -> list[float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("photos", nargs="+")
-    parser.add_argument("--model", default="default")
-    parser.add_argument("--limit", type=int, default=300)
+    parser = arguments(__doc__)
     parser.add_argument("--temperatures", type=float, nargs="+", default=[1.0, 0.8, 0.6, 0.4])
     parser.add_argument(
         "--vividness", type=float, nargs="+", default=[0.0, 0.1, 0.2, 0.3, 0.4, 0.5]

@@ -10,7 +10,6 @@ wrong: another one by chance.
 --set changes a width of the kernel, to choose them on other photographs than those reported.
 """
 
-import argparse
 import contextlib
 import json
 import sys
@@ -19,7 +18,7 @@ from collections.abc import Iterator
 
 import cv2
 import numpy as np
-from judged import colour_photographs
+from judged import arguments, colour_photographs, tune
 
 from colorcli.color.lab import join, neutral
 from colorcli.colorizing.colorizer import Colorizer
@@ -82,20 +81,11 @@ class Judge:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("photos", nargs="+")
-    parser.add_argument("--model", default="default")
-    parser.add_argument("--limit", type=int, default=300)
+    parser = arguments(__doc__)
     parser.add_argument("--strength", type=float, nargs="+", default=[0.5, 1.0])
     parser.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER")
     options = parser.parse_args()
-    for text in options.set:
-        name, _, number = text.partition("=")
-        if not hasattr(likeness, name):
-            raise SystemExit(f"--set {name}: likeness.py has no such constant")
-        setattr(likeness, name, float(number))
+    tune(likeness, options.set)
     cv2.setNumThreads(1)
     judge = Judge(options.model, colour_photographs(options.photos, options.limit))
     rows: dict[str, list[list[float]]] = {kind: [] for kind in KINDS}

@@ -48,7 +48,8 @@ def _power(base: Any, exponent: float, xp: Any) -> Any:
 
 # In a graph these are no maximum and minimum: LiteRT's quantizer would give the values the range of
 # the constant, and int8 exports would end at it.
-def _above(values: Any, least: float, xp: Any) -> Any:
+def above(values: Any, least: float, xp: Any = np) -> Any:
+    """The values, or ``least`` where they are below it."""
     return np.maximum(values, least) if xp is np else xp.relu(values - least) + least
 
 
@@ -58,19 +59,19 @@ def _below(values: Any, most: float, xp: Any) -> Any:
 
 def srgb_linear(srgb: Any, xp: Any = np) -> Any:
     """Encoded sRGB in 0…1 to linear light in 0…1 (IEC 61966-2-1)."""
-    curve = _power((_above(srgb, _DARK_SRGB, xp) + 0.055) / 1.055, 2.4, xp)
+    curve = _power((above(srgb, _DARK_SRGB, xp) + 0.055) / 1.055, 2.4, xp)
     return curve + (_below(srgb, _DARK_SRGB, xp) - _DARK_SRGB) / _SLOPE
 
 
 def srgb_encoded(linear: Any, xp: Any = np) -> Any:
     """Linear light to encoded sRGB (IEC 61966-2-1); both in 0…1."""
-    curve = 1.055 * _power(_above(linear, _DARK_LINEAR, xp), 1 / 2.4, xp) - 0.055
+    curve = 1.055 * _power(above(linear, _DARK_LINEAR, xp), 1 / 2.4, xp) - 0.055
     return curve + (_below(linear, _DARK_LINEAR, xp) - _DARK_LINEAR) * _SLOPE
 
 
 def cie_f(t: Any, xp: Any = np) -> Any:
     """The f of CIE Lab, of X, Y or Z over that of white: a cube root, and a line near black."""
-    return _power(_above(t, _DARK, xp), 1 / 3, xp) + _KAPPA * (_below(t, _DARK, xp) - _DARK)
+    return _power(above(t, _DARK, xp), 1 / 3, xp) + _KAPPA * (_below(t, _DARK, xp) - _DARK)
 
 
 def _constant(matrix: np.ndarray, xp: Any, like: Any) -> Any:
@@ -117,13 +118,13 @@ def _linear(light: Any, a: Any, b: Any, xp: Any) -> tuple[list[Any], Any]:
     return [p * x + q * y + r * z for p, q, r in rows], y
 
 
-def share_shown(up: Any, down: Any, above: Any, below: Any, xp: Any = np) -> Any:
+def share_shown(up: Any, down: Any, upper: Any, lower: Any, xp: Any = np) -> Any:
     """The share, 0…1, of a chroma that can be shown: what is left when it is drawn towards gray.
 
     The chroma moves one channel ``up`` from the gray of its lightness and another ``down``; there
-    is room for ``above`` and ``below``, both over 0. All in one unit.
+    is room for ``upper`` and ``lower``, both over 0. All in one unit.
     """
-    return 1.0 / _above(xp.maximum(up / above, down / below), 1.0, xp)
+    return 1.0 / above(xp.maximum(up / upper, down / lower), 1.0, xp)
 
 
 def _shown(light: Any, a: Any, b: Any, xp: Any) -> list[Any]:
@@ -132,7 +133,7 @@ def _shown(light: Any, a: Any, b: Any, xp: Any) -> list[Any]:
     red, green, blue = channels
     most = xp.maximum(xp.maximum(red, green), blue)
     least = xp.minimum(xp.minimum(red, green), blue)
-    room = _above(1.0 - y, 1e-3, xp), _above(y, 1e-4, xp)
+    room = above(1.0 - y, 1e-3, xp), above(y, 1e-4, xp)
     low, high = NEUTRAL
     coloured = xp.abs(light - (low + high) / 2) < (high - low) / 2
     share = xp.where(coloured, share_shown(most - y, y - least, *room, xp), 0.0)

@@ -146,8 +146,7 @@ class Colorizer:
         ``framing.halvings``, strip by strip. Raises ``UsageError`` where regions or hints given for it
         lie outside.
         """
-        size = size or (gray.shape[1], gray.shape[0])
-        given = self._given
+        size, given = size or (gray.shape[1], gray.shape[0]), self._given
         regions = given.of(name, size) if given else None
         turn = given.turn(name) if given else None
         found = view(gray, self.side, self.scans, size=size, given=regions, turn=turn or 0)
@@ -183,8 +182,7 @@ class Colorizer:
             return view
         name = next(iter(known.taught))
         if known.several:
-            light = gray_to_L(framing.squared(view.base, self.side))
-            name = known.nearest(self._square(light))
+            name = known.nearest(self._square(self._whole(view)))
         return replace(view, lent=known.lent(name, strength))
 
     def _told(self, view: View, known: Sequence[Known]) -> View:
@@ -231,10 +229,13 @@ class Colorizer:
             return np.ascontiguousarray(np.rot90(chroma[0][0], view.turn // 90))
         around = None
         if view.border and view.regions:
-            light = gray_to_L(framing.squared(view.base, self.side))
-            whole = self._square(light, shares=sure)
+            whole = self._square(self._whole(view), shares=sure)
             around = (_with_confidence(whole) if sure else whole).ab
         return joined(view, chroma, around)
+
+    def _whole(self, view: View) -> np.ndarray:
+        """L (side, side) float32 of all of a picture as it lies, before it is stretched."""
+        return gray_to_L(framing.squared(view.base, self.side))
 
     def _look(self, view: View, at: int) -> Square:
         """What is made of the whole of one of a view's photographs."""
@@ -243,8 +244,7 @@ class Colorizer:
     def _light(self, view: View, window: Window) -> np.ndarray:
         """L (side, side) float32 of a window, before it is stretched."""
         if view.plain:
-            square = framing.squared(view.base, self.side)
-            return gray_to_L(np.ascontiguousarray(np.rot90(square, -view.turn // 90)))
+            return np.ascontiguousarray(np.rot90(self._whole(view), -view.turn // 90))
         height, width = view.base.shape
         scale = quads.scaling(width / view.size[0], height / view.size[1])
         corners = quads.moved(window.corners, scale)

@@ -15,7 +15,14 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
-from colorcli.color.lab import XYZ_FROM_RGB, lab_to_shown, lightness, srgb_encoded, srgb_linear
+from colorcli.color.lab import (
+    XYZ_FROM_RGB,
+    above,
+    lab_to_shown,
+    lightness,
+    srgb_encoded,
+    srgb_linear,
+)
 from colorcli.colorizing import framing
 from colorcli.config import ModelConfig
 from colorcli.network.decoding import KNOBS, NEUTRAL, after
@@ -170,8 +177,7 @@ def _stretched(light: Any, side: int) -> Any:
 
     high, low = tail(light), -tail(-light)
     bottom, top = framing.SPREAD
-    reach = ops.relu(high - low - framing.BLANK) + framing.BLANK  # no maximum: see color.lab
-    factor = (top - bottom) / reach
+    factor = (top - bottom) / above(high - low, framing.BLANK, ops)
     spread = (bottom + top) / 2 + (light - (low + high) / 2) * factor
     return ops.where(high - low >= framing.NARROW, light, ops.clip(spread, 0.0, 100.0))
 
