@@ -58,7 +58,7 @@ completions: setup  ## write the completion scripts for bash, zsh, fish and Powe
 	_COLORIZE_COMPLETE=source_powershell $(BIN)/colorize > completions/colorize.ps1
 
 docs: setup  ## write what docs/ and the choices of options say of the program from the program
-	$(BIN)/python docs/choices.py > choices.part && mv choices.part colorcli/choices.py
+	$(BIN)/python docs/choices.py > choices.part && mv choices.part colorcli/config/choices.py
 	$(BIN)/python docs/schema.py > schema.part && mv schema.part docs/eval-schema.json
 	$(BIN)/python docs/commands.py > docs/commands.md
 	$(BIN)/python docs/manpage.py > docs/colorize.1

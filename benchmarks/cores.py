@@ -25,7 +25,7 @@ import cv2
 from colorcli import Colorizer
 from colorcli.colorizing.intake import Request, planned
 from colorcli.colorizing.predict import Worker
-from colorcli.config import PredictConfig
+from colorcli.config.predict import PredictConfig
 
 CORES = (1, 2, 4, 8, 16)
 SIZES = {0.1: 40, 1: 20, 12: 5}  # megapixels, and how many photographs of them

@@ -15,7 +15,7 @@ import time
 
 import tensorflow as tf
 
-from colorcli.config import TrainConfig
+from colorcli.config.training import TrainConfig
 from colorcli.data import dataset
 from colorcli.network.model import output_stride
 from colorcli.training.feed import batches

@@ -26,7 +26,8 @@ from colorcli.colorizing import hints
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.colorizing.hand.hint import Known
 from colorcli.colorizing.scans import windows
-from colorcli.config import JUDGED_SIDE, ScansConfig
+from colorcli.config.evaluation import JUDGED_SIDE
+from colorcli.config.predict import ScansConfig
 from colorcli.evaluation import protocols
 from colorcli.evaluation.metrics import METRICS, Case, View, psnr
 from colorcli.network.decoding import NEUTRAL, Knobs

@@ -7,10 +7,10 @@ from types import ModuleType
 import numpy as np
 
 from colorcli.color.tone import Colours
-from colorcli.config import JUDGED_SIDE, EvalConfig
+from colorcli.config.evaluation import JUDGED_SIDE, EvalConfig
 from colorcli.evaluation.protocols import squash
-from colorcli.files.inputs import find
 from colorcli.imaging import reading, writing
+from colorcli.system.files.inputs import find
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:

@@ -16,7 +16,7 @@ from PIL import Image
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.colorizing.encoded.luma import colorize_luma
 from colorcli.colorizing.encoded.photograph import colorize_bytes
-from colorcli.config import PredictConfig
+from colorcli.config.predict import PredictConfig
 
 
 def planes(data: bytes) -> np.ndarray:

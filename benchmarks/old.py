@@ -21,12 +21,12 @@ import numpy as np
 from colorcli.color.lab import join, neutral, srgb_linear
 from colorcli.color.tone import Colours
 from colorcli.colorizing.colorizer import Colorizer
-from colorcli.config import JUDGED_SIDE, EvalConfig
+from colorcli.config.evaluation import JUDGED_SIDE, EvalConfig
 from colorcli.evaluation.metrics import psnr
 from colorcli.evaluation.protocols import squash
-from colorcli.files.inputs import find
 from colorcli.imaging import reading, writing
 from colorcli.network.decoding import Knobs
+from colorcli.system.files.inputs import find
 
 Random = np.random.Generator
 NONE = np.zeros((1, 1, 2), np.float32)

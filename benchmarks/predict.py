@@ -99,9 +99,9 @@ grain = pyvips.Image.gaussnoise(side, side, sigma=6)
 # ``colorize`` with another size from which on photographs go by strips.
 LARGE_FROM = """
 import sys
-from colorcli import config
+from colorcli.config import predict
 
-config.LARGE = int(sys.argv.pop(1))
+predict.LARGE = int(sys.argv.pop(1))
 from colorcli.imaging.jpeg import luma
 
 luma._library = lambda: None  # else JPEGs that fit keep their luma, and need no strips

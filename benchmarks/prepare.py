@@ -30,7 +30,7 @@ SHAPES = ((640, 480), (640, 427), (480, 640), (500, 375))
 
 RUN = """
 import json, sys
-from colorcli.config import PrepareConfig
+from colorcli.config.prepare import PrepareConfig
 from colorcli.data.prepare import prepare
 if __name__ == "__main__":
     names = open(sys.argv[1]).read().split("\\n")

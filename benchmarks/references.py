@@ -24,10 +24,11 @@ from colorcli.color.lab import join, neutral
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.colorizing.hand import likeness
 from colorcli.colorizing.hand.reference import References
-from colorcli.config import JUDGED_SIDE, ScansConfig
-from colorcli.errors import UsageError
+from colorcli.config.evaluation import JUDGED_SIDE
+from colorcli.config.predict import ScansConfig
 from colorcli.evaluation.metrics import psnr
 from colorcli.evaluation.protocols import squash
+from colorcli.system.errors import UsageError
 
 KINDS = ("right", "beside", "like", "wrong")
 

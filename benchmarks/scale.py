@@ -50,7 +50,7 @@ def peak(pid: int) -> float:
 def planning(root: Path, out: Path) -> None:
     """Seconds and bytes of a plan, whole and streamed."""
     from colorcli.colorizing import intake
-    from colorcli.config import PredictConfig
+    from colorcli.config.predict import PredictConfig
 
     request = intake.Request([str(root)], str(out), recursive=True, skip_existing=True)
     began, first, number = time.perf_counter(), 0.0, 0

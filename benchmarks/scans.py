@@ -31,10 +31,11 @@ from colorcli.colorizing.colorizer import Colorizer
 from colorcli.colorizing.scans import quads
 from colorcli.colorizing.scans.explaining import explained
 from colorcli.colorizing.scans.finding import find
-from colorcli.config import EvalConfig, ScansConfig
-from colorcli.files.inputs import find as find_inputs
+from colorcli.config.evaluation import EvalConfig
+from colorcli.config.predict import ScansConfig
 from colorcli.imaging import reading, writing
 from colorcli.network.decoding import Knobs
+from colorcli.system.files.inputs import find as find_inputs
 
 Random = np.random.Generator
 NONE = np.zeros((1, 1, 2), np.float32)

@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from colorcli.choices import LOSS_NAMES
+from colorcli.config.choices import LOSS_NAMES
 
 METRICS = ("psnr", "gain", "ciede2000", "auc", "cf", "cf_abs")
 

@@ -35,10 +35,10 @@ from colorcli.color.lab import join, neutral
 from colorcli.color.limits import Limits
 from colorcli.color.tone import Colours
 from colorcli.colorizing.colorizer import Colorizer
-from colorcli.files.inputs import find
+from colorcli.extras.video import steady
+from colorcli.extras.video.shots import Cuts
 from colorcli.imaging import reading, writing
-from colorcli.video import steady
-from colorcli.video.shots import Cuts
+from colorcli.system.files.inputs import find
 
 SIDE, JUDGED = 256, 128  # of the frames, and of the planes that are compared
 SHOWN = ("each by itself", "steady 0.5")  # rows of the sheet

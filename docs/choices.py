@@ -1,11 +1,11 @@
-"""Print colorcli/choices.py: the names in the project's tables, for a command line that loads none."""
+"""Print colorcli/config/choices.py: the names in the project's tables, for a command line that loads none."""
 
 import sys
 from types import ModuleType
 
 # The tables' modules read the choices in passing: with none here, whatever the file holds at
 # present (half a merge, nothing) does not count.
-blank = ModuleType("colorcli.choices")
+blank = ModuleType("colorcli.config.choices")
 vars(blank)["__getattr__"] = lambda name: ()
 sys.modules[blank.__name__] = blank
 

@@ -7,7 +7,7 @@ from typer.main import get_command
 
 from colorcli import __version__
 from colorcli.cli import app
-from colorcli.errors import ExitCode
+from colorcli.system.errors import ExitCode
 
 ABOUT = """\
 A compact network sees the lightness of a photograph and predicts its colours; the photograph keeps

@@ -110,7 +110,7 @@ def photos(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def prepared(photos, tmp_path_factory):
     """Prepares the photographs in twenties, unless told otherwise: options to a data set."""
-    from colorcli.config import PrepareConfig
+    from colorcli.config.prepare import PrepareConfig
     from colorcli.data import dataset
     from colorcli.data.prepare import prepare
 
@@ -140,7 +140,7 @@ def no_press(monkeypatch) -> None:
 
 def _once(root: Path, name: str, make: Callable[[Path], object]) -> Path:
     """A folder of this session that one worker makes and all use."""
-    from colorcli.errors import DataError
+    from colorcli.system.errors import DataError
     from colorcli.system.lock import alone
 
     folder = (root.parent if "PYTEST_XDIST_WORKER" in os.environ else root) / name
@@ -166,7 +166,7 @@ def _small_model(folder: Path) -> None:
     import keras
 
     from colorcli.color import bins
-    from colorcli.config import ModelConfig
+    from colorcli.config.model import ModelConfig
     from colorcli.network import model_folder
     from colorcli.network.model import build_model
 

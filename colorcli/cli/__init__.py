@@ -19,10 +19,10 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from colorcli import __version__
-from colorcli.choices import SUMMARIES
 from colorcli.cli import parsing, terminal
-from colorcli.errors import ColorizeError, ExitCode, reason
+from colorcli.config.choices import SUMMARIES
 from colorcli.system import native, signals
+from colorcli.system.errors import ColorizeError, ExitCode, reason
 
 # Modules that requirements-small.txt leaves out, and what brings them.
 LARGE_PARTS = {"tensorflow": "tensorflow", "keras": "keras", "skimage": "scikit-image"}

@@ -24,12 +24,13 @@ from colorcli.cli.options import (
     model_names,
     steerable,
 )
-from colorcli.config import EvalConfig, NamesConfig, VerdictConfig
+from colorcli.config.calls import NamesConfig
+from colorcli.config.evaluation import EvalConfig, VerdictConfig
 from colorcli.data.sources.common import Selection, Source
 from colorcli.data.sources.folder import Folder
 from colorcli.data.sources.table import SOURCES
-from colorcli.errors import ExitCode, UsageError
 from colorcli.network.decoding import Knobs
+from colorcli.system.errors import ExitCode, UsageError
 
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
 
@@ -128,9 +129,9 @@ class _Made:
 def _made(verdict: VerdictConfig, overwrite: bool) -> Iterator[_Made]:
     """Where to make it; found out before the work, whether it can be what it is called, and written."""
     from colorcli.evaluation import per_image as records
-    from colorcli.files import places
-    from colorcli.files.delivery import placed
     from colorcli.imaging import writing
+    from colorcli.system.files import places
+    from colorcli.system.files.delivery import placed
 
     names = [verdict.per_image, verdict.panels, verdict.report]
     with contextlib.ExitStack() as stack:

@@ -8,7 +8,7 @@ import typer
 
 from colorcli.cli import terminal
 from colorcli.cli.options import Json, Model, Overwrite, Quiet, configured, steerable
-from colorcli.config import ExportConfig
+from colorcli.config.exporting import ExportConfig
 from colorcli.network.decoding import Knobs
 from colorcli.system import native
 

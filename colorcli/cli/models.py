@@ -16,8 +16,8 @@ from colorcli.cli.options import (
     configured,
     model_names,
 )
-from colorcli.config import UprightConfig
-from colorcli.errors import ExitCode, ModelError, UsageError
+from colorcli.config.training import UprightConfig
+from colorcli.system.errors import ExitCode, ModelError, UsageError
 
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
 

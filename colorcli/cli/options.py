@@ -11,11 +11,11 @@ from typing import Annotated, Any, Literal, Optional, get_args, get_origin
 
 import typer
 
-from colorcli.config import NamesConfig
-from colorcli.errors import UsageError
+from colorcli.config import settings
+from colorcli.config.calls import NamesConfig
 from colorcli.network.decoding import KNOBS, Knob, Knobs
 from colorcli.network.shelf import places
-from colorcli.system import settings
+from colorcli.system.errors import UsageError
 
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
 
@@ -164,7 +164,7 @@ def listed(names: NamesConfig) -> Iterable[str]:
     """Names of ``--files-from``, as they come."""
     if names.files_from is None:
         return ()
-    from colorcli.files.listing import read_names
+    from colorcli.system.files.listing import read_names
 
     return read_names(names.files_from, names.null)
 

@@ -21,18 +21,10 @@ from colorcli.cli.options import (
 from colorcli.cli.running import refusals, runs
 from colorcli.cli.running.refusals import Asked
 from colorcli.cli.running.telling import Told
-from colorcli.config import (
-    BatchConfig,
-    EngineConfig,
-    FilmConfig,
-    HandConfig,
-    NamesConfig,
-    PredictConfig,
-    ScansConfig,
-    WatchConfig,
-)
-from colorcli.errors import ExitCode
+from colorcli.config.calls import BatchConfig, EngineConfig, NamesConfig
+from colorcli.config.predict import FilmConfig, HandConfig, PredictConfig, ScansConfig, WatchConfig
 from colorcli.network.decoding import Knobs
+from colorcli.system.errors import ExitCode
 
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too
 
@@ -42,9 +34,9 @@ if TYPE_CHECKING:
     from colorcli.colorizing.colorizer import Colorizer
     from colorcli.colorizing.hand.guidance import Guidance
     from colorcli.colorizing.intake import Request
-    from colorcli.files.inputs import Found
-    from colorcli.files.outputs import Job
-    from colorcli.video.ways import Way
+    from colorcli.extras.video.ways import Way
+    from colorcli.system.files.inputs import Found
+    from colorcli.system.files.outputs import Job
 
     Ready = Callable[..., Callable[[], Colorizer]]
 
@@ -114,7 +106,7 @@ def predict(
     refusals.call(asked)
     knobs.suiting(distribution=True)  # whatever the model: what no model takes
     ready = partial(_ready, model, knobs, config, hand)
-    from colorcli.video.ways import Way
+    from colorcli.extras.video.ways import Way
 
     way = Way.of(inputs or [], film)
     refusals.moving(asked, frames=way.frames)
@@ -141,8 +133,8 @@ def predict(
 def _request(asked: Asked, way: Way, output: str | None, model: str) -> Request:
     """What is to be found, and where its colours go."""
     from colorcli.colorizing import intake
-    from colorcli.files.places import located
-    from colorcli.files.shards import Shard
+    from colorcli.system.files.places import located
+    from colorcli.system.files.shards import Shard
 
     shard = asked.batch.shard
     return intake.Request(
@@ -157,10 +149,10 @@ def _coming(
     asked: Asked, request: Request, knobs: Knobs, ready: Ready, *, settle: float, way: Way
 ) -> tuple[Found, list[Job], runs.Run]:
     """What was found, the jobs that are known already, and what colours them and others."""
-    from colorcli.files.inputs import Found
+    from colorcli.system.files.inputs import Found
 
     if asked.ray:
-        from colorcli.scale import predict as cluster
+        from colorcli.extras.scale import predict as cluster
 
         at = asked.where.address
         run = cluster.opened(request, asked.config, knobs, at, others=way.kinds)

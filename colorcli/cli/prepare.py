@@ -17,12 +17,13 @@ from colorcli.cli.options import (
     configured,
     listed,
 )
-from colorcli.config import EngineConfig, NamesConfig, PrepareConfig
+from colorcli.config.calls import EngineConfig, NamesConfig
+from colorcli.config.prepare import PrepareConfig
 from colorcli.data.sources.common import Source
 from colorcli.data.sources.folder import Folder
 from colorcli.data.sources.table import SOURCES
-from colorcli.errors import ExitCode, UsageError
-from colorcli.files.places import is_folder, is_remote
+from colorcli.system.errors import ExitCode, UsageError
+from colorcli.system.files.places import is_folder, is_remote
 
 if TYPE_CHECKING:
     from colorcli.data.workers import Samples
@@ -43,7 +44,7 @@ def _prepare(
     from colorcli.data.blocks import REPORT
     from colorcli.data.dataset import INDEX
     from colorcli.data.prepare import prepare
-    from colorcli.files.delivery import placed
+    from colorcli.system.files.delivery import placed
 
     found = source.photographs()
     if found.missing:
@@ -90,7 +91,7 @@ def _prepare(
 def _engine(where: EngineConfig) -> contextlib.AbstractContextManager[Samples]:
     """What reads the photographs."""
     if where.engine == "ray":
-        from colorcli.scale.prepare import on_ray
+        from colorcli.extras.scale.prepare import on_ray
 
         return on_ray(where.address)
     if where.address:

@@ -8,9 +8,10 @@ import typer
 
 from colorcli.cli import terminal
 from colorcli.cli.options import Model, Quiet, configured, steerable
-from colorcli.config import PredictConfig, ServeConfig
-from colorcli.errors import UsageError
+from colorcli.config.predict import PredictConfig
+from colorcli.config.serving import ServeConfig
 from colorcli.network.decoding import Knobs
+from colorcli.system.errors import UsageError
 
 
 @steerable
@@ -22,8 +23,8 @@ def serve(
     """Colour what is sent to it: POST /colorize, a page at /, until Ctrl-C or SIGTERM."""
     knobs.suiting(distribution=True)
     try:
-        from colorcli.serving import server
-        from colorcli.serving.app import LOOPBACK, Limits, make
+        from colorcli.extras.serving import server
+        from colorcli.extras.serving.app import LOOPBACK, Limits, make
     except ModuleNotFoundError as error:
         raise UsageError(
             f"serve needs {error.name}, which is not installed; pip install 'colorcli[serve]'"

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from colorcli.errors import DataError, reason
+from colorcli.system.errors import DataError, reason
 
 Progress = Callable[..., None]
 

@@ -12,9 +12,10 @@ import typer
 
 from colorcli.cli import terminal
 from colorcli.cli.options import Json, Quiet, configurable
-from colorcli.config import CONTINUING, PRESETS, TrainConfig
-from colorcli.errors import DataError, ExitCode, UsageError
-from colorcli.system import native, settings
+from colorcli.config import settings
+from colorcli.config.training import CONTINUING, PRESETS, TrainConfig
+from colorcli.system import native
+from colorcli.system.errors import DataError, ExitCode, UsageError
 from colorcli.training.feed import shares
 
 # ruff: noqa: UP045 - Typer reads annotations at run time, on Python 3.10 too

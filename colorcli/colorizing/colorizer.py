@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Protocol, overload
 
 import numpy as np
 
-from colorcli.choices import DEVICES
 from colorcli.color.lab import gray_to_L, join, neutral, tables
 from colorcli.colorizing import framing
 from colorcli.colorizing.hand import guided
@@ -24,11 +23,12 @@ from colorcli.colorizing.hand.reference import Reference, References
 from colorcli.colorizing.scans import quads
 from colorcli.colorizing.scans.records import Given
 from colorcli.colorizing.scans.windows import View, Window, joined, stood, view
-from colorcli.config import REGIONS, STRENGTH, ScansConfig
-from colorcli.errors import ImageError, UsageError
+from colorcli.config.choices import DEVICES
+from colorcli.config.predict import REGIONS, STRENGTH, ScansConfig
 from colorcli.imaging.tags.origin import Origin
 from colorcli.network.decoding import Knobs, after, confidence, distribution
 from colorcli.network.runtimes import ENGINES, Opened, open_model
+from colorcli.system.errors import ImageError, UsageError
 from colorcli.system.parallel import cores, in_order
 
 if TYPE_CHECKING:

@@ -15,10 +15,12 @@ from colorcli.colorizing import sureness
 from colorcli.colorizing.hand.guidance import is_sidecar
 from colorcli.colorizing.kind import Kind
 from colorcli.colorizing.scans import byproducts
-from colorcli.config import PredictConfig
-from colorcli.errors import DataError, ImageError, reason
-from colorcli.files import places
-from colorcli.files.inputs import (
+from colorcli.config.predict import PredictConfig
+from colorcli.imaging import reading, writing
+from colorcli.system.atomic import is_special
+from colorcli.system.errors import DataError, ImageError, reason
+from colorcli.system.files import places
+from colorcli.system.files.inputs import (
     STREAM,
     Found,
     Identity,
@@ -28,10 +30,8 @@ from colorcli.files.inputs import (
     stream,
     without_results,
 )
-from colorcli.files.outputs import Existing, Job, Names, agreed, output_folder, plan_part
-from colorcli.files.shards import Shard
-from colorcli.imaging import reading, writing
-from colorcli.system.atomic import is_special
+from colorcli.system.files.outputs import Existing, Job, Names, agreed, output_folder, plan_part
+from colorcli.system.files.shards import Shard
 
 
 def read(source: Source) -> bytes:

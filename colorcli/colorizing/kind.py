@@ -9,9 +9,9 @@ from typing import Protocol
 
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.colorizing.result import Result
-from colorcli.config import PredictConfig
-from colorcli.files.inputs import Source
-from colorcli.files.outputs import Job
+from colorcli.config.predict import PredictConfig
+from colorcli.system.files.inputs import Source
+from colorcli.system.files.outputs import Job
 
 
 @dataclass(frozen=True)

@@ -23,17 +23,17 @@ from colorcli.colorizing.kind import Kind, Task
 from colorcli.colorizing.result import STAGES, Result, Stopwatch
 from colorcli.colorizing.scans.byproducts import Byproducts
 from colorcli.colorizing.sureness import Witness
-from colorcli.config import PredictConfig
-from colorcli.errors import ColorizeError, reason
-from colorcli.files.delivery import deliver, delivered
-from colorcli.files.inputs import STREAM
-from colorcli.files.outputs import Job
-from colorcli.files.places import is_remote
+from colorcli.config.predict import PredictConfig
 from colorcli.imaging import reading, writing
 from colorcli.imaging.jpeg import luma
 from colorcli.imaging.large.decision import decide
 from colorcli.imaging.large.photograph import Photograph
 from colorcli.system.atomic import is_special, sweep
+from colorcli.system.errors import ColorizeError, reason
+from colorcli.system.files.delivery import deliver, delivered
+from colorcli.system.files.inputs import STREAM
+from colorcli.system.files.outputs import Job
+from colorcli.system.files.places import is_remote
 from colorcli.system.parallel import Budget, Stopped, available_memory, cores, in_order
 
 BEGUN_ANEW = "what a killed run had left half-done was removed, and the film begun anew"

@@ -13,17 +13,17 @@ import numpy as np
 
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.colorizing.scans.windows import View
-from colorcli.config import LARGE
-from colorcli.errors import UsageError
-from colorcli.files import places
-from colorcli.files.delivery import deliver
-from colorcli.files.inputs import STREAM
-from colorcli.files.outputs import Job
+from colorcli.config.predict import LARGE
 from colorcli.imaging import png
 from colorcli.imaging.formats.tiff import library
 from colorcli.imaging.tags import metadata
 from colorcli.imaging.tags.icc import gray_profile
 from colorcli.imaging.tags.origin import Origin
+from colorcli.system.errors import UsageError
+from colorcli.system.files import places
+from colorcli.system.files.delivery import deliver
+from colorcli.system.files.inputs import STREAM
+from colorcli.system.files.outputs import Job
 
 SINGLE, SEVERAL = (".png",), (".tif", ".tiff")  # suffixes of maps, which hold one page and more
 

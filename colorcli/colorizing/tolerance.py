@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from colorcli.errors import UsageError
+from colorcli.system.errors import UsageError
 
 FEWEST = 100  # photographs tried before a share of them says anything
 

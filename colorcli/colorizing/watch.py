@@ -13,12 +13,12 @@ from colorcli.colorizing.colorizer import Colorizer
 from colorcli.colorizing.intake import Request
 from colorcli.colorizing.predict import predict
 from colorcli.colorizing.result import Result
-from colorcli.config import PredictConfig
-from colorcli.errors import UsageError
-from colorcli.files import arrivals
-from colorcli.files.arrivals import Arrivals, Signature
-from colorcli.files.inputs import STREAM, Source
-from colorcli.files.outputs import Job, is_folder
+from colorcli.config.predict import PredictConfig
+from colorcli.system.errors import UsageError
+from colorcli.system.files import arrivals
+from colorcli.system.files.arrivals import Arrivals, Signature
+from colorcli.system.files.inputs import STREAM, Source
+from colorcli.system.files.outputs import Job, is_folder
 
 BATCH = 256  # photographs between two looks at the folders
 IDLE = 10.0  # seconds between looks where nothing was told: not all file systems tell

@@ -20,15 +20,15 @@ import numpy as np
 
 from colorcli import __version__
 from colorcli.color import bins
-from colorcli.config import DATASET_SCHEMA, PrepareConfig
+from colorcli.config.prepare import DATASET_SCHEMA, PrepareConfig
 from colorcli.data import samples
 from colorcli.data.dataset import INDEX, WORK, verify
 from colorcli.data.duplicates import Duplicates
 from colorcli.data.samples import CELLS, Sample
-from colorcli.errors import DataError
-from colorcli.files.listing import Listing
 from colorcli.system import disk
 from colorcli.system.atomic import PART, Part, atomic_text, write_atomic
+from colorcli.system.errors import DataError
+from colorcli.system.files.listing import Listing
 
 REPORT = "report.jsonl"
 Sets = dict[str, dict[str, Counter[str]]]  # split, set, short side in pixels: photographs

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from colorcli.errors import DataError, UsageError, reason
-from colorcli.files.inputs import is_below
 from colorcli.system import disk
 from colorcli.system.atomic import Part, sweep
 from colorcli.system.download import fetch
+from colorcli.system.errors import DataError, UsageError, reason
+from colorcli.system.files.inputs import is_below
 
 Progress = Callable[..., None]
 OUTSIDE = "leads out of the folder of photographs"  # what is wrong with such a name

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from colorcli.color import bins
-from colorcli.config import DATASET_SCHEMA
+from colorcli.config.prepare import DATASET_SCHEMA
 from colorcli.data import tfrecord
-from colorcli.errors import DataError, reason
-from colorcli.files.inputs import is_below
 from colorcli.system.atomic import write_atomic
 from colorcli.system.disk import digest, digest_of
+from colorcli.system.errors import DataError, reason
+from colorcli.system.files.inputs import is_below
 
 if TYPE_CHECKING:
     from PIL import Image

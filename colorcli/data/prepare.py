@@ -22,14 +22,14 @@ from typing import Any
 import numpy as np
 
 from colorcli import __version__
-from colorcli.config import DATASET_SCHEMA, PrepareConfig
+from colorcli.config.prepare import DATASET_SCHEMA, PrepareConfig
 from colorcli.data.blocks import REPORT, Ledger
 from colorcli.data.dataset import INDEX, WORK
 from colorcli.data.workers import Samples, samples_of
-from colorcli.errors import DataError, reason
-from colorcli.files.listing import Listing
 from colorcli.system import disk
 from colorcli.system.atomic import write_atomic
+from colorcli.system.errors import DataError, reason
+from colorcli.system.files.listing import Listing
 from colorcli.system.lock import alone
 
 Progress = Callable[..., None]

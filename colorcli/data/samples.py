@@ -18,14 +18,14 @@ from PIL import ExifTags, Image, ImageOps
 from colorcli.color import bins
 from colorcli.color.limits import Limits
 from colorcli.color.tone import Colours, reduced
-from colorcli.config import PrepareConfig
+from colorcli.config.prepare import PrepareConfig
 from colorcli.data import rims, tfrecord
 from colorcli.data.duplicates import perceptual_hash
-from colorcli.errors import reason
-from colorcli.files import places
 from colorcli.imaging import reading
 from colorcli.imaging.tags import icc, provenance
 from colorcli.system import native
+from colorcli.system.errors import reason
+from colorcli.system.files import places
 
 CELLS = 2 * (bins.REACH // bins.GRID) + 1  # of the ab plane on the bins' grid, a side
 

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from colorcli.errors import DataError, reason
+from colorcli.system.errors import DataError, reason
 
 _DELTA = 0xA282EAD8
 

@@ -13,11 +13,11 @@ from colorcli.color.lab import join, picture_to_lab
 from colorcli.color.limits import Limits
 from colorcli.color.tone import Colours
 from colorcli.colorizing.colorizer import Colorizer
-from colorcli.config import EvalConfig
+from colorcli.config.evaluation import EvalConfig
 from colorcli.data.sources.common import Item, Selection
-from colorcli.errors import DataError, ImageError
 from colorcli.evaluation import protocols
 from colorcli.evaluation.metrics import ciede2000
+from colorcli.system.errors import DataError, ImageError
 from colorcli.system.parallel import cores, in_order
 
 STEPS = 1000  # of confidence, that pixels are counted by

@@ -13,11 +13,11 @@ from colorcli.color.lab import join
 from colorcli.color.limits import Limits
 from colorcli.color.tone import Colours
 from colorcli.colorizing.colorizer import Colorizer
-from colorcli.config import EvalConfig
+from colorcli.config.evaluation import EvalConfig
 from colorcli.data.sources.common import Item, read_rgb
-from colorcli.errors import ImageError
 from colorcli.evaluation import protocols
 from colorcli.imaging import png
+from colorcli.system.errors import ImageError
 
 GRAY = "gray"  # the row of doing nothing
 NONE = np.zeros((1, 1, 2), np.float32)  # the ab of doing nothing

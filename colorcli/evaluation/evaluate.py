@@ -15,9 +15,8 @@ import cv2
 import numpy as np
 
 from colorcli import __version__
-from colorcli.config import EVAL_SCHEMA, EvalConfig
+from colorcli.config.evaluation import EVAL_SCHEMA, EvalConfig
 from colorcli.data.sources.common import Item, Selection
-from colorcli.errors import DataError, ImageError
 from colorcli.evaluation import metrics as judges
 from colorcli.evaluation import protocols
 from colorcli.evaluation.calibration import Calibration
@@ -25,6 +24,7 @@ from colorcli.evaluation.contenders import GRAY, Contender, Scene, panel, scene
 from colorcli.evaluation.metrics import HEADLINE, Case, Metric, Pool, View
 from colorcli.evaluation.statistics import Stat, summarise
 from colorcli.system.atomic import write_atomic
+from colorcli.system.errors import DataError, ImageError
 from colorcli.system.parallel import cores, in_order
 
 DECIMALS = 6  # of figures by picture

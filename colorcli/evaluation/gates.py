@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from colorcli.errors import UsageError
 from colorcli.evaluation.evaluate import Evaluation
 from colorcli.evaluation.metrics import Metric
+from colorcli.system.errors import UsageError
 
 
 @dataclass(frozen=True)

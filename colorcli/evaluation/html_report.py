@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from colorcli.config import EvalConfig
+from colorcli.config.evaluation import EvalConfig
 from colorcli.data.sources.common import Items
-from colorcli.errors import ImageError
 from colorcli.evaluation import protocols
 from colorcli.evaluation.contenders import GRAY, Contender, Scene, scene
 from colorcli.evaluation.evaluate import Judgement, Scores
 from colorcli.evaluation.metrics import HEADLINE, METRICS
+from colorcli.system.errors import ImageError
 
 if TYPE_CHECKING:
     import jinja2

@@ -21,8 +21,8 @@ import numpy as np
 
 from colorcli.color import bins
 from colorcli.color.lab import picture_to_lab
-from colorcli.errors import UsageError
 from colorcli.evaluation import perceptual
+from colorcli.system.errors import UsageError
 
 WINDOW, SIGMA = 11, 1.5  # of SSIM's Gaussian: scikit-image cuts it at 3.5 σ, which is 5 pixels
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2

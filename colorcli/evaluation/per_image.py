@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from colorcli.errors import DataError, UsageError, reason
 from colorcli.system.atomic import atomic_text, scratch
+from colorcli.system.errors import DataError, UsageError, reason
 
 Write = Callable[[Mapping[str, Any]], None]
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from colorcli.errors import DataError, UsageError, reason
 from colorcli.system import disk
 from colorcli.system.atomic import Part
+from colorcli.system.errors import DataError, UsageError, reason
 
 TIMEOUT = 20.0  # seconds without a byte before a download is given up
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from colorcli.color.lab import neutral, rgb_to_lab
 from colorcli.colorizing.hand.hint import Known
-from colorcli.config import JUDGED_SIDE, EvalConfig
-from colorcli.errors import UsageError
+from colorcli.config.evaluation import JUDGED_SIDE, EvalConfig
+from colorcli.system.errors import UsageError
 
 
 def _resized(rgb: np.ndarray, width: int, height: int) -> np.ndarray:

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from colorcli.config import ExportConfig
-from colorcli.errors import DataError, ModelError, reason
+from colorcli.config.exporting import ExportConfig
 from colorcli.exporting import card, photographs, signatures
 from colorcli.exporting.check import Bench, Check, Exported, excess
 from colorcli.exporting.formats.common import Order
@@ -23,6 +22,7 @@ from colorcli.network import model_folder
 from colorcli.network.decoding import Knobs
 from colorcli.system import disk
 from colorcli.system.atomic import put, scratch
+from colorcli.system.errors import DataError, ModelError, reason
 
 CALIBRATE_AT_MOST, CHECK_AT_MOST = 200, 50  # photographs
 STEPS = 3  # told as progress: written, checked, there

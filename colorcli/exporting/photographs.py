@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 
 from colorcli.data.sources.common import read_rgb
-from colorcli.errors import DataError, ImageError
-from colorcli.files.inputs import find
 from colorcli.imaging import writing
+from colorcli.system.errors import DataError, ImageError
+from colorcli.system.files.inputs import find
 
 # Colour photographs that scikit-image carries in its package: there offline, redistributable.
 BUNDLED = ("astronaut", "chelsea", "coffee", "rocket")

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from colorcli.config import ExportConfig, ModelConfig
-from colorcli.errors import UsageError
+from colorcli.config.exporting import ExportConfig
+from colorcli.config.model import ModelConfig
 from colorcli.exporting.formats import table
 from colorcli.exporting.formats.common import Format, Tolerance
 from colorcli.exporting.formats.table import FORMATS
 from colorcli.exporting.signatures import SIGNATURES
-from colorcli.files import outputs
 from colorcli.network.decoding import Knobs
 from colorcli.network.losses import LOSSES
+from colorcli.system.errors import UsageError
+from colorcli.system.files import outputs
 
 DEFAULT = "litert"  # where neither the option nor a suffix says the format
 

@@ -24,7 +24,7 @@ from colorcli.color.lab import (
     srgb_linear,
 )
 from colorcli.colorizing import framing
-from colorcli.config import ModelConfig
+from colorcli.config.model import ModelConfig
 from colorcli.network.decoding import KNOBS, NEUTRAL, after
 from colorcli.network.layers import lowered
 from colorcli.network.losses import LOSSES

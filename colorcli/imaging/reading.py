@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from colorcli.errors import ImageError, reason
 from colorcli.imaging import truncation
 from colorcli.imaging.formats import codecs, jp2, jpeg, netpbm, pillow, psd, raw, tiff, vips
 from colorcli.imaging.formats.bitmaps import bmp, pcx, tga
@@ -25,6 +24,7 @@ from colorcli.imaging.refusals import Declined, Final, Refused, best, check_size
 from colorcli.imaging.sixteen_bit import Samples
 from colorcli.imaging.tags import provenance
 from colorcli.system import windows
+from colorcli.system.errors import ImageError, reason
 
 __all__ = [
     "MAX_PIXELS", "READERS", "Document", "Header", "Picture", "Reader", "check_size", "decode",

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from colorcli.errors import ColorizeError, ImageError, reason
+from colorcli.system.errors import ColorizeError, ImageError, reason
 
 
 class Declined(ImageError):

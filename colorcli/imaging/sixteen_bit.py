@@ -9,9 +9,9 @@ import numpy as np
 from PIL import Image
 
 from colorcli.color.lab import XYZ_FROM_RGB, srgb_encoded
-from colorcli.errors import ImageError
 from colorcli.imaging import png
 from colorcli.imaging.refusals import Refused
+from colorcli.system.errors import ImageError
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import struct
 import numpy as np
 from PIL import Image
 
-from colorcli.errors import ImageError
 from colorcli.imaging import png
+from colorcli.system.errors import ImageError
 
 MAX_FRAMES = 10_000
 

@@ -16,7 +16,6 @@ from PIL import Image
 
 from colorcli.color.lab import strips
 from colorcli.color.levels import to_depth
-from colorcli.errors import ColorizeError, ImageError, UsageError, reason
 from colorcli.imaging import kinds, sixteen_bit, tiff_writing
 from colorcli.imaging.formats import netpbm
 from colorcli.imaging.planes import Picture
@@ -24,6 +23,7 @@ from colorcli.imaging.reading import Document
 from colorcli.imaging.tags import metadata, provenance
 from colorcli.imaging.tags.icc import srgb_profile
 from colorcli.imaging.tags.origin import Origin
+from colorcli.system.errors import ColorizeError, ImageError, UsageError, reason
 
 Page = tuple[np.ndarray, "np.ndarray | None"]  # RGB (H, W, 3) and alpha (H, W), of one dtype
 

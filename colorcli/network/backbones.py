@@ -11,8 +11,8 @@ import numpy as np
 from keras import layers
 
 from colorcli.color.lab import L_MAX
-from colorcli.errors import ModelError
 from colorcli.network.layers import ConvNorm, Residual, convolutions
+from colorcli.system.errors import ModelError
 
 Features = dict[int, Any]  # stride -> feature map (B, size/stride, size/stride, channels)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from colorcli.errors import UsageError
+from colorcli.system.errors import UsageError
 
 LOGITS, AB = "logits", "ab"
 

@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 import keras
 import numpy as np
 
-from colorcli.config import TrainConfig
-from colorcli.errors import ModelError
+from colorcli.config.training import TrainConfig
 from colorcli.network import model_folder, schema_1
 from colorcli.network.backbones import BACKBONES
 from colorcli.network.layers import backbone_weights
 from colorcli.network.losses import LOSSES
 from colorcli.system.disk import cache
 from colorcli.system.download import fetch
+from colorcli.system.errors import ModelError
 
 _URL = re.compile(r"(https?|file)://", re.IGNORECASE)
 

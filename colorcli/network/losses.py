@@ -10,7 +10,7 @@ from keras import ops
 
 from colorcli.color import bins
 from colorcli.color.lab import AB_MAX
-from colorcli.config import LossWeights
+from colorcli.config.training import LossWeights
 from colorcli.network import decoding
 
 

@@ -9,13 +9,13 @@ import keras
 import numpy as np
 from keras import layers, ops
 
-from colorcli.config import MOST_STAGES, ModelConfig
-from colorcli.errors import ModelError
+from colorcli.config.model import MOST_STAGES, ModelConfig
 from colorcli.network.backbones import BACKBONES
 from colorcli.network.decoding import LOGITS, of_stage
 from colorcli.network.layers import ConvNorm, lowered
 from colorcli.network.losses import LOSSES
 from colorcli.network.upright.tap import FEATURES
+from colorcli.system.errors import ModelError
 
 # The layers that take the encoder's deepest features, and those that are joined first.
 ENTRY, FIRST = "decoder_entry", "decoder_stage0"

@@ -19,14 +19,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from colorcli import __version__
-from colorcli.choices import EXPORTED
 from colorcli.color import bins
-from colorcli.config import MODEL_SCHEMA, MOST_STAGES, ModelConfig
-from colorcli.errors import ModelError, UsageError, reason
-from colorcli.files.inputs import is_below
+from colorcli.config import settings
+from colorcli.config.choices import EXPORTED
+from colorcli.config.model import MODEL_SCHEMA, MOST_STAGES, ModelConfig
 from colorcli.network.shelf import places
-from colorcli.system import disk, native, settings
+from colorcli.system import disk, native
 from colorcli.system.atomic import atomic_folder
+from colorcli.system.errors import ModelError, UsageError, reason
+from colorcli.system.files.inputs import is_below
 
 if TYPE_CHECKING:
     import keras

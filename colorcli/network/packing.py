@@ -12,8 +12,8 @@ from collections.abc import Mapping
 import keras
 import numpy as np
 
-from colorcli.errors import ModelError
 from colorcli.network.layers import ConvNorm, convolutions
+from colorcli.system.errors import ModelError
 from colorcli.system.native import constants
 
 Arrays = Mapping[str, np.ndarray]

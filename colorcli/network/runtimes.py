@@ -16,14 +16,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from colorcli.choices import EXPORTED
-from colorcli.errors import ModelError, UsageError, reason
+from colorcli.config.choices import EXPORTED
 from colorcli.network import model_folder
 from colorcli.network.decoding import KNOBS, LOGITS, NEUTRAL, decode, of_stage
 from colorcli.network.upright import head as upright
 from colorcli.network.upright.head import Head
 from colorcli.network.upright.tap import FEATURES, tapped
 from colorcli.system import disk, native
+from colorcli.system.errors import ModelError, UsageError, reason
 from colorcli.system.native import open_interpreter
 
 

@@ -1,4 +1,4 @@
-"""What the programs stand on: whole files, downloads, signals, threads, versions, settings.
+"""What the programs stand on: whole files, downloads, signals, threads, versions, and errors in words.
 
-Knows no picture and no network.
+Knows no picture and no network, and no option.
 """

@@ -16,8 +16,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from colorcli.errors import DataError, reason
 from colorcli.system import disk, windows
+from colorcli.system.errors import DataError, reason
 
 PART = ".colorize-"  # prefix of temporary names, so that a killed run's leftovers are known
 _parts: set[str] = set()  # temporary files and folders of this process that still exist

@@ -8,7 +8,7 @@ import os
 import shutil
 from pathlib import Path
 
-from colorcli.errors import DataError
+from colorcli.system.errors import DataError
 
 BLOCK = 1 << 20  # bytes read at a time
 FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))

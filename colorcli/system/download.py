@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from colorcli import __version__
-from colorcli.errors import DataError, reason
 from colorcli.system import disk
+from colorcli.system.errors import DataError, reason
 from colorcli.system.lock import alone
 
 Progress = Callable[..., None]

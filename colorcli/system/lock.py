@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from colorcli.errors import DataError, reason
 from colorcli.system.atomic import TOKEN, host, is_alive
+from colorcli.system.errors import DataError, reason
 
 # What systems say of a lock that another process holds, and of a file system that has none.
 _HELD = {errno.EAGAIN, errno.EACCES, errno.EDEADLK}

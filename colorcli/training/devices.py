@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
-from colorcli.errors import UsageError
+from colorcli.system.errors import UsageError
 
 
 def strategy() -> tf.distribute.Strategy:

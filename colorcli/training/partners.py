@@ -15,12 +15,12 @@ import tensorflow as tf
 from keras import layers, ops
 
 from colorcli.color.lab import AB_MAX, L_MAX, lab_to_rgb
-from colorcli.config import LossWeights
-from colorcli.errors import ModelError
+from colorcli.config.training import LossWeights
 from colorcli.network import model_folder
 from colorcli.network.backbones import BACKBONES
 from colorcli.network.decoding import NEUTRAL
 from colorcli.network.losses import LOSSES
+from colorcli.system.errors import ModelError
 from colorcli.training.devices import policy
 
 Logs = dict[str, Any]

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from colorcli.config import TrainConfig
+from colorcli.config.training import TrainConfig
 from colorcli.data.dataset import Dataset
-from colorcli.errors import DataError
 from colorcli.network import initial_weights, model_folder
 from colorcli.network.model import build_model, sharpened
 from colorcli.system.atomic import write_atomic
+from colorcli.system.errors import DataError
 from colorcli.training import devices
 from colorcli.training.agreement import Workers
 from colorcli.training.run_folder import resume

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from colorcli.config import TrainConfig
-from colorcli.errors import UsageError
+from colorcli.config.training import TrainConfig
+from colorcli.system.errors import UsageError
 
 RISE = 0.05  # share of the second stage over which a released backbone's rate rises
 

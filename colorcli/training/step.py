@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from colorcli.config import TrainConfig
+from colorcli.config.training import TrainConfig
 from colorcli.network.decoding import NEUTRAL
 from colorcli.network.layers import backbone_weights, freeze_norms, random_depth
 from colorcli.network.losses import LOSSES

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from colorcli.config import TrainConfig
+from colorcli.config.training import TrainConfig
 from colorcli.network.model import build_model
 from colorcli.training import devices
 

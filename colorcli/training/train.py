@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from colorcli.config import TrainConfig
+from colorcli.config.training import TrainConfig
 from colorcli.data.dataset import Dataset
-from colorcli.errors import DataError, UsageError
 from colorcli.network.backbones import BACKBONES
 from colorcli.network.model import check, output_stride
+from colorcli.system.errors import DataError, UsageError
 from colorcli.system.lock import alone
 from colorcli.training import devices, schedule
 from colorcli.training.agreement import Told

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from colorcli.color.lab import join, neutral
 from colorcli.colorizing.framing import shown
-from colorcli.config import TrainConfig
+from colorcli.config.training import TrainConfig
 from colorcli.data import dataset
 from colorcli.data.dataset import Dataset
 from colorcli.evaluation.metrics import psnr

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from colorcli.errors import ModelError
 from colorcli.network import model_folder
+from colorcli.system.errors import ModelError
 
 
 def lines(output: bytes) -> list[str]:

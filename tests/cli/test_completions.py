@@ -10,7 +10,7 @@ import time
 import pytest
 from conftest import REPO
 
-from colorcli.choices import FORMAT_ALIASES, IMAGE_FORMATS
+from colorcli.config.choices import FORMAT_ALIASES, IMAGE_FORMATS
 
 pty = pytest.importorskip("pty", reason="no terminals here")
 SHELLS = ("bash", "zsh", "fish")

@@ -1,7 +1,9 @@
 """Options made of config fields: names, defaults, limits, choices and variables say the same."""
 
+import importlib
 from dataclasses import dataclass, fields
 from pathlib import Path
+from pkgutil import iter_modules
 
 import pytest
 import typer
@@ -11,30 +13,38 @@ from typer.testing import CliRunner
 from colorcli import config
 from colorcli.cli import app
 from colorcli.cli.options import configured
-from colorcli.config import value
+from colorcli.config import settings
+from colorcli.config.calls import BatchConfig, EngineConfig, NamesConfig
+from colorcli.config.evaluation import EvalConfig, VerdictConfig
+from colorcli.config.exporting import ExportConfig
+from colorcli.config.model import ModelConfig
+from colorcli.config.predict import FilmConfig, HandConfig, PredictConfig, ScansConfig, WatchConfig
+from colorcli.config.prepare import PrepareConfig
+from colorcli.config.serving import ServeConfig
+from colorcli.config.settings import value
+from colorcli.config.training import TrainConfig, UprightConfig
 from colorcli.data.sources.coco import Coco
-from colorcli.system import settings
 
 COMMANDS = {name: late.command for name, late in get_command(app).commands.items()}
 COMMANDS |= COMMANDS["prepare"].commands | COMMANDS["models"].commands
 OF = {
     "predict": (
-        config.NamesConfig,
-        config.PredictConfig,
-        config.BatchConfig,
-        config.EngineConfig,
-        config.ScansConfig,
-        config.FilmConfig,
-        config.WatchConfig,
-        config.HandConfig,
+        NamesConfig,
+        PredictConfig,
+        BatchConfig,
+        EngineConfig,
+        ScansConfig,
+        FilmConfig,
+        WatchConfig,
+        HandConfig,
     ),  # fmt: skip
-    "folder": (config.NamesConfig, config.PrepareConfig, config.EngineConfig),
-    "coco": (Coco, config.PrepareConfig, config.EngineConfig),
-    "eval": (config.NamesConfig, config.EvalConfig, config.VerdictConfig),
-    "export": (config.ExportConfig,),
-    "serve": (config.ServeConfig,),
-    "train": (config.TrainConfig,),
-    "upright": (config.UprightConfig,),
+    "folder": (NamesConfig, PrepareConfig, EngineConfig),
+    "coco": (Coco, PrepareConfig, EngineConfig),
+    "eval": (NamesConfig, EvalConfig, VerdictConfig),
+    "export": (ExportConfig,),
+    "serve": (ServeConfig,),
+    "train": (TrainConfig,),
+    "upright": (UprightConfig,),
 }
 RECORDS = [(command, record) for command, records in OF.items() for record in records]
 IDS = [f"{command}-{record.__name__}" for command, record in RECORDS]
@@ -59,11 +69,18 @@ def test_every_field_is_an_option_that_says_what_it_may_be(command, record):
             assert option.default == setting.default
 
 
-@pytest.mark.parametrize(
-    "record", [r for r in vars(config).values() if isinstance(r, type) and r.__name__.endswith("Config")]
-)  # fmt: skip
+MODULES = [
+    importlib.import_module(m.name) for m in iter_modules(config.__path__, "colorcli.config.")
+]
+EVERY = {
+    r for module in MODULES for name, r in vars(module).items()
+    if isinstance(r, type) and name.endswith("Config")
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("record", sorted(EVERY, key=lambda record: record.__name__))
 def test_every_config_of_the_command_line_is_some_commands(record):
-    assert record in {r for records in OF.values() for r in records} | {config.ModelConfig}
+    assert record in {r for records in OF.values() for r in records} | {ModelConfig}
 
 
 @dataclass(frozen=True)
@@ -130,9 +147,9 @@ def test_the_rest_is_the_parsers(arguments):
 
 
 def test_a_suffix_taken_for_a_format_becomes_its_name():
-    assert config.PredictConfig(format="jpg").format == "jpeg"
-    assert config.PredictConfig(format="png").format == "png"
-    assert config.PredictConfig().format is None
+    assert PredictConfig(format="jpg").format == "jpeg"
+    assert PredictConfig(format="png").format == "png"
+    assert PredictConfig().format is None
 
 
 # --- values without pydantic ---------------------------------------------------------------------

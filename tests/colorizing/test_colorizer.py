@@ -12,16 +12,16 @@ from conftest import scene
 from PIL import Image
 
 import colorcli
-from colorcli.choices import DEVICES
 from colorcli.color.lab import gray_to_L, neutral, rgb_to_lab
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.colorizing.framing import stretch
-from colorcli.errors import ImageError, ModelError, UsageError
+from colorcli.config.choices import DEVICES
 from colorcli.network import model_folder
 from colorcli.network.decoding import KNOBS, LOGITS, NEUTRAL, Knob, Knobs, Slider
 from colorcli.network.model import with_decode
 from colorcli.network.runtimes import ENGINES, Keras, LiteRT
 from colorcli.system import native
+from colorcli.system.errors import ImageError, ModelError, UsageError
 
 MEAN = Knobs(**NEUTRAL)
 VIVID = Knobs(**{name: knob.default for name, knob in KNOBS.items()})

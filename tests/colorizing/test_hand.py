@@ -13,8 +13,8 @@ from colorcli.colorizing.colorizer import Colorizer
 from colorcli.colorizing.hand import files, strokes
 from colorcli.colorizing.hand.guidance import Guidance, guidance
 from colorcli.colorizing.hand.hint import Hint, parse, placed
-from colorcli.config import HandConfig, ScansConfig
-from colorcli.errors import UsageError
+from colorcli.config.predict import HandConfig, ScansConfig
+from colorcli.system.errors import UsageError
 
 SIZE = 96, 80  # of scene()
 

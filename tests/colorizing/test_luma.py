@@ -15,14 +15,14 @@ from colorcli.colorizing import predict
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.colorizing.encoded.luma import colorize_luma
 from colorcli.colorizing.encoded.photograph import colorize_bytes
-from colorcli.config import PredictConfig
-from colorcli.errors import ImageError
-from colorcli.files.inputs import Source
-from colorcli.files.outputs import Job
+from colorcli.config.predict import PredictConfig
 from colorcli.imaging import reading
 from colorcli.imaging.jpeg import luma
 from colorcli.imaging.tags import icc, metadata
 from colorcli.network.decoding import Knobs
+from colorcli.system.errors import ImageError
+from colorcli.system.files.inputs import Source
+from colorcli.system.files.outputs import Job
 from colorcli.system.parallel import Stopped
 
 pytest.importorskip("simplejpeg")

@@ -19,12 +19,12 @@ from colorcli.colorizing import predict
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.colorizing.encoded.photograph import colorize_bytes
 from colorcli.colorizing.result import STAGES
-from colorcli.config import PredictConfig
-from colorcli.errors import ImageError, ModelError
-from colorcli.files.inputs import Source
-from colorcli.files.outputs import Job
+from colorcli.config.predict import PredictConfig
 from colorcli.imaging import reading
 from colorcli.system.atomic import PART
+from colorcli.system.errors import ImageError, ModelError
+from colorcli.system.files.inputs import Source
+from colorcli.system.files.outputs import Job
 from colorcli.system.parallel import Budget
 
 

@@ -11,8 +11,8 @@ from colorcli.color.lab import neutral, rgb_to_lab
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.colorizing.hand import likeness, reference
 from colorcli.colorizing.hand.guidance import guidance
-from colorcli.config import HandConfig, ScansConfig
-from colorcli.errors import UsageError
+from colorcli.config.predict import HandConfig, ScansConfig
+from colorcli.system.errors import UsageError
 
 PLAIN = ScansConfig(regions="none")
 

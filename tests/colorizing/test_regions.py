@@ -15,9 +15,9 @@ from colorcli.colorizing.scans.finding import find
 from colorcli.colorizing.scans.quads import Region
 from colorcli.colorizing.scans.records import Given, record
 from colorcli.colorizing.scans.windows import View, Window, joined, whole, windows
-from colorcli.config import PredictConfig, ScansConfig
-from colorcli.errors import UsageError
-from colorcli.files.inputs import Source
+from colorcli.config.predict import PredictConfig, ScansConfig
+from colorcli.system.errors import UsageError
+from colorcli.system.files.inputs import Source
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,10 @@ from PIL import Image, ImageCms
 from colorcli import Colorizer, Knobs
 from colorcli.color.bins import COUNT
 from colorcli.colorizing import sureness
-from colorcli.errors import UsageError
 from colorcli.imaging import reading
 from colorcli.imaging.tags.icc import conversion, gray_profile
 from colorcli.network.decoding import confidence, distribution
+from colorcli.system.errors import UsageError
 
 GRAY = scene(3)[..., 0]
 

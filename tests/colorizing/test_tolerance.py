@@ -1,7 +1,7 @@
 import pytest
 
 from colorcli.colorizing.tolerance import Tolerance
-from colorcli.errors import UsageError
+from colorcli.system.errors import UsageError
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from colorcli.colorizing.encoded.luma import colorize_luma
 from colorcli.colorizing.encoded.photograph import colorize_bytes
 from colorcli.colorizing.scans.records import Given
 from colorcli.colorizing.sureness import Witness
-from colorcli.config import PredictConfig, ScansConfig
+from colorcli.config.predict import PredictConfig, ScansConfig
 from colorcli.imaging.tags import metadata
 
 

@@ -17,9 +17,9 @@ from PIL import Image
 from colorcli.colorizing import watch as watching
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.colorizing.intake import Request
-from colorcli.config import PredictConfig
-from colorcli.errors import UsageError
+from colorcli.config.predict import PredictConfig
 from colorcli.system import atomic
+from colorcli.system.errors import UsageError
 
 SETTLE = 0.4
 

@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 from colorcli.cli import app
 from colorcli.data import coco
 from colorcli.data.coco import Archive, Filter, obtain, select, unpack
-from colorcli.errors import DataError, UsageError
 from colorcli.system import disk, download
+from colorcli.system.errors import DataError, UsageError
 
 PERSON, BICYCLE, DOG = 1, 2, 18
 OBJECTS = [  # image, category, iscrowd

@@ -7,10 +7,10 @@ import shutil
 import numpy as np
 import pytest
 
-from colorcli.config import PrepareConfig
+from colorcli.config.prepare import PrepareConfig
 from colorcli.data import dataset
 from colorcli.data.prepare import prepare
-from colorcli.errors import DataError
+from colorcli.system.errors import DataError
 
 
 @pytest.fixture(scope="module")

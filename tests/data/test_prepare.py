@@ -17,11 +17,11 @@ from conftest import REPO, scene
 from PIL import Image
 
 from colorcli.color.tone import Colours
-from colorcli.config import PrepareConfig
+from colorcli.config.prepare import PrepareConfig
 from colorcli.data import blocks, dataset, samples, tfrecord, workers
 from colorcli.data.prepare import prepare
-from colorcli.errors import DataError
 from colorcli.system import disk
+from colorcli.system.errors import DataError
 
 GONE = {"path": "gone.jpg", "reason": "missing", "detail": "named, but not there"}
 CONFIG = PrepareConfig(val_fraction=0.15, shard_images=20, workers=1)

@@ -11,7 +11,7 @@ from PIL import Image, ImageCms
 from colorcli.color import bins
 from colorcli.color.lab import rgb_to_lab
 from colorcli.color.tone import Colours
-from colorcli.config import PrepareConfig
+from colorcli.config.prepare import PrepareConfig
 from colorcli.data import samples, tfrecord
 from colorcli.data.samples import histogram, sample
 from colorcli.imaging import reading, writing

@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from colorcli.data import tfrecord
-from colorcli.errors import DataError
+from colorcli.system.errors import DataError
 
 
 @settings(max_examples=50)

@@ -23,15 +23,15 @@ from typer.testing import CliRunner
 from colorcli.cli import app, terminal
 from colorcli.color.lab import join, neutral, rgb_to_lab
 from colorcli.colorizing.colorizer import Colorizer
-from colorcli.config import EvalConfig
+from colorcli.config.evaluation import EvalConfig
 from colorcli.data.sources.folder import Folder
 from colorcli.data.sources.pairs import Pairs
-from colorcli.errors import DataError, UsageError
 from colorcli.evaluation import evaluate, per_image, protocols, statistics
 from colorcli.evaluation.contenders import Model, Pictures, distinct
 from colorcli.evaluation.gates import gate
 from colorcli.evaluation.metrics import METRICS
 from colorcli.evaluation.metrics import chosen as chosen_metrics
+from colorcli.system.errors import DataError, UsageError
 
 SCHEMA = json.loads((REPO / "docs" / "eval-schema.json").read_text())
 

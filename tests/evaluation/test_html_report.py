@@ -15,7 +15,7 @@ from conftest import scene
 from PIL import Image
 
 from colorcli.colorizing.colorizer import Colorizer
-from colorcli.config import EvalConfig
+from colorcli.config.evaluation import EvalConfig
 from colorcli.data.sources.folder import Folder
 from colorcli.evaluation import evaluate, html_report
 from colorcli.evaluation.contenders import Model

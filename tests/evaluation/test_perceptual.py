@@ -12,13 +12,13 @@ import pytest
 from conftest import scene
 from scipy import linalg
 
-from colorcli.config import EvalConfig
+from colorcli.config.evaluation import EvalConfig
 from colorcli.data.sources.folder import Folder
-from colorcli.errors import DataError, UsageError
 from colorcli.evaluation import evaluate, perceptual
 from colorcli.evaluation.contenders import Model
 from colorcli.evaluation.metrics import METRICS, chosen
 from colorcli.evaluation.perceptual import Moments, Weights, fetch, frechet
+from colorcli.system.errors import DataError, UsageError
 
 CONTENT = b"weights" * 1000
 

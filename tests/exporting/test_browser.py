@@ -15,13 +15,13 @@ from PIL import Image
 
 from colorcli.color.lab import rgb_to_lab
 from colorcli.colorizing.colorizer import Colorizer
-from colorcli.config import ExportConfig
-from colorcli.errors import DataError, UsageError
+from colorcli.config.exporting import ExportConfig
 from colorcli.exporting import photographs
 from colorcli.exporting.export import export
 from colorcli.exporting.page import runtime
 from colorcli.imaging.tags import origin
 from colorcli.network.decoding import Knobs
+from colorcli.system.errors import DataError, UsageError
 
 pytestmark = pytest.mark.slow
 BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")

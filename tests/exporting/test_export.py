@@ -14,8 +14,9 @@ from PIL import Image
 
 from colorcli.color import lab
 from colorcli.colorizing.colorizer import Colorizer
-from colorcli.config import ExportConfig, ModelConfig, ScansConfig
-from colorcli.errors import DataError, ModelError, UsageError
+from colorcli.config.exporting import ExportConfig
+from colorcli.config.model import ModelConfig
+from colorcli.config.predict import ScansConfig
 from colorcli.exporting import card, photographs, signatures
 from colorcli.exporting.check import Bench, Check, excess
 from colorcli.exporting.export import export
@@ -24,6 +25,7 @@ from colorcli.exporting.formats.table import FORMATS
 from colorcli.exporting.plan import companions, place
 from colorcli.network.decoding import NEUTRAL, Knobs
 from colorcli.system import disk
+from colorcli.system.errors import DataError, ModelError, UsageError
 
 CASES = [
     ("keras", "float32", "ab", None), ("keras", "float32", "image", 64),

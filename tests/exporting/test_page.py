@@ -23,13 +23,15 @@ from colorcli.colorizing.hand.guided import guided as guidance
 from colorcli.colorizing.hand.hint import Known
 from colorcli.colorizing.hand.likeness import Square
 from colorcli.colorizing.scans import quads, windows
-from colorcli.config import ExportConfig, ModelConfig, ScansConfig
-from colorcli.errors import DataError, UsageError
+from colorcli.config.exporting import ExportConfig
+from colorcli.config.model import ModelConfig
+from colorcli.config.predict import ScansConfig
 from colorcli.exporting.page import assembly, runtime
 from colorcli.exporting.page.runtime import Runtime
 from colorcli.exporting.plan import planned
 from colorcli.network import decoding, model_folder
 from colorcli.network.decoding import KNOBS, Knobs
+from colorcli.system.errors import DataError, UsageError
 
 SIDE, STRIDE = 64, 16
 FAKE = Runtime(wasm=b"\0asm", glue=b"var ModuleFactory;", core=b"export {};")

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from colorcli.errors import ImageError
 from colorcli.imaging import reading, writing
 from colorcli.imaging.jpeg import luma
 from colorcli.imaging.tags import icc
+from colorcli.system.errors import ImageError
 
 LIMIT = 10**7  # pixels; far under what the hostile headers claim
 

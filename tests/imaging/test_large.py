@@ -23,11 +23,7 @@ from colorcli.colorizing.encoded.photograph import colorize_bytes
 from colorcli.colorizing.encoded.strips import colorize_strips
 from colorcli.colorizing.framing import halved, halvings
 from colorcli.colorizing.result import STAGES
-from colorcli.config import PredictConfig
-from colorcli.errors import DataError, ImageError
-from colorcli.files.delivery import delivered
-from colorcli.files.inputs import Source
-from colorcli.files.outputs import Job
+from colorcli.config.predict import PredictConfig
 from colorcli.imaging import png, reading, sixteen_bit, tiff_writing
 from colorcli.imaging.formats import vips
 from colorcli.imaging.jpeg import luma
@@ -36,6 +32,10 @@ from colorcli.imaging.large.photograph import Photograph
 from colorcli.imaging.large.writing import WRITERS
 from colorcli.imaging.tags import metadata
 from colorcli.network.decoding import Knobs
+from colorcli.system.errors import DataError, ImageError
+from colorcli.system.files.delivery import delivered
+from colorcli.system.files.inputs import Source
+from colorcli.system.files.outputs import Job
 from colorcli.system.parallel import Stopped
 
 needs_vips = pytest.mark.skipif(vips.library() is None, reason="needs the extra large")
@@ -468,7 +468,7 @@ def test_writing_to_a_full_device_is_a_data_error(colorizer):
 def test_a_pipe_gets_all_of_it(small_model, tmp_path):
     """As a process: bytes from stdin, to stdout, nothing on stderr, damage in one line."""
     code = (
-        "import sys; from colorcli import config; config.LARGE = 0\n"
+        "import sys; from colorcli.config import predict; predict.LARGE = 0\n"
         "from colorcli.cli import main; main()"
     )
 

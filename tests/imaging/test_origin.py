@@ -15,7 +15,7 @@ from PIL import Image
 from colorcli import Colorizer, __version__
 from colorcli.colorizing.intake import Request, planned
 from colorcli.colorizing.predict import predict
-from colorcli.config import PredictConfig
+from colorcli.config.predict import PredictConfig
 from colorcli.imaging import reading, writing
 from colorcli.imaging.kinds import KINDS
 from colorcli.imaging.tags.origin import SOURCE_TYPE, Origin

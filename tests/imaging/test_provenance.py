@@ -14,7 +14,7 @@ from PIL import Image
 from colorcli.colorizing import intake
 from colorcli.colorizing.encoded.photograph import colorize_bytes
 from colorcli.colorizing.scans.windows import whole
-from colorcli.config import PredictConfig
+from colorcli.config.predict import PredictConfig
 from colorcli.imaging import reading, writing
 from colorcli.imaging.kinds import KINDS
 from colorcli.imaging.tags import provenance

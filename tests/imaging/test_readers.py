@@ -14,11 +14,11 @@ from skimage.color import rgb2lab
 from colorcli.color.lab import gray_to_L, rgb_to_lab
 from colorcli.colorizing.encoded.photograph import colorize_bytes
 from colorcli.colorizing.scans.windows import whole
-from colorcli.config import PredictConfig
-from colorcli.errors import ImageError
+from colorcli.config.predict import PredictConfig
 from colorcli.imaging import kinds, planes, reading
 from colorcli.imaging.formats import vips
 from colorcli.imaging.tags import icc
+from colorcli.system.errors import ImageError
 
 needs_vips = pytest.mark.skipif(vips.library() is None, reason="needs the extra large")
 

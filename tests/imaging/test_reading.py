@@ -13,9 +13,9 @@ from PIL.TiffImagePlugin import IFDRational
 
 from colorcli.color.lab import gray_to_L, rgb_to_lab
 from colorcli.color.levels import to_depth
-from colorcli.errors import ImageError, UsageError
 from colorcli.imaging import reading, writing
 from colorcli.imaging.tags import metadata
+from colorcli.system.errors import ImageError, UsageError
 
 DEEP = np.random.default_rng(0).integers(0, 65536, (40, 50, 3)).astype(np.uint16)
 VEIL = np.random.default_rng(1).integers(0, 65536, (40, 50)).astype(np.uint16)

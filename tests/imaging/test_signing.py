@@ -15,10 +15,10 @@ from PIL import Image
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.colorizing.intake import Request, planned
 from colorcli.colorizing.predict import predict
-from colorcli.config import PredictConfig, ScansConfig
-from colorcli.errors import UsageError
+from colorcli.config.predict import PredictConfig, ScansConfig
 from colorcli.imaging.tags.origin import SOURCE_TYPE
 from colorcli.imaging.tags.signing import TYPES, Signer
+from colorcli.system.errors import UsageError
 
 c2pa = pytest.importorskip("c2pa", reason="needs colorcli[c2pa]")
 x509 = pytest.importorskip("cryptography.x509")

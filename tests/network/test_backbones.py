@@ -8,14 +8,15 @@ from published import published
 from test_layers import scattered
 
 from colorcli.color import bins
-from colorcli.config import ModelConfig, TrainConfig
-from colorcli.errors import ModelError
+from colorcli.config.model import ModelConfig
+from colorcli.config.training import TrainConfig
 from colorcli.network import model_folder
 from colorcli.network.backbones import BACKBONES, Backbone
 from colorcli.network.layers import ConvNorm, Residual, backbone_weights, convolutions, lowered
 from colorcli.network.model import build_model
 from colorcli.network.packing import pack
 from colorcli.network.runtimes import LiteRT
+from colorcli.system.errors import ModelError
 from colorcli.training.step import compiled, new_state
 
 PRIOR = bins.prior(np.ones(len(bins.centres())))

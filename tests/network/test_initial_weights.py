@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from published import published
 
-from colorcli.config import ModelConfig, TrainConfig
-from colorcli.errors import DataError, ModelError
+from colorcli.config.model import ModelConfig
+from colorcli.config.training import TrainConfig
 from colorcli.network import initial_weights, model_folder
 from colorcli.network.model import build_model
+from colorcli.system.errors import DataError, ModelError
 
 SMALL = ModelConfig(size=64, decoder=(16, 16, 16))
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from colorcli.config import ModelConfig
+from colorcli.config.model import ModelConfig
 from colorcli.network.layers import (
     ConvNorm,
     Residual,

@@ -2,13 +2,14 @@ import numpy as np
 import pytest
 
 from colorcli.color import bins
-from colorcli.config import PRESETS, LossWeights, ModelConfig
-from colorcli.errors import ModelError
+from colorcli.config.model import ModelConfig
+from colorcli.config.training import PRESETS, LossWeights
 from colorcli.network import model_folder
 from colorcli.network.backbones import BACKBONES
 from colorcli.network.decoding import KNOBS, NEUTRAL
 from colorcli.network.losses import LOSSES
 from colorcli.network.model import build_model, output_stride, sharpened, with_decode
+from colorcli.system.errors import ModelError
 
 PRIOR = bins.prior(np.ones(len(bins.centres())))
 

@@ -8,13 +8,13 @@ import pytest
 from test_layers import scattered
 
 from colorcli.color import bins
-from colorcli.errors import ModelError
 from colorcli.network import model_folder
 from colorcli.network.decoding import NEUTRAL
 from colorcli.network.model import with_decode
 from colorcli.network.packing import pack
 from colorcli.network.runtimes import LiteRT, open_model
 from colorcli.system import disk
+from colorcli.system.errors import ModelError
 
 
 @pytest.fixture

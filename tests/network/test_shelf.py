@@ -14,10 +14,10 @@ from loopback import Server
 from PIL import Image
 
 from colorcli import Colorizer
-from colorcli.errors import DataError, ModelError, UsageError
 from colorcli.network import model_folder
 from colorcli.network.shelf import adding, places
 from colorcli.system import windows
+from colorcli.system.errors import DataError, ModelError, UsageError
 
 GRAY = np.tile(np.arange(64, dtype=np.uint8), (64, 1)) * 4
 

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from colorcli.errors import ModelError
 from colorcli.network import model_folder, runtimes
 from colorcli.network.upright import head as upright
 from colorcli.network.upright.head import FILE, LAYERS, Head, agreed, cells
 from colorcli.network.upright.tap import convolved, made_of, tapped
+from colorcli.system.errors import ModelError
 
 
 def head(tensors, channels=4, places=4, seed=0):

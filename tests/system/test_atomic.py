@@ -5,7 +5,6 @@ import sys
 import pytest
 from conftest import make
 
-from colorcli.errors import DataError
 from colorcli.system.atomic import (
     PART,
     Part,
@@ -18,6 +17,7 @@ from colorcli.system.atomic import (
     sweep,
     write_atomic,
 )
+from colorcli.system.errors import DataError
 
 
 def test_write_atomic_leaves_nothing_behind(tmp_path):

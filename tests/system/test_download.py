@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from loopback import Server
 
-from colorcli.errors import DataError
 from colorcli.system import disk, download
 from colorcli.system.download import fetch
+from colorcli.system.errors import DataError
 
 BODY = np.random.default_rng(0).bytes(3_000_000)
 SHA256 = hashlib.sha256(BODY).hexdigest()

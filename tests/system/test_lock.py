@@ -9,9 +9,9 @@ import sys
 import pytest
 from conftest import REPO
 
-from colorcli.errors import DataError
 from colorcli.system import lock
 from colorcli.system.atomic import TOKEN, host
+from colorcli.system.errors import DataError
 from colorcli.system.lock import alone
 
 HOLD = (

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from colorcli.errors import reason
 from colorcli.system import atomic, windows
+from colorcli.system.errors import reason
 
 
 class Held(PermissionError):

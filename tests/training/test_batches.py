@@ -9,10 +9,10 @@ from keras import ops
 from PIL import Image
 
 from colorcli.color.lab import rgb_to_lab, srgb_linear
-from colorcli.config import PrepareConfig
+from colorcli.config.prepare import PrepareConfig
 from colorcli.data import dataset
 from colorcli.data.prepare import prepare
-from colorcli.errors import UsageError
+from colorcli.system.errors import UsageError
 from colorcli.training.feed import aging, batches, mixture
 from colorcli.training.feed.shares import Share
 

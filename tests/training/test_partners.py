@@ -8,12 +8,13 @@ from published import published
 
 from colorcli.color import bins
 from colorcli.color.lab import AB_MAX
-from colorcli.config import LossWeights, ModelConfig
-from colorcli.errors import ModelError
+from colorcli.config.model import ModelConfig
+from colorcli.config.training import LossWeights
 from colorcli.network import model_folder
 from colorcli.network.backbones import BACKBONES
 from colorcli.network.losses import LOSSES
 from colorcli.network.model import build_model
+from colorcli.system.errors import ModelError
 from colorcli.training.partners import PARTNERS, Critic, Features, Teachers
 
 

@@ -2,8 +2,8 @@ import dataclasses
 
 import pytest
 
-from colorcli.config import PRESETS, TrainConfig
-from colorcli.errors import UsageError
+from colorcli.config.training import PRESETS, TrainConfig
+from colorcli.system.errors import UsageError
 from colorcli.training import schedule
 
 CONFIG = dataclasses.replace(TrainConfig(), warmup=10, frozen=0.5)

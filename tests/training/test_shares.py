@@ -2,9 +2,9 @@
 
 import pytest
 
-from colorcli.config import TrainConfig
-from colorcli.errors import UsageError
-from colorcli.system import settings
+from colorcli.config import settings
+from colorcli.config.training import TrainConfig
+from colorcli.system.errors import UsageError
 from colorcli.training.feed import shares
 from colorcli.training.feed.shares import Mixture, Share, parse
 

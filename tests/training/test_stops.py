@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from colorcli.config import PRESETS, ModelConfig
+from colorcli.config.model import ModelConfig
+from colorcli.config.training import PRESETS
 from colorcli.network import model_folder
 from colorcli.training import tail
 from colorcli.training.run import BEST_WEIGHTS, Run

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from colorcli.colorizing.colorizer import Colorizer
-from colorcli.config import UprightConfig
+from colorcli.config.training import UprightConfig
 from colorcli.network import model_folder
 from colorcli.network.runtimes import open_model
 from colorcli.network.upright import head as upright

@@ -18,14 +18,16 @@ import pytest
 import tensorflow as tf
 
 from colorcli.colorizing.colorizer import Colorizer
-from colorcli.config import PRESETS, LossWeights, ModelConfig, PrepareConfig
+from colorcli.config.model import ModelConfig
+from colorcli.config.prepare import PrepareConfig
+from colorcli.config.training import PRESETS, LossWeights
 from colorcli.data import dataset
 from colorcli.data.prepare import prepare
-from colorcli.errors import DataError, UsageError
 from colorcli.exporting.export import export
 from colorcli.network import model_folder
 from colorcli.network.losses import LOSSES
 from colorcli.system import disk
+from colorcli.system.errors import DataError, UsageError
 from colorcli.training import run as running
 from colorcli.training import spent
 from colorcli.training import train as training
@@ -648,7 +650,8 @@ import tensorflow, keras
 from colorcli.data import dataset
 from colorcli.training import train
 from colorcli.system import disk
-from colorcli.config import PRESETS, ModelConfig
+from colorcli.config.model import ModelConfig
+from colorcli.config.training import PRESETS
 train.LOG_EVERY = 1
 model = ModelConfig(backbone="plain", loss="mse", size=32, decoder=(8,))
 config = dataclasses.replace(

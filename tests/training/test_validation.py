@@ -9,7 +9,9 @@ import tensorflow as tf
 from PIL import Image
 
 from colorcli.color import bins
-from colorcli.config import PRESETS, ModelConfig, PrepareConfig
+from colorcli.config.model import ModelConfig
+from colorcli.config.prepare import PrepareConfig
+from colorcli.config.training import PRESETS
 from colorcli.data import dataset
 from colorcli.data.prepare import prepare
 from colorcli.network.losses import LOSSES

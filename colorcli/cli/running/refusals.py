@@ -7,15 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from colorcli.cli.running.runs import Run
-from colorcli.config import (
-    BatchConfig,
-    EngineConfig,
-    FilmConfig,
-    HandConfig,
-    NamesConfig,
-    PredictConfig,
-)
-from colorcli.errors import UsageError
+from colorcli.config.calls import BatchConfig, EngineConfig, NamesConfig
+from colorcli.config.predict import FilmConfig, HandConfig, PredictConfig
+from colorcli.system.errors import UsageError
 
 
 @dataclass(frozen=True)

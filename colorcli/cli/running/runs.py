@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import typer
 
 from colorcli.cli import terminal
-from colorcli.errors import DataError, ExitCode
+from colorcli.system.errors import DataError, ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from colorcli.colorizing.intake import Request
     from colorcli.colorizing.result import Result
     from colorcli.colorizing.tolerance import Tolerance
-    from colorcli.config import FilmConfig, PredictConfig
-    from colorcli.files.outputs import Job
-    from colorcli.video.ways import Way
+    from colorcli.config.predict import FilmConfig, PredictConfig
+    from colorcli.extras.video.ways import Way
+    from colorcli.system.files.outputs import Job
 
     Progress = Callable[..., None] | None
 
@@ -34,10 +34,10 @@ def raw(
     model: Callable[[], Colorizer],
 ) -> None:  # fmt: skip
     """Colour raw frames of stdin, as they come, into stdout or a file."""
-    from colorcli.files.delivery import delivered, to_stdout
+    from colorcli.extras.video import raw
+    from colorcli.extras.video.colouring import Means
+    from colorcli.system.files.delivery import delivered, to_stdout
     from colorcli.system.parallel import Stopped, cores
-    from colorcli.video import raw
-    from colorcli.video.colouring import Means
 
     frames = raw.parsed(film.raw or "")
     if sys.stdin is None:
@@ -62,7 +62,7 @@ def _begin() -> None:
 
 
 def _journal(path: str | None) -> Any:
-    from colorcli.files.journal import journal
+    from colorcli.system.files.journal import journal
 
     return journal(path)
 

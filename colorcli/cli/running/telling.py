@@ -9,8 +9,8 @@ from colorcli.cli import terminal
 
 if TYPE_CHECKING:
     from colorcli.colorizing.result import Result
-    from colorcli.files.inputs import Found
-    from colorcli.files.journal import Journal
+    from colorcli.system.files.inputs import Found
+    from colorcli.system.files.journal import Journal
 
 NAMED = 20  # results that an interrupted run names
 

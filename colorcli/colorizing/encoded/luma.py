@@ -11,7 +11,7 @@ from colorcli.colorizing.colorizer import Colours
 from colorcli.colorizing.framing import halved, halvings
 from colorcli.colorizing.result import Result, Stopwatch
 from colorcli.colorizing.scans.byproducts import Byproducts
-from colorcli.config import PredictConfig
+from colorcli.config.predict import PredictConfig
 from colorcli.imaging.jpeg import luma
 from colorcli.imaging.planes import turned
 from colorcli.system.parallel import Stopped

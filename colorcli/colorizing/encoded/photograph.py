@@ -12,7 +12,7 @@ from colorcli.color.tone import is_colour
 from colorcli.colorizing.colorizer import Colours
 from colorcli.colorizing.result import Result, Stopwatch
 from colorcli.colorizing.scans.byproducts import Byproducts
-from colorcli.config import PredictConfig
+from colorcli.config.predict import PredictConfig
 from colorcli.imaging import reading, writing
 from colorcli.imaging.tags import metadata
 from colorcli.system.parallel import Stopped

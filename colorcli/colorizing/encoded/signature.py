@@ -14,11 +14,11 @@ from typing import IO, BinaryIO
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.colorizing.result import Result
 from colorcli.colorizing.scans.byproducts import Byproducts
-from colorcli.config import PredictConfig
-from colorcli.files.inputs import STREAM
+from colorcli.config.predict import PredictConfig
 from colorcli.imaging import reading
 from colorcli.imaging.tags.origin import Origin
 from colorcli.imaging.tags.signing import Signer
+from colorcli.system.files.inputs import STREAM
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from colorcli.colorizing.framing import halved, halvings
 from colorcli.colorizing.result import Result, Stopwatch
 from colorcli.colorizing.scans.byproducts import Byproducts
 from colorcli.colorizing.scans.windows import View
-from colorcli.config import PredictConfig
+from colorcli.config.predict import PredictConfig
 from colorcli.imaging import reading, writing
 from colorcli.imaging.large.photograph import Photograph
 from colorcli.imaging.large.writing import write

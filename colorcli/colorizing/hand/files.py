@@ -14,8 +14,8 @@ import numpy as np
 
 from colorcli.colorizing.hand import strokes
 from colorcli.colorizing.hand.hint import FORM, Hint, is_fraction, parse
-from colorcli.errors import UsageError, reason
-from colorcli.files import places
+from colorcli.system.errors import UsageError, reason
+from colorcli.system.files import places
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from colorcli.colorizing.hand import files
 from colorcli.colorizing.hand.files import Asked
 from colorcli.colorizing.hand.hint import Known, parse
-from colorcli.config import STRENGTH, HandConfig
-from colorcli.errors import UsageError
+from colorcli.config.predict import STRENGTH, HandConfig
 from colorcli.imaging import reading
+from colorcli.system.errors import UsageError
 
 MARK = ".hints"  # between the name and the suffix of a sidecar
 

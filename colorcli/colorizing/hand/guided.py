@@ -17,7 +17,7 @@ from colorcli.colorizing.hand.likeness import Square
 from colorcli.colorizing.hints import FINE, Point
 from colorcli.colorizing.scans import quads
 from colorcli.colorizing.scans.windows import View, Window
-from colorcli.errors import UsageError
+from colorcli.system.errors import UsageError
 
 UNLIKE = 25.0  # of L, by which a colour asked for is told to be much lighter or darker
 EDGE = 1e-6  # of a square's side

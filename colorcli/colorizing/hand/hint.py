@@ -13,7 +13,7 @@ import numpy as np
 from PIL import ImageColor
 
 from colorcli.color.lab import rgb_to_lab
-from colorcli.errors import UsageError
+from colorcli.system.errors import UsageError
 
 NEUTRAL, KEEP = "neutral", "keep"  # gray; and what the network says there
 _RING = 6  # points of a dab beside its centre,

@@ -17,10 +17,10 @@ from colorcli.color.tone import is_colour
 from colorcli.colorizing import framing
 from colorcli.colorizing.hand import likeness
 from colorcli.colorizing.hand.likeness import Square, Taught
-from colorcli.errors import ColorizeError, UsageError, reason
-from colorcli.files import places
-from colorcli.files.inputs import STREAM, find
 from colorcli.imaging import reading, writing
+from colorcli.system.errors import ColorizeError, UsageError, reason
+from colorcli.system.files import places
+from colorcli.system.files.inputs import STREAM, find
 from colorcli.system.parallel import cores, in_order
 
 if TYPE_CHECKING:

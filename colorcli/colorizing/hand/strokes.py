@@ -7,7 +7,7 @@ import numpy as np
 
 from colorcli.color.lab import rgb_to_lab
 from colorcli.colorizing.hand.hint import Hint
-from colorcli.errors import UsageError
+from colorcli.system.errors import UsageError
 
 OPAQUE = 128  # alpha from which a pixel counts as painted
 MOST = 64  # points that all strokes together become

@@ -16,14 +16,14 @@ from colorcli.colorizing.scans.explaining import explained
 from colorcli.colorizing.scans.quads import Region
 from colorcli.colorizing.scans.records import record
 from colorcli.colorizing.scans.windows import View
-from colorcli.config import PredictConfig
-from colorcli.errors import ImageError, UsageError, reason
-from colorcli.files.delivery import deliver
-from colorcli.files.inputs import Source
-from colorcli.files.outputs import Job
+from colorcli.config.predict import PredictConfig
 from colorcli.imaging import png, reading, writing
 from colorcli.imaging.tags import metadata
 from colorcli.imaging.tags.origin import Origin
+from colorcli.system.errors import ImageError, UsageError, reason
+from colorcli.system.files.delivery import deliver
+from colorcli.system.files.inputs import Source
+from colorcli.system.files.outputs import Job
 
 # In each sheet, so that a later run replaces it and nothing else.
 _MARK = png.chunk(b"tEXt", b"Software\0colorize predict --explain")

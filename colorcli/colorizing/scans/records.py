@@ -11,9 +11,9 @@ import numpy as np
 
 from colorcli.colorizing.scans import quads
 from colorcli.colorizing.scans.quads import Region
-from colorcli.errors import UsageError, reason
-from colorcli.files import places
 from colorcli.network.upright.head import WAYS
+from colorcli.system.errors import UsageError, reason
+from colorcli.system.files import places
 
 _Told = tuple[tuple[Region, ...], int]  # regions of a picture, and its turn where it has none
 

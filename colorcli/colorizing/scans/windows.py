@@ -17,7 +17,7 @@ from colorcli.colorizing.scans import negatives, quads
 from colorcli.colorizing.scans.finding import find
 from colorcli.colorizing.scans.negatives import Positive
 from colorcli.colorizing.scans.quads import Region
-from colorcli.config import ScansConfig
+from colorcli.config.predict import ScansConfig
 from colorcli.network.upright.head import WAYS, agreed
 
 LONG = 1.6  # longer side by the shorter one from which on a photograph is seen in squares, too

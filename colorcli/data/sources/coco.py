@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from colorcli.config import value
+from colorcli.config.settings import value, words
 from colorcli.data.sources.common import (
     Bar,
     Files,
@@ -18,9 +18,8 @@ from colorcli.data.sources.common import (
     Source,
     drawn,
 )  # fmt: skip
-from colorcli.errors import UsageError
-from colorcli.files.inputs import Source as File
-from colorcli.system.settings import words
+from colorcli.system.errors import UsageError
+from colorcli.system.files.inputs import Source as File
 
 if TYPE_CHECKING:
     from colorcli.data.coco import Selection as Annotated

@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from colorcli.errors import UsageError
-from colorcli.files.inputs import Source as File
+from colorcli.system.errors import UsageError
+from colorcli.system.files.inputs import Source as File
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,9 +44,9 @@ def read_rgb(path: Path | str) -> np.ndarray:
     import numpy as np
 
     from colorcli.color.levels import to_depth
-    from colorcli.errors import ImageError, reason
-    from colorcli.files import places
     from colorcli.imaging import reading
+    from colorcli.system.errors import ImageError, reason
+    from colorcli.system.files import places
 
     if not places.is_remote(str(path)):
         picture = reading.read(path)

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from colorcli.data.sources.common import Files, Photographs, Selection, Source, drawn
-from colorcli.errors import DataError
-from colorcli.files.inputs import find, stream
+from colorcli.system.errors import DataError
+from colorcli.system.files.inputs import find, stream
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from colorcli.data.sources.common import Files, Judged, Selection, Source, drawn, key_of
-from colorcli.errors import DataError, UsageError
-from colorcli.files.inputs import Source as File
-from colorcli.files.inputs import find
+from colorcli.system.errors import DataError, UsageError
+from colorcli.system.files.inputs import Source as File
+from colorcli.system.files.inputs import find
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from colorcli.data.sources.common import Item, Judged, Selection, Source, drawn
-from colorcli.errors import DataError, UsageError
+from colorcli.system.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from colorcli.data.dataset import Dataset

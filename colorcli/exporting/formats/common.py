@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from colorcli.errors import ModelError, UsageError, reason
+from colorcli.system.errors import ModelError, UsageError, reason
 
 if TYPE_CHECKING:  # so that names and choices of formats cost nothing
     import numpy as np

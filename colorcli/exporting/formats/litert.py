@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from colorcli.errors import UsageError, reason
 from colorcli.exporting.formats.common import (
     BYTES,
     EXACT,
@@ -21,6 +20,7 @@ from colorcli.exporting.formats.common import (
     save_tensorflow,
 )
 from colorcli.system import native
+from colorcli.system.errors import UsageError, reason
 
 if TYPE_CHECKING:
     from colorcli.network.runtimes import Engine

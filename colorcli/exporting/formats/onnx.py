@@ -9,10 +9,10 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from colorcli.errors import ModelError, UsageError, reason
 from colorcli.exporting.formats.common import EXACT, Example, Format, Order, Run, Snippet
 from colorcli.network.decoding import NEUTRAL
 from colorcli.system import native
+from colorcli.system.errors import ModelError, UsageError, reason
 
 if TYPE_CHECKING:
     import numpy as np

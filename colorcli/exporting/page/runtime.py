@@ -11,8 +11,8 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from colorcli.errors import DataError, UsageError, reason
 from colorcli.system.atomic import scratch, write_atomic
+from colorcli.system.errors import DataError, UsageError, reason
 
 PACKAGE, VERSION = "@litertjs/core", "2.5.3"
 LICENCE = "Apache-2.0"

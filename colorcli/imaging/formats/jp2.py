@@ -11,11 +11,11 @@ import numpy as np
 from PIL import Image
 
 from colorcli.color.lab import XYZ_FROM_RGB
-from colorcli.errors import ImageError
 from colorcli.imaging import sixteen_bit, truncation
 from colorcli.imaging.kinds import lazily
 from colorcli.imaging.refusals import Refused
 from colorcli.imaging.sixteen_bit import Samples, from_integers, from_light
+from colorcli.system.errors import ImageError
 
 _CODESTREAM = b"\xff\x4f\xff\x51"  # SOC and SIZ, which open it
 _CINEMA = (3, 4)  # profiles of 2K and 4K (ISO/IEC 15444-1, table A.10)

@@ -11,7 +11,6 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from colorcli.color.lab import strips
-from colorcli.errors import ImageError
 from colorcli.imaging import sixteen_bit, truncation
 from colorcli.imaging.formats import jp2, jpeg, tiff
 from colorcli.imaging.kinds import KINDS, lazily
@@ -27,6 +26,7 @@ from colorcli.imaging.planes import (
 from colorcli.imaging.refusals import Damaged, Declined, Final, check_size, failures
 from colorcli.imaging.tags import metadata
 from colorcli.imaging.tags.icc import conversion
+from colorcli.system.errors import ImageError
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from colorcli.errors import ImageError
 from colorcli.imaging.refusals import Final, Refused, check_size
 from colorcli.imaging.sixteen_bit import Samples, from_floats, from_integers
 from colorcli.imaging.truncation import truncated
+from colorcli.system.errors import ImageError
 
 _BITMAP, _GRAY, _INDEXED, _RGB, _CMYK, _DUOTONE, _LAB = 0, 1, 2, 3, 4, 8, 9
 _COLOURS = {_BITMAP: 1, _GRAY: 1, _INDEXED: 1, _RGB: 3, _CMYK: 4, _DUOTONE: 1, _LAB: 3}

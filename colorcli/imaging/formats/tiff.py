@@ -12,10 +12,10 @@ import numpy as np
 from PIL import ExifTags
 
 from colorcli.color.levels import to_depth
-from colorcli.errors import ImageError
 from colorcli.imaging.refusals import Refused, Wanting
 from colorcli.imaging.sixteen_bit import Samples, from_floats, from_integers, remarks
 from colorcli.imaging.truncation import truncated
+from colorcli.system.errors import ImageError
 
 
 def library() -> Any:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from PIL import Image
 
-from colorcli.errors import ImageError
 from colorcli.imaging import kinds, reading
 from colorcli.imaging.formats import vips
 from colorcli.imaging.large.photograph import LOADERS
 from colorcli.imaging.large.writing import WRITERS
+from colorcli.system.errors import ImageError
 
 TAKES = 384 << 20  # bytes of memory that strips take, whatever the size; measured up to 350 MB
 

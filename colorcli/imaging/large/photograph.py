@@ -11,12 +11,12 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from PIL import Image
 
-from colorcli.errors import ImageError, reason
 from colorcli.imaging import kinds, planes, reading, sixteen_bit, truncation
 from colorcli.imaging.formats import vips
 from colorcli.imaging.formats.pillow import orientation
 from colorcli.imaging.refusals import failures
 from colorcli.imaging.tags import metadata
+from colorcli.system.errors import ImageError, reason
 from colorcli.system.parallel import in_order
 
 STRIP = 4 << 20  # bytes of one, coloured

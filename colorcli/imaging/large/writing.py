@@ -7,7 +7,6 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from colorcli.errors import ImageError
 from colorcli.imaging import planes, reading, tiff_writing, writing
 from colorcli.imaging.formats import vips
 from colorcli.imaging.jpeg.scans import body as jpeg_body
@@ -15,6 +14,7 @@ from colorcli.imaging.large.photograph import Photograph
 from colorcli.imaging.large.streams import Head, png_body, through_vips
 from colorcli.imaging.tags.icc import srgb_profile
 from colorcli.imaging.tags.origin import Origin
+from colorcli.system.errors import ImageError
 
 
 def _write_jpeg(

@@ -14,8 +14,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any
 
-from colorcli.errors import ImageError, UsageError, reason
 from colorcli.imaging.tags.origin import SOURCE_TYPE, Origin
+from colorcli.system.errors import ImageError, UsageError, reason
 
 EXTRA = "needs pip install 'colorcli[c2pa]'"
 # Formats that hold a manifest.

@@ -20,8 +20,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from colorcli.choices import EXPORTED
-from colorcli.errors import DataError, ModelError, UsageError, reason
+from colorcli.config.choices import EXPORTED
 from colorcli.network import model_folder
 from colorcli.network.model_folder import CONFIG, HISTORY, LITERT, METADATA, WEIGHTS
 from colorcli.network.runtimes import open_model
@@ -31,6 +30,7 @@ from colorcli.network.upright.head import FILE as UPRIGHT
 from colorcli.system import disk
 from colorcli.system.atomic import atomic_folder, scratch
 from colorcli.system.download import fetch
+from colorcli.system.errors import DataError, ModelError, UsageError, reason
 
 PARTS = (CONFIG, WEIGHTS, LITERT, METADATA, HISTORY, UPRIGHT)
 NEEDED = (CONFIG, WEIGHTS, LITERT, METADATA)

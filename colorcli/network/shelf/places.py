@@ -8,8 +8,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from colorcli.errors import ModelError, UsageError, reason
 from colorcli.system import disk, windows
+from colorcli.system.errors import ModelError, UsageError, reason
 
 HOME = "COLORIZE_MODELS"  # names another folder
 RECORD = "added.json"  # of each: where it came from, and the checksum that answers for it

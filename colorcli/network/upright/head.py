@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from colorcli.errors import ModelError
+from colorcli.system.errors import ModelError
 
 FILE = "upright.npz"
 WAYS = (0, 90, 180, 270)  # degrees, clockwise, that would set a picture upright

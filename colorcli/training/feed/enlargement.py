@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from colorcli.data import dataset
 from colorcli.data.dataset import Dataset
-from colorcli.errors import DataError
+from colorcli.system.errors import DataError
 
 HARMLESS = 1.3  # factor of enlargement that nobody sees
 NAMED = 4  # sets that a line names

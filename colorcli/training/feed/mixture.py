@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from colorcli.data.dataset import Dataset, joined
-from colorcli.errors import UsageError
+from colorcli.system.errors import UsageError
 from colorcli.training.feed.shares import Share
 
 

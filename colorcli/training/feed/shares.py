@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from colorcli.errors import UsageError
+from colorcli.system.errors import UsageError
 
 _WEIGHED = re.compile(r"(.*):([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)", re.DOTALL)
 TABLES = ("data", "val", "sets")

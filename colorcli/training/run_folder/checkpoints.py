@@ -10,9 +10,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from colorcli.errors import DataError, reason
 from colorcli.system import disk
 from colorcli.system.atomic import PART, write_atomic
+from colorcli.system.errors import DataError, reason
 
 KEPT = 2
 LIST = "checkpoint"  # as TensorFlow calls the list of checkpoints

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from colorcli.config import TrainConfig
+from colorcli.config.training import TrainConfig
 from colorcli.data.dataset import Dataset
-from colorcli.errors import DataError, UsageError
+from colorcli.system.errors import DataError, UsageError
 
 RUN = "run.json"
 

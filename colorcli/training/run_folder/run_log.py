@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from colorcli.errors import DataError, reason
 from colorcli.imaging import png
 from colorcli.system.atomic import write_atomic
+from colorcli.system.errors import DataError, reason
 
 LOG, BOARD, PANELS = "log.jsonl", "tensorboard", "panels"
 HISTORY = 500  # lines on training, beside those on judgements, that go with a model

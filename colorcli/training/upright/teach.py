@@ -14,9 +14,8 @@ import numpy as np
 
 from colorcli.colorizing import framing
 from colorcli.colorizing.scans.windows import DOUBT
-from colorcli.config import UprightConfig
+from colorcli.config.training import UprightConfig
 from colorcli.data.dataset import Dataset
-from colorcli.errors import DataError, ModelError, reason
 from colorcli.network import model_folder
 from colorcli.network.model import ENTRY, FIRST, build_model
 from colorcli.network.packing import AT
@@ -26,6 +25,7 @@ from colorcli.network.upright.head import LAYERS, WAYS, Head, agreed, cells
 from colorcli.network.upright.tap import convolved, made_of
 from colorcli.system import disk
 from colorcli.system.atomic import write_atomic
+from colorcli.system.errors import DataError, ModelError, reason
 from colorcli.system.parallel import cores, in_order
 from colorcli.training.feed.batches import View, batches
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from colorcli.errors import ImageError
 from colorcli.imaging.refusals import Declined, Refused, check_size
 from colorcli.imaging.sixteen_bit import Samples, opencv
 from colorcli.imaging.truncation import truncated
+from colorcli.system.errors import ImageError
 
 _PLAIN, _RLE8, _RLE4, _FIELDS, _JPEG, _PNG, _ALPHA_FIELDS = range(7)  # biCompression
 _RLE24 = _JPEG  # in OS/2's headers

@@ -6,10 +6,10 @@ import struct
 
 import numpy as np
 
-from colorcli.errors import ImageError
 from colorcli.imaging.refusals import Refused, check_size
 from colorcli.imaging.sixteen_bit import Samples
 from colorcli.imaging.truncation import truncated
+from colorcli.system.errors import ImageError
 
 _HEADER = 128
 _NO_PALETTE = 3  # version: of a programme that leaves the header's colours as they were

@@ -6,10 +6,10 @@ import struct
 
 import numpy as np
 
-from colorcli.errors import ImageError
 from colorcli.imaging.refusals import Refused, check_size
 from colorcli.imaging.sixteen_bit import Samples
 from colorcli.imaging.truncation import truncated
+from colorcli.system.errors import ImageError
 
 _NUMBERED, _COLOURED, _GRAY, _RUNS = 1, 2, 3, 8  # image types; the last is added to others
 _HEADER = 18
