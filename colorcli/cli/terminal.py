@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import json
 import sys
 import time
 import unicodedata
@@ -62,6 +61,8 @@ def _print(shown: str) -> None:
 
 def document(value: Any) -> str:
     """One JSON document on one line."""
+    import json
+
     return json.dumps(plain(value), ensure_ascii=False)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image
 
 from colorcli.color.lab import (
     L_to_luminance,
@@ -75,6 +75,8 @@ def band(strip: Image.Image, convert: Conversion) -> np.ndarray:
     if strip.mode == "CMYK":
         return _neutral_or(np.asarray(_inks(convert).flat(strip).convert("RGB")))
     if strip.mode == "LAB":
+        from PIL import ImageCms
+
         lab, srgb = ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB")
         return _neutral_or(
             np.asarray(ImageCms.profileToProfile(strip, lab, srgb, outputMode="RGB"))

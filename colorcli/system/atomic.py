@@ -10,7 +10,6 @@ import re
 import shutil
 import stat
 import sys
-import tempfile
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -161,6 +160,8 @@ def atomic(path: Path | str) -> Iterator[BinaryIO]:
     path, begun = os.fspath(path), False
     try:
         if is_special(path):
+            import tempfile
+
             with tempfile.TemporaryFile() as file:
                 begun = True
                 yield file

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -21,6 +20,8 @@ def cache() -> Path:
 
 def digest(path: Path | str, algorithm: str = "sha256") -> str:
     """Hexadecimal checksum of a file by a ``hashlib`` algorithm, in constant memory."""
+    import hashlib  # 5 ms of every start, for what few calls ask
+
     state = hashlib.new(algorithm, usedforsecurity=False)
     with open(path, "rb") as file:
         while block := file.read(BLOCK):
@@ -30,6 +31,8 @@ def digest(path: Path | str, algorithm: str = "sha256") -> str:
 
 def digest_of(data: bytes) -> str:
     """Hexadecimal sha256 of bytes."""
+    import hashlib
+
     return hashlib.sha256(data).hexdigest()
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import importlib.util
 import os
 import sys
 from collections.abc import Iterator
@@ -61,13 +59,17 @@ def give_back_large_blocks() -> None:
     glibc keeps what threads free for the next of that size, and with frames of a film in several
     threads' hands much of it never comes. Other C libraries are left as they are.
     """
+    import ctypes
+
     with contextlib.suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _LARGE)
 
 
 def require(module: str) -> None:
     """Raise ``ModuleNotFoundError`` where a large module is missing, before any work for it."""
-    if importlib.util.find_spec(module) is None:
+    from importlib.util import find_spec
+
+    if find_spec(module) is None:
         raise ModuleNotFoundError(f"No module named {module!r}", name=module)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image
 
 from colorcli.color.lab import L_to_luminance, srgb_encoded
 from colorcli.color.levels import STEP, to_depth
@@ -39,6 +39,8 @@ _NODES = np.arange(0, 256, 5)  # 52 nodes an axis: 0 and 255 are both 8-bit leve
 @lru_cache(maxsize=1)
 def srgb_profile() -> bytes:
     """A small ICC profile that says sRGB, and that it is ours."""
+    from PIL import ImageCms
+
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     return provenance.of_profile(profile)
 
@@ -184,6 +186,8 @@ def _grid(flat: Callable[[Image.Image], Image.Image]) -> Callable[[np.ndarray], 
 
 
 def _flat(profile: bytes, mode: str) -> Callable[[Image.Image], Image.Image]:
+    from PIL import ImageCms
+
     source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
     target = ImageCms.createProfile("sRGB")
     # Inks by measurement, as everyone else takes them: the darkest that a press has is not black.

@@ -52,8 +52,7 @@ def record(name: str) -> dict[str, Any] | None:
 
     Raises ``ModelError`` where that cannot be read.
     """
-    path = home() / name / RECORD
-    if not _is_name(name) or not path.is_file():
+    if not _is_name(name) or not (path := home() / name / RECORD).is_file():
         return None
     try:
         known = json.loads(path.read_text("utf-8"))

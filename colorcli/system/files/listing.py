@@ -5,7 +5,6 @@ from __future__ import annotations
 import array
 import codecs
 import contextlib
-import hashlib
 import mmap
 import os
 import sys
@@ -69,6 +68,8 @@ class Listing(Sequence[str]):
     """A sequence of names kept in a file, each ended by NUL; only what is looked at is in memory."""
 
     def __init__(self, path: Path, names: Iterable[str]) -> None:
+        import hashlib
+
         state, offsets, at = hashlib.sha256(), array.array("Q", [0]), 0
         with path.open("wb", buffering=BLOCK) as file:
             for name in names:
