@@ -73,7 +73,7 @@ image: setup  ## build the container's image; without podman, run its steps in a
 	if command -v podman; then podman build -t colorize .; \
 	else $(BIN)/python benchmarks/installs.py --only small; fi
 
-pictures: setup  ## draw the README's pictures with the bundled model
+pictures: setup  ## draw the pictures of README and docs with the bundled model
 	$(BIN)/python docs/pictures.py
 	if [ -f colorize.html ]; then $(BIN)/python docs/page.py colorize.html; fi
 

@@ -1,4 +1,4 @@
-"""README's shell commands, copied as they stand, in a folder with a few photographs.
+"""The shell commands of README and docs, copied as they stand, in a folder with a few photographs.
 
 A comment before a block says why it is not run here: ``<!-- no-test: needs COCO -->``.
 """
@@ -15,8 +15,10 @@ from PIL import Image
 from colorcli.exporting import photographs
 
 BLOCK = re.compile(r"(?:<!-- no-test: (.+?) -->\s*)?```sh\n(.*?)```", re.DOTALL)
-BLOCKS = BLOCK.findall((REPO / "README.md").read_text("utf-8"))
-RUN = [commands for reason, commands in BLOCKS if not reason]
+PAGES = [REPO / "README.md", *sorted((REPO / "docs").glob("*.md"))]
+TEXT = {page: page.read_text("utf-8") for page in PAGES}
+BLOCKS = [block for text in TEXT.values() for block in BLOCK.findall(text)]
+RUN = list(dict.fromkeys(commands for reason, commands in BLOCKS if not reason))
 # Two dozen photographs, two steps: the commands are tested, not what comes of ten minutes.
 SHORTER = {
     r" --val-fraction [\d.]+": "",
@@ -55,19 +57,34 @@ def test_blocks_are_found():
     assert len(RUN) >= 3
     text = "".join(RUN)
     for command in ("predict", "prepare", "train", "eval", "export"):
-        assert f"colorize {command} " in text, f"README shows no colorize {command} that is tested"
+        assert f"colorize {command} " in text, f"no page shows a colorize {command} that is tested"
 
 
-def test_links_lead_somewhere():
-    text = (REPO / "README.md").read_text("utf-8")
-    titles = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
-    anchors = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
-    links = re.findall(r"\]\(([^)\s]+)\)", text)
-    assert len(links) > 20
-    for link in links:
+def anchors(page):
+    """What links to a heading of a page say, after GitHub's manner."""
+    text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def links(page):
+    """Where a page's links lead inside the checkout: files, each with an anchor or nothing."""
+    for link in re.findall(r"\]\(([^)\s]+)\)", TEXT[page]):
         path, _, anchor = link.partition("#")
-        assert link.startswith("https://") or not path or (REPO / path).exists(), link
-        assert path or anchor in anchors, link
+        if not link.startswith("https://"):
+            yield (page.parent / path).resolve() if path else page, anchor
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for path, anchor in links(page):
+        assert path.exists(), path
+        assert not anchor or anchor in anchors(path), (path, anchor)
+
+
+def test_readme_is_short_and_leads_to_every_page():
+    assert TEXT[PAGES[0]].count("\n") <= 350
+    assert {*PAGES[1:]} <= {path for path, _ in links(PAGES[0])}
 
 
 @pytest.mark.skipif(not shutil.which("jq"), reason="needs jq")
