@@ -9,6 +9,7 @@ the lock (mean value analysis), beside what `predict.py --only many_workers` mea
 so many cores.
 """
 
+import argparse
 import cProfile
 import os
 import pstats
@@ -51,6 +52,9 @@ def speedup(held: float, free: float, threads: int) -> float:
 
 
 def main() -> None:
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     colorizer, config = Colorizer(), PredictConfig(workers=1)
     cv2.setNumThreads(1)
     print("MP    ms  held  " + "  ".join(f"{n:>4} cores" for n in CORES))

@@ -24,7 +24,6 @@ from colorcli.evaluation.metrics import psnr
 from colorcli.evaluation.protocols import squash
 from colorcli.exporting import photographs
 from colorcli.exporting.formats.table import FORMATS
-from colorcli.exporting.plan import companions
 
 CASES = [
     ("keras", "float32", "ab"), ("saved-model", "float32", "ab"), ("litert", "float32", "ab"),
@@ -51,6 +50,8 @@ def main() -> None:
     options = parser.parse_args()
     # One thread everywhere, so that milliseconds compare.
     import tensorflow as tf
+
+    from colorcli.exporting.plan import companions
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)

@@ -13,13 +13,7 @@ import json
 import sys
 import time
 
-import tensorflow as tf
-
 from colorcli.config.training import TrainConfig
-from colorcli.data import dataset
-from colorcli.network.model import output_stride
-from colorcli.training.feed import batches
-from colorcli.training.step import compiled, new_state
 
 
 def main() -> None:
@@ -30,6 +24,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60, help="for each of the two stages")
     parser.add_argument("--slice", type=float, default=5)
     options = parser.parse_args()
+    import tensorflow as tf
+
+    from colorcli.data import dataset
+    from colorcli.network.model import output_stride
+    from colorcli.training.feed import batches
+    from colorcli.training.step import compiled, new_state
+
     config = dataclasses.replace(TrainConfig(), batch=options.batch)
     data, strategy = dataset.load(options.data), tf.distribute.get_strategy()
     state = new_state(config, data.prior, "float32", strategy)
