@@ -229,9 +229,9 @@ def gray_to_L(gray: np.ndarray) -> np.ndarray:
     return _look_up(_lightness_table(gray.dtype), gray)
 
 
-def strips(height: int, width: int) -> list[slice]:
-    """Row slices that cover ``height`` with about ``STRIP`` pixels each."""
-    rows = max(1, STRIP // max(1, width))
+def strips(height: int, width: int, pixels: int = STRIP) -> list[slice]:
+    """Row slices that cover ``height`` with about so many ``pixels`` each."""
+    rows = max(1, pixels // max(1, width))
     return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import cv2
 import numpy as np
 
-from colorcli.color.lab import Join, share_shown
+from colorcli.color.lab import Join, share_shown, strips
 
 NEUTRAL = 128  # the chroma of gray
 # What Cb and Cr add to the luma of red, green and blue (ITU-T T.871, 7).
@@ -37,21 +35,16 @@ def chroma(luma: np.ndarray, ab: np.ndarray, *, halved: bool) -> tuple[np.ndarra
         blue, red = (cv2.resize(plane, (width, height)) for plane in small)
     else:
         blue, red = _painted(_halved(luma) if halved else luma, ab)
-    for rows in _strips(height, width):
+    for rows in strips(height, width, STRIP):
         _draw_in(blue[rows], red[rows], *(_ends(luma, rows) if halved else (luma[rows],) * 2))
     return blue, red
-
-
-def _strips(height: int, width: int) -> Iterator[slice]:
-    tall = max(1, STRIP // width)
-    return (slice(top, min(top + tall, height)) for top in range(0, height, tall))
 
 
 def _painted(light: np.ndarray, ab: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Cb and Cr (h, w) uint8 of ``join`` for luma (h, w)."""
     join = Join(ab, *light.shape)
     blue, red = np.empty((2, *light.shape), np.uint8)
-    for rows in _strips(*light.shape):
+    for rows in strips(len(light), light.shape[1], STRIP):
         rgb = join(light[rows], rows.start)
         _, red[rows], blue[rows] = cv2.split(cv2.cvtColor(rgb, cv2.COLOR_RGB2YCrCb))
     return blue, red

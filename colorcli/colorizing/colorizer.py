@@ -60,13 +60,13 @@ class Colours(Protocol):
 
 @dataclass(frozen=True)
 class Predicted:
-    """ab (h, w, 2) float32 and, where asked for, ``confidence`` (h, w) float32 in 0…1.
+    """ab (h, w, 2) float32 and ``confidence`` (h, w) float32 in 0…1.
 
-    It is that of ``decoding.confidence``, of the distribution before any knob.
+    The latter is that of ``decoding.confidence``, of the distribution before any knob.
     """
 
     ab: np.ndarray
-    confidence: np.ndarray | None = None
+    confidence: np.ndarray
 
 
 def _shares(opened: Opened) -> np.ndarray:
@@ -164,11 +164,7 @@ class Colorizer:
         """
         if isinstance(source, References):
             return source
-        if not self.distribution:
-            raise UsageError(
-                f"the model {self._first.name} has no colour distribution, so that it cannot tell "
-                "what is like a reference; choose one of --loss classification"
-            )
+        self.require_distribution("tell what is like a reference")
         return references.opened(source, self.side, self._square)
 
     def like(self, view: View) -> View:
@@ -214,12 +210,12 @@ class Colorizer:
         found = self._seen(view, sure=True)
         return Predicted(np.ascontiguousarray(found[..., :2]), np.clip(found[..., 2], 0, 1))
 
-    def require_distribution(self) -> None:
-        """Raise ``UsageError`` for a model that cannot say how sure it is."""
+    def require_distribution(self, to: str = "say how sure it is") -> None:
+        """Raise ``UsageError`` for a model without a distribution, which cannot do what it is asked ``to``."""
         if not self.distribution:
             raise UsageError(
-                f"the model {self._first.name} has no colour distribution, so that it cannot say "
-                "how sure it is; choose one of --loss classification"
+                f"the model {self._first.name} has no colour distribution, so that it cannot {to}; "
+                "choose one of --loss classification"
             )
 
     def _seen(self, view: View, sure: bool) -> np.ndarray:

@@ -80,12 +80,6 @@ def _stretched(plane: np.ndarray, side: int, axis: int) -> np.ndarray:
     return low + (high - low) * share
 
 
-def roots_of(logits: np.ndarray) -> np.ndarray:
-    """Square roots (…, Q) float32 of the distributions of bin logits (…, Q); their squares sum to 1."""
-    half = np.exp((logits - logits.max(axis=-1, keepdims=True)) / 2)
-    return (half / np.sqrt((half * half).sum(axis=-1, keepdims=True))).astype(np.float32)
-
-
 def _gaussian(distance: np.ndarray, width: float) -> np.ndarray:
     return np.exp(-0.5 * np.square(distance / width)).astype(np.float32)
 
@@ -113,8 +107,8 @@ def corrections(
 ) -> np.ndarray:
     """What to add (S, S, 2) float32 to ``ab`` (S, S, 2), so that ``points`` get their colours.
 
-    ``lightness`` (S, S) is the L in 0…100 that the network was shown; ``roots`` (s, s, Q) those of
-    its distribution, by ``roots_of``, or None where it has none. With
+    ``lightness`` (S, S) is the L in 0…100 that the network was shown; ``roots`` (s, s, Q) the
+    square roots of its distribution, or None where it has none. With
 
         K = light·alike·((1 − ELSEWHERE)·near + ELSEWHERE·alike^(SAME − 1)),
         near = exp(−|Δxy| / NEAR), light = exp(−ΔL² / 2 LIGHT²), alike = exp(−|Δ√p|² / 2 STUFF²)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from colorcli.colorizing import sureness
+from colorcli.colorizing import confidence_maps
 from colorcli.colorizing.hand.guidance import is_sidecar
 from colorcli.colorizing.kind import Kind
 from colorcli.colorizing.scans import byproducts
@@ -161,7 +161,9 @@ def planned(
     if config.scans.explain is not None:
         byproducts.check(jobs, config.scans.explain)
     if config.confidence is not None:
-        sureness.check(jobs, config.confidence, replace=request.overwrite or request.skip_existing)
+        confidence_maps.check(
+            jobs, config.confidence, replace=request.overwrite or request.skip_existing
+        )
     return found, jobs
 
 

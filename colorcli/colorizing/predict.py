@@ -12,8 +12,9 @@ from pathlib import Path
 
 import cv2
 
-from colorcli.colorizing import intake, sureness
+from colorcli.colorizing import confidence_maps, intake
 from colorcli.colorizing.colorizer import Colorizer, Colours
+from colorcli.colorizing.confidence_maps import Witness
 from colorcli.colorizing.encoded import signature
 from colorcli.colorizing.encoded.luma import colorize_luma
 from colorcli.colorizing.encoded.photograph import colorize_bytes
@@ -22,7 +23,6 @@ from colorcli.colorizing.encoded.strips import colorize_strips
 from colorcli.colorizing.kind import Kind, Task
 from colorcli.colorizing.result import STAGES, Result, Stopwatch
 from colorcli.colorizing.scans.byproducts import Byproducts
-from colorcli.colorizing.sureness import Witness
 from colorcli.config.predict import PredictConfig
 from colorcli.imaging import reading, writing
 from colorcli.imaging.jpeg import luma
@@ -187,7 +187,7 @@ class Worker:
         seen = witness.seen
         if result.frames == 1 and result.width and result.height:  # one in strips was shown less
             seen = [replace(seen[0], size=(result.height, result.width))]
-        path = sureness.write(self._config.confidence, target, seen)
+        path = confidence_maps.write(self._config.confidence, target, seen)
         return replace(result, confidence=witness.mean, confidence_map=path)
 
     def _other(self, kind: Kind, job: Job) -> Result:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
-from colorcli.colorizing import intake, sureness
+from colorcli.colorizing import confidence_maps, intake
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.colorizing.intake import Request
 from colorcli.colorizing.predict import predict
@@ -89,7 +89,7 @@ class _Watch:
     def _drawn(self, sources: Sequence[Source], request: Request) -> list[Job]:
         jobs = intake.jobs_for(sources, request, request.names(self._config), self._config)
         if self._config.confidence is not None:
-            sureness.check(jobs, self._config.confidence, replace=True)
+            confidence_maps.check(jobs, self._config.confidence, replace=True)
         return jobs
 
     def judged(self, job: Job) -> Job:

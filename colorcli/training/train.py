@@ -96,7 +96,8 @@ def train(
     _check(data, config, strategy.num_replicas_in_sync)
     judges = data.named[0] if validation is None or validation is data else validation
     chief = devices.place(strategy)[0] == 0  # the one that writes
-    with _alone(folder) if chief else contextlib.nullcontext():
+    advice = "wait for it, or choose another -o"
+    with alone(folder / LOCK, folder, "train", advice) if chief else contextlib.nullcontext():
         task = Task(data=data, judges=judges, folder=folder, config=config)
         return _Loop(Run(task, strategy, spent, watch.progress), watch.stop).go()
 
@@ -120,10 +121,6 @@ def _check(data: Dataset, config: TrainConfig, replicas: int) -> None:
             f"{data}: {data.epoch} training photographs are fewer than one batch "
             f"of {config.batch}; add photographs or lower --batch"
         )
-
-
-def _alone(folder: Path) -> contextlib.AbstractContextManager[None]:
-    return alone(folder / LOCK, folder, "train", "wait for it, or choose another -o")
 
 
 class _Loop:

@@ -6,6 +6,7 @@ import pytest
 
 from colorcli.colorizing import hints
 from colorcli.colorizing.hints import Point
+from colorcli.network.decoding import distribution
 
 CELLS, SIDE, BINS = 28, 56, 9
 
@@ -18,7 +19,7 @@ def square(seed=0, patches=2):
     fine = np.arange(SIDE) * patches * 2 // SIDE % patches
     light = np.linspace(30, 70, patches)[fine][None].repeat(SIDE, 0).astype(np.float32)
     ab = random.normal(0, 5, (patches, 2))[fine][None].repeat(SIDE, 0).astype(np.float32)
-    roots = hints.roots_of(logits[column][None].repeat(CELLS, 0))
+    roots = np.sqrt(distribution(logits[column][None].repeat(CELLS, 0), np)).astype(np.float32)
     return ab, light, roots
 
 

@@ -10,10 +10,10 @@ from conftest import scene
 from PIL import Image
 
 from colorcli.colorizing.colorizer import Colorizer
+from colorcli.colorizing.confidence_maps import Witness
 from colorcli.colorizing.encoded.luma import colorize_luma
 from colorcli.colorizing.encoded.photograph import colorize_bytes
 from colorcli.colorizing.scans.records import Given
-from colorcli.colorizing.sureness import Witness
 from colorcli.config.predict import PredictConfig, ScansConfig
 from colorcli.imaging.tags import metadata
 

@@ -30,7 +30,7 @@ from colorcli.exporting.page import assembly, runtime
 from colorcli.exporting.page.runtime import Runtime
 from colorcli.exporting.plan import planned
 from colorcli.network import decoding, model_folder
-from colorcli.network.decoding import KNOBS, Knobs
+from colorcli.network.decoding import KNOBS, Knobs, distribution
 from colorcli.system.errors import DataError, UsageError
 
 SIDE, STRIDE = 64, 16
@@ -198,7 +198,7 @@ def test_hints_spread_alike(run, count):
     fine = cv2.resize(ab, (side, side), interpolation=cv2.INTER_CUBIC)
     small = cv2.resize(light, (side, side), interpolation=cv2.INTER_AREA)
     points = [hints.Point(x[i], y[i], colours[i]) for i in range(count)]
-    more = hints.corrections(fine, small, hints.roots_of(logits), points)
+    more = hints.corrections(fine, small, np.sqrt(distribution(logits, np)), points)
     assert np.abs(more).max() > 5
     assert np.abs(np.array(told).reshape(side, side, 2) - (fine + more)).max() < 0.02
 

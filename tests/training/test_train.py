@@ -28,6 +28,7 @@ from colorcli.network import model_folder
 from colorcli.network.losses import LOSSES
 from colorcli.system import disk
 from colorcli.system.errors import DataError, UsageError
+from colorcli.system.lock import alone
 from colorcli.training import run as running
 from colorcli.training import spent
 from colorcli.training import train as training
@@ -620,7 +621,7 @@ def test_two_runs_do_not_share_a_folder(data, tmp_path, here, no_models):
         (line,) = refused.stderr.splitlines()
         assert (refused.exit_code, refused.stdout) == (3, "")
         assert line.startswith(f"colorize: {wanted}")
-    with training._alone(run):  # free again
+    with alone(run / training.LOCK, run, "train", "wait"):  # free again
         assert (run / training.LOCK).is_file()
 
 

@@ -53,8 +53,4 @@ def colorize_luma(
     origin = None if config.no_provenance else colorizer.origin
     encoded = luma.encode(source, planes, quality=config.quality, origin=origin, name=name)
     clock("encode")
-    width, height = source.size
-    return encoded, Result(
-        name, None, "done", width=width, height=height, frames=1, milliseconds=clock.spent,
-        notes=beside.notes, provenance=origin.told() if origin else None, **beside.told(),
-    )  # fmt: skip
+    return encoded, beside.result(name, source.size, clock, origin)

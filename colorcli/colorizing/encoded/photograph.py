@@ -126,9 +126,6 @@ def colorize_bytes(
     if all(keeps) and written == document.format and config.changes_nothing:
         encoded = data
     clock("encode")
-    return encoded, Result(
-        name, None, "kept" if all(keeps) else "done", width=document.size[0],
-        height=document.size[1], frames=len(keeps), milliseconds=clock.spent,
-        notes=(*pages.notes, *beside.notes),
-        provenance=origin.told() if origin else None, **({} if all(keeps) else beside.told()),
-    )  # fmt: skip
+    return encoded, beside.result(
+        name, document.size, clock, origin, kept=all(keeps), frames=len(keeps), notes=pages.notes
+    )

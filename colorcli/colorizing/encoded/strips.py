@@ -132,8 +132,6 @@ def colorize_strips(
                 quality=config.quality, strip=config.strip, origin=origin,
             )  # fmt: skip
     clock("encode")
-    return Result(
-        photograph.name, None, "kept" if kept else "done", width=width, height=height, frames=1,
-        milliseconds=clock.spent, notes=(*small.notes, *beside.notes),
-        provenance=origin.told() if origin else None, **({} if kept else beside.told()),
-    )  # fmt: skip
+    return beside.result(
+        photograph.name, photograph.size, clock, origin, kept=kept, notes=small.notes
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from colorcli.colorizing.result import Result, Stopwatch
 from colorcli.colorizing.scans import quads
 from colorcli.colorizing.scans.explaining import explained
 from colorcli.colorizing.scans.quads import Region
@@ -111,7 +112,18 @@ class Byproducts:
                 )  # fmt: skip
             )
 
-    def told(self) -> dict[str, Any]:
+    def result(
+        self, name: str, size: tuple[int, int], clock: Stopwatch, origin: Origin | None, *,
+        kept: bool = False, frames: int = 1, notes: Iterable[str] = (),
+    ) -> Result:  # fmt: skip
+        """What is told of the picture ``name`` of ``size`` (width, height), in colour, or ``kept`` as it was."""
+        return Result(
+            name, None, "kept" if kept else "done", width=size[0], height=size[1], frames=frames,
+            milliseconds=clock.spent, notes=(*notes, *self.notes),
+            provenance=origin.told() if origin else None, **({} if kept else self._told()),
+        )  # fmt: skip
+
+    def _told(self) -> dict[str, Any]:
         """The fields of a ``Result`` that tell of them."""
         turned = self.turns[0] if len(set(self.turns)) == 1 else 0
         told: dict[str, Any] = {"regions": self.regions, "turned": turned, "passes": self.passes}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from colorcli.colorizing import intake, sureness
+from colorcli.colorizing import confidence_maps, intake
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.colorizing.kind import Kind
 from colorcli.colorizing.predict import settled
@@ -42,7 +42,7 @@ def opened(
             f"{request.output}: {{index}} counts what is found, which --engine ray does not wait "
             "for; use {dir} and {stem}"
         )
-    if config.confidence is not None and sureness.is_file(config.confidence):
+    if config.confidence is not None and confidence_maps.is_file(config.confidence):
         raise UsageError(
             f"--confidence {config.confidence}: one file cannot take the maps of many photographs; "
             "give an ending of names, such as _confidence"

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from colorcli.network.decoding import distribution
 from colorcli.system.errors import ModelError
 
 FILE = "upright.npz"
@@ -41,8 +42,7 @@ class Head:
         for name in LAYERS:
             kernel, bias = self.weights[name]
             x = x.reshape(-1, kernel.shape[0]) @ kernel + bias
-        shares = np.exp(x[0] - x[0].max())
-        return shares / shares.sum()
+        return distribution(x[0], np)
 
 
 def cells(features: Sequence[np.ndarray]) -> np.ndarray:

@@ -10,7 +10,7 @@ from PIL import Image, ImageCms
 
 from colorcli import Colorizer, Knobs
 from colorcli.color.bins import COUNT
-from colorcli.colorizing import sureness
+from colorcli.colorizing import confidence_maps
 from colorcli.imaging import reading
 from colorcli.imaging.tags.icc import conversion, gray_profile
 from colorcli.network.decoding import confidence, distribution
@@ -130,9 +130,9 @@ def test_a_model_without_a_distribution_cannot_tell(small_model, monkeypatch):
 
 
 def test_huge_pictures_get_smaller_maps(monkeypatch):
-    monkeypatch.setattr(sureness, "LARGE", 1000)
-    seen = sureness.Seen((200, 100), np.linspace(0, 1, 16, dtype=np.float32).reshape(4, 4))
-    drawn = sureness.drawn(seen)
+    monkeypatch.setattr(confidence_maps, "LARGE", 1000)
+    seen = confidence_maps.Seen((200, 100), np.linspace(0, 1, 16, dtype=np.float32).reshape(4, 4))
+    drawn = confidence_maps.drawn(seen)
     assert drawn.shape == (45, 22) and drawn.dtype == np.uint8
     assert drawn[0, 0] == 0 and drawn[-1, -1] == 255
 

@@ -63,7 +63,6 @@ class Witness:
     def ab_of(self, view: View) -> np.ndarray:
         """See ``Colorizer``."""
         predicted = self._colorizer.predicted_of(view)
-        assert predicted.confidence is not None
         sure, size = predicted.confidence, view.size[::-1]
         if view.stands:
             sure = np.rot90(sure, -view.stands // 90)
