@@ -105,10 +105,10 @@ def predict(
     )  # fmt: skip
     refusals.call(asked)
     knobs.suiting(distribution=True)  # whatever the model: what no model takes
-    ready = partial(_ready, model, knobs, config, hand)
     from colorcli.extras.video.ways import Way
 
     way = Way.of(inputs or [], film)
+    ready = partial(_ready, model, knobs, config, hand, sequence=way.sequence)
     refusals.moving(asked, frames=way.frames)
     if film.raw is not None:
         runs.raw(context, output or "-", film, config, ready())
@@ -120,7 +120,10 @@ def predict(
     tolerance = Tolerance.parse(batch.max_errors) if batch.max_errors else None
     asked = replace(asked, where=EngineConfig()) if dry_run else asked
     found, jobs, run = _coming(asked, request, knobs, ready, settle=watching.settle, way=way)
-    refusals.moving(asked, films=asked.particular and any(way.is_long(job) for job in jobs))
+    films = asked.particular and any(way.is_long(job) for job in jobs)
+    refusals.moving(asked, films=films)
+    if not (films or way.sequence) and any(job.todo for job in jobs):
+        refusals.photographs(asked)
     refusals.beside(asked, run)
     told = Told(found, json, quiet, verbose)
     if dry_run:
@@ -158,7 +161,7 @@ def _coming(
         run = cluster.opened(request, asked.config, knobs, at, others=way.kinds)
         return Found(()), [], run
     if asked.flags["--watch"]:
-        return Found(()), [], runs.Watched(request, asked.config, ready(), settle)
+        return Found(()), [], runs.Watched(request, way, asked.config, ready(), settle)
     from colorcli.colorizing.intake import planned
 
     found, jobs = planned(request, asked.config, way.kinds)
@@ -180,12 +183,17 @@ def _end(counts: dict[str, int]) -> None:
 
 
 def _ready(
-    model: str, knobs: Knobs, config: PredictConfig, hand: HandConfig, jobs: Sequence[Job] = ()
-) -> Callable[[], Colorizer]:
-    """What opens the model, with what is known of the colours of ``jobs``, which is read now."""
+    model: str, knobs: Knobs, config: PredictConfig, hand: HandConfig,
+    jobs: Sequence[Job] = (), *, sequence: bool,
+) -> Callable[[], Colorizer]:  # fmt: skip
+    """What opens the model, with what is known of the colours of ``jobs``, which is read now.
+
+    ``sequence``: they are frames, of which those that are done have their say, too.
+    """
     from colorcli.colorizing.hand.guidance import guidance
 
-    known = guidance(hand, [job.source.path for job in jobs if job.todo])
+    paths = [job.source.path for job in jobs if job.todo or sequence]
+    known = guidance(hand, paths, frames=sequence)
     return partial(_opened, model, knobs, config, known)
 
 

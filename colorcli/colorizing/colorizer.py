@@ -113,6 +113,7 @@ class Colorizer:
         self._idle: SimpleQueue[Opened] = SimpleQueue()
         self._idle.put(self._first)
         self._references = None if hand.reference is None else self.reference(hand.reference)
+        self.stills = [(at, self.reference(one).only(hand.share)) for at, one in hand.stills]
 
     def steered(self, knobs: Knobs) -> Colorizer:
         """The same model under other ``knobs``; it shares the engines. Raises ``UsageError``."""
@@ -171,15 +172,14 @@ class Colorizer:
         """A view, of a frame too, with the colours of the reference that was given for all, if any."""
         return self._lent(view, self._references, self.hand.strength)
 
+    def look(self, view: View) -> Square:
+        """What is made of the whole of a view that is one photograph, before what is known of it."""
+        return self._look(view, 0)
+
     def _lent(self, view: View, known: References | None, strength: float) -> View:
         """A view with the colours of the nearest of some references."""
         references.check_strength(strength)
-        if known is None:
-            return view
-        name = next(iter(known.taught))
-        if known.several:
-            name = known.nearest(self._square(self._whole(view)))
-        return replace(view, lent=known.lent(name, strength))
+        return view if known is None else guided.lent(view, known, strength, self._look)
 
     def _told(self, view: View, known: Sequence[Known]) -> View:
         """A view with colours that are known; ``UsageError`` where one is of no photograph in it."""

@@ -8,7 +8,7 @@ on one square; nothing here knows files, models or the picture that the square w
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -21,19 +21,38 @@ SAME = 3  # this power of that fading
 NOISE = 0.005  # how little a hint's own colour is doubted; contradicting hints meet half-way
 FINE = 2  # times the network's own grid: the square that corrections are worked out on
 ROUNDS = 6  # in which what the picture shows at a hint's point comes to what was asked
+OTHER = 0.7  # distance of the roots beyond which a followed point has come off its thing
+AWAY = 1e3  # sides of the square: nothing there is near anything
+FEW = 12  # points whose likeness is told at once
 ROWS = 32  # of the square at once, so that the planes of many hints stay in the caches
+
+
+@dataclass(frozen=True, eq=False)
+class Stuff:
+    """What lay at a point when its colour was told.
+
+    ``root`` (Q,) of its distribution, ``shade`` its L in 0…100, ``rest`` (2,) the ab asked for less
+    the network's.
+    """
+
+    root: np.ndarray
+    shade: float
+    rest: np.ndarray
 
 
 @dataclass(frozen=True)
 class Point:
     """A known colour: ``x``, ``y`` in 0…1 of the square, from its upper left corner, and its ab.
 
-    ``ab`` None stands for what the network says there: nothing is to change.
+    ``ab`` None stands for what the network says there: nothing is to change. ``stuff``: what it
+    was told of, in another picture of the same things; it counts for its like where the place does
+    not show it, and alone where ``x`` is NaN.
     """
 
     x: float
     y: float
     ab: tuple[float, float] | None
+    stuff: Stuff | None = None
 
 
 def _between(at: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -80,6 +99,12 @@ def _stretched(plane: np.ndarray, side: int, axis: int) -> np.ndarray:
     return low + (high - low) * share
 
 
+def _products(roots: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Scalar products (h, w, N) of roots (h, w, Q) with N others, few at once: more wake BLAS's threads."""
+    parts = (known[at : at + FEW] for at in range(0, len(known), FEW))
+    return np.concatenate([np.matmul(roots, part.T) for part in parts], axis=2)
+
+
 def _gaussian(distance: np.ndarray, width: float) -> np.ndarray:
     return np.exp(-0.5 * np.square(distance / width)).astype(np.float32)
 
@@ -102,6 +127,60 @@ def _kernel(near: np.ndarray, light: np.ndarray, stuff: np.ndarray | None) -> np
     return light * alike * ((1 - ELSEWHERE) * near + ELSEWHERE * alike ** (SAME - 1))
 
 
+@dataclass(frozen=True, eq=False)
+class _Sources:
+    """Where N corrections begin: places, shades (N,), roots ``known`` (N, Q), and what is to be added.
+
+    ``lost``: which have no place; those lie away from all.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    shade: np.ndarray
+    known: np.ndarray | None
+    rest: np.ndarray
+    lost: np.ndarray
+
+    @property
+    def inside(self) -> tuple[np.ndarray, np.ndarray]:
+        """Places that are in the square."""
+        return np.minimum(self.x, 1), np.minimum(self.y, 1)
+
+
+def _sources(
+    ab: np.ndarray, lightness: np.ndarray, roots: np.ndarray | None, points: Sequence[Point]
+) -> _Sources:
+    x, y = (
+        np.nan_to_num(np.array([getattr(p, name) for p in points], np.float32)) for name in "xy"
+    )
+    present = shown(ab, x, y)
+    wanted = np.array([p.ab or here for p, here in zip(points, present, strict=True)], np.float32)
+    shade = sampled(lightness[..., None], x, y)[:, 0]
+    nowhere = np.zeros(len(points), bool)
+    found = _Sources(x, y, shade, known=None, rest=wanted - present, lost=nowhere)
+    if roots is None:
+        return found
+    known = sampled(roots, x, y)
+    known /= np.linalg.norm(known, axis=1, keepdims=True)
+    for at, point in enumerate(points):
+        if (stuff := point.stuff) is None:
+            continue
+        apart = np.sqrt(max(0.0, 2 - 2 * float(known[at] @ stuff.root)))
+        if np.isnan(point.x) or apart > OTHER:
+            known[at], shade[at], found.rest[at] = stuff.root, stuff.shade, stuff.rest
+            x[at], found.lost[at] = AWAY * (1 + at), True
+    return replace(found, known=known)
+
+
+def remembered(
+    ab: np.ndarray, lightness: np.ndarray, roots: np.ndarray, points: Sequence[Point]
+) -> list[Stuff]:
+    """What lies at each of the points of a square; arrays as in ``corrections``."""
+    found = _sources(ab, lightness, roots, points)
+    assert found.known is not None
+    return [Stuff(*one) for one in zip(found.known, found.shade.tolist(), found.rest, strict=True)]
+
+
 def corrections(
     ab: np.ndarray, lightness: np.ndarray, roots: np.ndarray | None, points: Sequence[Point]
 ) -> np.ndarray:
@@ -119,16 +198,12 @@ def corrections(
     side, count = lightness.shape[0], len(points)
     if not count:
         return np.zeros_like(ab, dtype=np.float32)
-    x, y = (np.array([getattr(p, name) for p in points], np.float32) for name in "xy")
-    present = shown(ab, x, y)
-    wanted = np.array([p.ab or here for p, here in zip(points, present, strict=True)], np.float32)
-    shade = sampled(lightness[..., None], x, y)[:, 0]
+    source = _sources(ab, lightness, roots, points)
+    x, y, shade = source.x, source.y, source.shade
     product, own = None, None
-    if roots is not None:
-        known = sampled(roots, x, y)
-        known /= np.linalg.norm(known, axis=1, keepdims=True)
-        own = known @ known.T
-        product = _stretched(np.matmul(roots, known.T), side, 0)
+    if roots is not None and source.known is not None:
+        own = source.known @ source.known.T
+        product = _stretched(_products(roots, source.known), side, 0)
     near = _near(x[:, None] - x, y[:, None] - y)
     gram = _kernel(near, _gaussian(shade[:, None] - shade, LIGHT), own)
     gram = gram.astype(np.float64) + NOISE * np.eye(count)
@@ -141,8 +216,9 @@ def corrections(
         light = _gaussian(lightness[rows, :, None] - shade, LIGHT)
         stuff = None if product is None else _stretched(product[rows], side, 1)
         kernel[rows] = _kernel(near, light, stuff)
-    rest = (wanted - present).astype(np.float64)
-    solved, reached = np.linalg.solve(gram, rest), shown(kernel, x, y)
+    rest = source.rest.astype(np.float64)
+    solved = np.linalg.solve(gram, rest)
+    reached = np.where(source.lost[:, None], gram, shown(kernel, *source.inside))
     for _ in range(ROUNDS):
         solved += np.linalg.solve(gram, rest - reached @ solved)
     return kernel @ solved.astype(np.float32)

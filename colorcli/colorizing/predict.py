@@ -36,7 +36,11 @@ from colorcli.system.files.outputs import Job
 from colorcli.system.files.places import is_remote
 from colorcli.system.parallel import Budget, Stopped, available_memory, cores, in_order
 
-BEGUN_ANEW = "what a killed run had left half-done was removed, and the film begun anew"
+# Of a killed run neither the encoder's frames ahead nor, in MP4, the index are in the file.
+BEGUN_ANEW = (
+    "what a killed run had left half-done was removed, and the film begun anew: half a film cannot "
+    "be gone on from; cut a long one into parts first, as by ffmpeg -c copy -f segment"
+)
 
 
 def settled(job: Job) -> Result | None:

@@ -11,6 +11,7 @@ from itertools import islice
 from colorcli.colorizing import confidence_maps, intake
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.colorizing.intake import Request
+from colorcli.colorizing.kind import Kind
 from colorcli.colorizing.predict import predict
 from colorcli.colorizing.result import Result
 from colorcli.config.predict import PredictConfig
@@ -46,8 +47,10 @@ def check(request: Request, config: PredictConfig) -> None:
 class _Watch:
     """One run: what was done, and whose result is where."""
 
-    def __init__(self, request: Request, config: PredictConfig, settle: float) -> None:
-        self._request, self._config = request, config
+    def __init__(
+        self, request: Request, config: PredictConfig, kinds: Sequence[Kind], settle: float
+    ) -> None:
+        self._request, self._config, self._kinds = request, config, kinds
         self.arrivals = Arrivals(settle)
         self._owners: dict[str, str] = {}
         self._told: set[str] = set()
@@ -61,7 +64,7 @@ class _Watch:
 
     def look(self) -> tuple[dict[str, Signature], list[Source], list[Result]]:
         """Photographs to take now, and what to say of the folders."""
-        found = intake.sought(self._request, self._config)
+        found = intake.sought(self._request, self._config, self._kinds)
         ready = self.arrivals.settled(source.path for source in found.sources)
         ready = dict(islice(ready.items(), BATCH))
         wrong = [
@@ -87,7 +90,8 @@ class _Watch:
         return jobs, []
 
     def _drawn(self, sources: Sequence[Source], request: Request) -> list[Job]:
-        jobs = intake.jobs_for(sources, request, request.names(self._config), self._config)
+        names = request.names(self._config, self._kinds)
+        jobs = intake.jobs_for(sources, request, names, self._config, kinds=self._kinds)
         if self._config.confidence is not None:
             confidence_maps.check(jobs, self._config.confidence, replace=True)
         return jobs
@@ -117,10 +121,13 @@ def watch(
     colorizer: Callable[[], Colorizer],
     config: PredictConfig = PredictConfig(),
     *,
+    kinds: Sequence[Kind] = (),
     stop: threading.Event,
     settle: float = 2.0,
 ) -> Iterator[Result]:
     """Colour what is in ``request``'s folders, and then what arrives, until ``stop`` is set.
+
+    Pictures of other ``kinds`` too, each in its turn: what arrives meanwhile waits.
 
     A file is taken once it has not changed for ``settle`` seconds, and again whenever it changes;
     results that were there before are left, unless ``request.overwrite``. What goes away before its
@@ -128,7 +135,7 @@ def watch(
     again. Raises ``UsageError``, and whatever ``colorizer``, which is asked once, does.
     """
     check(request, config)
-    run = _Watch(request, config, settle)
+    run = _Watch(request, config, kinds, settle)
     wait = arrivals.waker(request.inputs, request.recursive, stop)
     opened, pause = colorizer(), 0.0
     while not stop.is_set():
@@ -140,7 +147,8 @@ def watch(
             run.arrivals.done(failure.input, ready[failure.input])
             yield failure
         blocked = False
-        for result in predict([run.judged(job) for job in jobs], opened, config, stop=stop):
+        judged = [run.judged(job) for job in jobs]
+        for result in predict(judged, opened, config, kinds=kinds, stop=stop):
             if _unwritable(result):
                 blocked = True
                 yield from run.once(result)

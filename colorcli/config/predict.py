@@ -155,17 +155,21 @@ class HandConfig:
 
     hint: tuple[str, ...] = value(
         (), "A colour that is known, at pixels from 0,0 or fractions; repeatable. COLOUR: #7a4b2c, "
-        "rgb(), a CSS name, neutral, or keep: as it was.",
-        metavar="[PAGE:]X,Y,COLOUR[,RADIUS]",
+        "rgb(), a CSS name, neutral, or keep: as it was. In films with a TIME (12.5s, 1:02.5), "
+        "for the shot that it lies in.",
+        metavar="[PAGE:|TIME:]X,Y,COLOUR[,RADIUS]",
     )  # fmt: skip
     hints: str | None = value(
-        None, "More of them: CSV, JSON, or a transparent PNG with painted strokes.", metavar="FILE"
-    )
-    sidecars: bool = value(False, "Take those in NAME.hints.csv, .json or .png beside NAME.EXT.")
-    reference: str | None = value(
-        None, "Colours like those of a colour photograph of a like scene; of a folder, the nearest.",
-        metavar="IMAGE|FOLDER",
+        None, "More of them: CSV, JSON, or a transparent PNG with painted strokes.",
+        metavar="[TIME=]FILE",
     )  # fmt: skip
-    reference_strength: float = value(
-        STRENGTH, "How much is taken from it: 0 nothing, 1 all.", least=0.0, most=1.0
-    )
+    sidecars: bool = value(False, "Take those in NAME.hints.csv, .json or .png beside NAME.EXT.")
+    reference: tuple[str, ...] = value(
+        (), "Colours like those of a colour photograph of a like scene; of a folder, the nearest. "
+        "With a TIME, a still for that shot of a film; repeatable.",
+        metavar="[TIME=]IMAGE|FOLDER",
+    )  # fmt: skip
+    reference_strength: float | None = value(
+        None, f"How much is taken from it: 0 nothing, 1 all. [default: {STRENGTH}; of stills 1]",
+        least=0.0, most=1.0,
+    )  # fmt: skip

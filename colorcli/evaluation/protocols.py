@@ -112,7 +112,7 @@ def known_at(truth: np.ndarray, points: np.ndarray) -> list[Known]:
     found = []
     for x, y in points:
         light, a, b = (float(value) for value in lab[int(y), int(x)])
-        found.append(Known(float(x), float(y), (a, b), light, "truth"))
+        found.append(Known(int(x) + 0.5, int(y) + 0.5, (a, b), light, "truth"))
     return found
 
 

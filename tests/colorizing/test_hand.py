@@ -12,7 +12,7 @@ from colorcli.color.lab import rgb_to_lab
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.colorizing.hand import files, strokes
 from colorcli.colorizing.hand.guidance import Guidance, guidance
-from colorcli.colorizing.hand.hint import Hint, parse, placed
+from colorcli.colorizing.hand.hint import Hint, parse, placed, timed
 from colorcli.config.predict import HandConfig, ScansConfig
 from colorcli.system.errors import UsageError
 
@@ -41,8 +41,8 @@ def stroke(path, size=SIZE, lines=(((10, 20, 40, 24), (200, 30, 30)),)):
 
 @pytest.mark.parametrize(("text", "x", "y", "colour"), [
     ("12,8,red", 12.5, 8.5, "red"), ("1,1,#7a4b2c", 1.5, 1.5, "#7a4b2c"),
-    ("1.0,1.0,red", 95.99, 79.99, "red"), ("0.5,0.25,skyblue", 48, 20, "skyblue"),
-    ("0,0.5,red", 0, 40, "red"), ("12.5,8,rgb(1, 2, 3)", 12.5, 8.5, "rgb(1, 2, 3)"),
+    ("1.0,1.0,red", 95.5, 79.5, "red"), ("0.5,0.25,skyblue", 48.5, 20.5, "skyblue"),
+    ("0,0.5,red", 0.5, 40.5, "red"), ("12.75,8,rgb(1, 2, 3)", 12.5, 8.5, "rgb(1, 2, 3)"),
     (" 3 , 4 , rgb(1 2 3) ", 3.5, 4.5, "rgb(1 2 3)"), ("0,0,neutral", 0.5, 0.5, "neutral"),
 ])  # fmt: skip
 def test_how_a_hint_is_read(text, x, y, colour):
@@ -63,8 +63,67 @@ def test_pages_radius_and_the_words_that_are_no_colour():
     assert red.ab == pytest.approx(rgb_to_lab(np.array([1.0, 0, 0]))[1:])
 
 
+@pytest.mark.parametrize(("text", "time", "page"), [
+    ("12.5s:3,4,red", 12.5, None), ("0s:3,4,red", 0, None), ("1:02.5:3,4,red", 62.5, None),
+    ("1:00:02:3,4,red", 3602, None), ("2:3,4,red", None, 2), ("3,4,red", None, None),
+])  # fmt: skip
+def test_moments_of_a_film(text, time, page):
+    hint = parse(text)
+    assert (hint.time, hint.page, hint.x, hint.y) == (time, page, 3, 4)
+    (known,) = hint.placed(SIZE)
+    assert known.told().get("t") == time
+    if time is not None:
+        with pytest.raises(UsageError, match="a photograph has no times"):
+            placed([text], SIZE)
+
+
+def test_a_time_before_a_file_is_its_own():
+    assert timed("1:02=still.png") == (62, "still.png")
+    assert timed("3.5s=a=b.png") == (3.5, "a=b.png")
+    assert timed("./3s=a.png") == (None, "./3s=a.png") and timed("b=c.png") == (None, "b=c.png")
+
+
+@pytest.mark.parametrize(("name", "text"), [
+    ("a.csv", "t,x,y,colour\n2.5,1,2,red\n1:02,1,2,\"rgb(1,2,3)\"\n,3,4,blue\n"),
+    ("a.csv", "x,y,colour,radius,t\n1,2,red,,2.5\n1,2,rgb(1,2,3),0,0:01:02\n3,4,blue,0,\n"),
+    ("a.csv", "2.5s:1,2,red\n1:02:1,2,rgb(1,2,3)\n3,4,blue\n"),
+    ("a.json", '[{"t": 2.5, "x": 1, "y": 2, "colour": "red"}, "62s:1,2,rgb(1,2,3)", [3, 4, "blue"]]'),
+])  # fmt: skip
+def test_files_say_when(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    found = files.read(str(tmp_path / name))
+    told = [(h.time, h.x, h.colour) for h in found.hints]
+    assert told == [(2.5, 1, "red"), (62, 1, "rgb(1,2,3)"), (None, 3, "blue")]
+    assert [h.time for h in found.at(7.0).hints] == [2.5, 62, 7]
+    with pytest.raises(
+        UsageError, match=rf"{name}, .* 1: a photograph has no times|line [12]: a ph"
+    ):
+        found.check_still()
+
+
+@pytest.mark.parametrize(("config", "says"), [
+    (HandConfig(hints="3s=no.csv"), "no.csv: no hints can be read"),
+    (HandConfig(reference=("a.png", "b.png")), "--reference b.png: one is given already"),
+    (HandConfig(reference=("3s=.",)), "a moment is like one photograph; give a file"),
+])  # fmt: skip
+def test_what_cannot_be_of_a_film(config, says):
+    with pytest.raises(UsageError) as caught:
+        guidance(config, ["a.mkv"])
+    assert says in str(caught.value)
+
+
+def test_a_moment_is_of_one_film(tmp_path):
+    names = [str(tmp_path / name) for name in ("a/1.png", "a/2.png")]
+    for config in (HandConfig(hint=("3s:1,1,red",)), HandConfig(reference=("3s=b.png",))):
+        with pytest.raises(UsageError, match="of one film, not of 2|one photograph, not 2"):
+            guidance(config, names)
+        assert guidance(config, names, frames=True).strength == 0.5  # one film's
+        with pytest.raises(UsageError, match="one film, not of 2|one film, not 2"):
+            guidance(config, [*names, str(tmp_path / "b" / "1.png")], frames=True)
+
+
 @pytest.mark.parametrize(("text", "says"), [
-    ("12,8", "not a hint; give"), ("12,8,bleu", "did you mean blue?"), ("x,8,red", "not a hint"),
+    ("12,8", "not a hint; give"), ("-3s:1,2,red", "not a hint; give"), ("3s:2:1,2,red", "not a hint"), ("12,8,bleu", "did you mean blue?"), ("x,8,red", "not a hint"),
     ("1,2,#12", "unknown colour '#12'; give #7a4b2c"), ("0:1,2,red", "pages are counted from 1"),
     ("1,2,red,blue", "not a hint"), ("1,2,red,-3", "a radius of -3"), ("", "not a hint"),
 ])  # fmt: skip
@@ -108,7 +167,9 @@ def test_files_say_the_same(tmp_path, name, text):
     ("a.json", b'[{"x": 1, "y": true, "colour": "red"}]', "hint 1: needs numbers"),
     ("a.json", b"[3]", "hint 1: not a hint"), ("a.png", b"no", "no hints can be read"),
     ("a.txt", b"1,2,red", "give .json, .csv, .png"), ("none.csv", None, "No such file"),
-    ("a.csv", b"\xff\xfe1", "no hints can be read"),
+    ("a.csv", b"\xff\xfe1", "no hints can be read"), ("a.csv", b"x,t,y,colour\n", "its columns are"),
+    ("a.csv", b"t,x,y,colour\nsoon,1,2,red\n", "line 2: soon is no time; give seconds"),
+    ("a.json", b'[{"x": 1, "y": 1, "t": -1, "colour": "red"}]', "hint 1: -1 is no time"),
     ("a.json", b'[{"x": NaN, "y": 1, "colour": "red"}]', "hint 1: needs numbers"),
     ("a.json", b'[[1, 1e999, "red"]]', "hint 1: needs numbers"),
     ("a.json", b"[" * 100_000, "no hints can be read"),
@@ -154,7 +215,7 @@ def test_a_painted_surface_is_bounded_and_nothing_painted_is_refused(tmp_path):
 def test_hints_are_checked_before_any_work(photo, tmp_path):
     other = stroke(tmp_path / "s.png", (80, 96))
     for config, says in (
-        (HandConfig(hints=str(other)), "80 x 96 pixels, the photograph upright 96 x 80"),
+        (HandConfig(hints=str(other)), "80 x 96 pixels, the picture upright 96 x 80"),
         (HandConfig(hint=("96,1,red",)), "outside"), (HandConfig(hint=("2:6,1,red",)), "no page 2"),
     ):  # fmt: skip
         with pytest.raises(UsageError, match=says):

@@ -82,6 +82,21 @@ def test_a_hint_on_a_line_finer_than_the_grid_is_met_in_the_picture(column):
     assert np.abs(large[209, column] - asked.ab).max() < 3
 
 
+def test_what_lay_at_a_point_counts_for_its_like_where_the_place_does_not_show_it():
+    ab, light, roots = square(1)  # stripes A B A B
+    at = Point(0.1, 0.1, (40.0, -30.0))
+    (stuff,) = hints.remembered(ab, light, roots, [at])
+    gone = Point(float("nan"), float("nan"), at.ab, stuff)
+    change = np.hypot(*np.moveaxis(hints.corrections(ab, light, roots, [gone]), -1, 0))
+    assert change[5, 5] > 8 and change[5, 34] > 8 > 2 > change[48, 20]
+    off = Point(20.5 / SIDE, 0.9, at.ab, stuff)  # it has come onto the other stripe
+    there = np.hypot(*np.moveaxis(hints.corrections(ab, light, roots, [off]), -1, 0))
+    assert np.allclose(there, change)
+    still = Point(0.1, 0.1, at.ab, stuff)
+    same = hints.corrections(ab, light, roots, [still])
+    assert np.allclose(same, hints.corrections(ab, light, roots, [at]))
+
+
 def test_what_is_shown_is_what_stretching_makes():
     plane = np.random.default_rng(0).normal(0, 20, (7, 9, 2)).astype(np.float32)
     large = cv2.resize(plane, (90, 70), interpolation=cv2.INTER_CUBIC)

@@ -102,6 +102,23 @@ def test_of_a_folder_what_is_in_colour(colorizer, tmp_path):
     assert np.array_equal(same, outright[list(known.taught).index(str(tmp_path / "2.png"))])
 
 
+def test_the_network_sees_a_picture_once_to_choose_and_to_colour(colorizer, tmp_path, monkeypatch):
+    for seed in (1, 2):
+        Image.fromarray(scene(seed)).save(tmp_path / f"{seed}.png")
+    known, looks = colorizer.reference(tmp_path), []
+    square = Colorizer._square
+    monkeypatch.setattr(
+        Colorizer, "_square", lambda self, *a, **k: looks.append(1) or square(self, *a, **k)
+    )
+    colorizer(neutral(scene(2)), reference=known)
+    assert len(looks) == 1
+    long = np.hstack([neutral(scene(seed)) for seed in (2, 3, 4)])
+    windows = len(colorizer.view(long).windows[0])
+    looks.clear()
+    colorizer(long, reference=known)
+    assert len(looks) == windows > 1
+
+
 def test_what_cannot_be_a_reference(colorizer, tmp_path, monkeypatch):
     gray = tmp_path / "gray.png"
     Image.fromarray(scene(4)[..., 0]).save(gray)
@@ -124,7 +141,7 @@ def test_what_cannot_be_a_reference(colorizer, tmp_path, monkeypatch):
 def test_a_configured_reference_is_that_of_all(small_model, tmp_path):
     path = tmp_path / "like.png"
     Image.fromarray(scene(6)).save(path)
-    hand = guidance(HandConfig(reference=str(path), reference_strength=0.8), [])
+    hand = guidance(HandConfig(reference=(str(path),), reference_strength=0.8), [])
     gray = neutral(scene(1))
     given = Colorizer(small_model, scans=PLAIN, hand=hand)(gray)
     asked = Colorizer(small_model, scans=PLAIN)(gray, reference=path, reference_strength=0.8)

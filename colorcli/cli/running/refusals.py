@@ -40,6 +40,20 @@ class Asked:
         """Whether something is asked for that films may not take: there may be a million jobs to look at."""
         return self.hinted or bool(self.hand.reference or self.config.c2pa)
 
+    @property
+    def folders(self) -> list[str]:
+        """References of which the nearest is chosen."""
+        return [path for path in self.hand.reference if os.path.isdir(path)]
+
+    @property
+    def stills(self) -> list[str]:
+        """References for a moment of a film."""
+        if not self.hand.reference:
+            return []
+        from colorcli.colorizing.hand.hint import timed
+
+        return [text for text in self.hand.reference if timed(text)[0] is not None]
+
 
 def _apart(asked: Asked) -> Iterator[tuple[object, str]]:
     """Options of which one rules the other out, as (whether that is so, what to say)."""
@@ -64,7 +78,7 @@ def _apart(asked: Asked) -> Iterator[tuple[object, str]]:
         "--c2pa and --no-provenance contradict each other",
     )
     yield (
-        hand.reference is None and hand.reference_strength != HandConfig.reference_strength,
+        not hand.reference and hand.reference_strength is not None,
         "--reference-strength belongs to --reference",
     )
     piped = [*asked.inputs] != ["-"] or names.files_from or flags["--dry-run"] or flags["--json"]
@@ -78,14 +92,19 @@ def _moving(asked: Asked, frames: object, films: object) -> Iterator[tuple[objec
     """What ``frames`` in a row, ``films``, watched folders and clusters do not take."""
     hand, moving = asked.hand, frames or films
     yield (
-        asked.hinted and (asked.flags["--watch"] or asked.ray or moving),
-        "hints are for photographs that are there already: not for films, frames, --watch or "
-        "--engine ray",
+        (asked.hinted or asked.stills) and (asked.flags["--watch"] or asked.ray),
+        "hints and stills are for what is there already: not for --watch or --engine ray",
+    )
+    yield (
+        (asked.hinted or asked.stills) and asked.film.raw is not None,
+        "hints and stills hold over a shot, which is looked at first: not for --raw, which comes "
+        "once; give a film, or frames by --sequence",
     )
     yield hand.reference and asked.ray, "--reference is for this machine, not for --engine ray"
     yield (
-        hand.reference and moving and not os.path.isfile(hand.reference),
-        f"--reference {hand.reference}: the frames of a film are like one photograph; give a file",
+        asked.folders and moving,
+        f"--reference {' '.join(asked.folders)}: the frames of a film are like one photograph; "
+        "give a file",
     )
     yield (
         asked.config.c2pa and (asked.ray or moving),
@@ -139,6 +158,12 @@ def call(asked: Asked) -> None:
 def moving(asked: Asked, *, frames: object = False, films: object = False) -> None:
     """Raise ``UsageError`` where ``frames`` in a row, or ``films``, are asked for what they do not take."""
     _refuse(_moving(asked, frames, films))
+
+
+def photographs(asked: Asked) -> None:
+    """Raise ``UsageError`` where photographs alone are to be coloured like a moment of a film."""
+    if asked.stills:
+        raise UsageError(f"--reference {asked.stills[0]}: a photograph has no times; leave it out")
 
 
 def beside(asked: Asked, run: Run) -> None:

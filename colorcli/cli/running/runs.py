@@ -123,10 +123,11 @@ class Watched:
     remark: str | None = None
 
     def __init__(
-        self, request: Request, config: PredictConfig, model: Callable[[], Colorizer], settle: float
-    ) -> None:
+        self, request: Request, way: Way, config: PredictConfig, model: Callable[[], Colorizer],
+        settle: float,
+    ) -> None:  # fmt: skip
         self._request, self._config, self._model = request, config, model
-        self._settle = settle
+        self._kinds, self._settle = way.kinds, settle
 
     def __call__(
         self, *, progress: Progress = None, stop: Event | None = None, drop: Event | None = None
@@ -135,7 +136,10 @@ class Watched:
         from colorcli.colorizing.watch import watch
 
         assert stop is not None
-        return watch(self._request, self._model, self._config, stop=stop, settle=self._settle)
+        return watch(
+            self._request, self._model, self._config,
+            kinds=self._kinds, stop=stop, settle=self._settle,
+        )  # fmt: skip
 
 
 def colour(

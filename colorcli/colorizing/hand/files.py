@@ -7,13 +7,13 @@ import json
 import math
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from colorcli.colorizing.hand import strokes
-from colorcli.colorizing.hand.hint import FORM, Hint, is_fraction, parse
+from colorcli.colorizing.hand.hint import FORM, Hint, is_fraction, parse, seconds
 from colorcli.system.errors import UsageError, reason
 from colorcli.system.files import places
 
@@ -26,12 +26,31 @@ class Asked:
     size: tuple[int, int] | None = None
     origin: str = ""
 
+    def at(self, time: float | None) -> Asked:
+        """The same, those without a time at this one."""
+        hints = (replace(h, time=time) if h.time is None else h for h in self.hints)
+        return self if time is None else replace(self, hints=tuple(hints))
+
+    def check_still(self) -> None:
+        """Raise ``UsageError`` for hints that are of a film."""
+        for hint in self.hints:
+            if hint.time is not None:
+                raise UsageError(f"{hint.origin}: a photograph has no times; leave the time out")
+
+    def check_film(self) -> None:
+        """Raise ``UsageError`` for hints that are of pages."""
+        for hint in self.hints:
+            if hint.page is not None:
+                raise UsageError(
+                    f"{hint.origin}: a film has no pages; say when, as in 12.5s:120,80,red"
+                )
+
     def check(self, size: tuple[int, int]) -> None:
         """Raise ``UsageError`` for a picture of ``size`` that they do not fit."""
         if self.size is not None and self.size != size:
             own, other = (f"{w} x {h}" for w, h in (self.size, size))
             raise UsageError(
-                f"{self.origin}: {own} pixels, the photograph upright {other}; paint on a picture "
+                f"{self.origin}: {own} pixels, the picture upright {other}; paint on a picture "
                 "of its size"
             )
         if not any((hint.page or 1) > 1 for hint in self.hints):  # pages have sizes of their own
@@ -53,18 +72,44 @@ _HEADS = [["x", "y", name, *radius] for name in ("colour", "color") for radius i
 def _csv(path: str) -> Asked:
     lines = places.read(path).decode("utf-8-sig").splitlines()
     hints: list[Hint] = []
+    when: int | None = None  # the column of the time
     for number, line in enumerate(lines, 1):
-        bare = line.strip()
-        cells = [cell.strip() for cell in bare.lower().replace('"', "").split(",")]
-        if cells[:2] == ["x", "y"] and not hints:
-            if cells not in _HEADS:
-                raise ValueError(f"its columns are {bare}, and should be x,y,colour,radius")
+        bare = line.strip().replace('"', "")
+        cells = [cell.strip() for cell in bare.lower().split(",")]
+        if {"x", "y"} <= {*cells} and not hints:
+            when = {"t": 0}.get(cells[0], -1) if "t" in cells else None
+            if [cell for cell in cells if cell != "t"] not in _HEADS or "t" in cells[1:-1]:
+                raise ValueError(
+                    f"its columns are {bare}, and should be x,y,colour,radius, in films t before them"
+                )
         elif bare and not bare.startswith("#"):
-            hints.append(parse(bare.replace('"', ""), f"{path}, line {number}"))
+            hints.append(_line(bare, when, f"{path}, line {number}"))
     return Asked(tuple(hints))
 
 
-_KEYS = {"x", "y", "colour", "color", "radius", "page"}
+def _line(text: str, when: int | None, origin: str) -> Hint:
+    """The hint of a line whose first or last cell is the time, or that has none for it."""
+    if when is None:
+        return parse(text, origin)
+    first, _, last = text.partition(",") if when == 0 else text.rpartition(",")
+    time, rest = (first, last) if when == 0 else (last, first)
+    return replace(parse(rest.rstrip(", "), origin), time=_time(time.strip(), origin))
+
+
+def _time(value: Any, origin: str) -> float | None:
+    """Seconds of a cell or key; none where it is empty."""
+    if value is None or value == "":
+        return None
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    time = seconds(value) if isinstance(value, str) else float(value) if number else None
+    if time is None or not 0 <= time < math.inf:
+        raise UsageError(
+            f"{origin}: {value} is no time; give seconds or H:MM:SS, as 12.5 or 1:02:03"
+        )
+    return time
+
+
+_KEYS = {"x", "y", "colour", "color", "radius", "page", "t"}
 
 
 def _object(entry: dict[str, Any], origin: str) -> Hint:
@@ -81,6 +126,7 @@ def _object(entry: dict[str, Any], origin: str) -> Hint:
         raise UsageError(f"{origin}: needs numbers x and y, and a colour as text")
     return Hint(
         float(x or 0), float(y or 0), colour, radius=float(radius), page=page,
+        time=_time(entry.get("t"), origin),
         fraction=is_fraction(x or 0, y or 0), origin=origin,
     )  # fmt: skip
 

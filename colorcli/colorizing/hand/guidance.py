@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from colorcli.colorizing.hand import files
 from colorcli.colorizing.hand.files import Asked
-from colorcli.colorizing.hand.hint import Known, parse
+from colorcli.colorizing.hand.hint import Known, parse, timed
 from colorcli.config.predict import STRENGTH, HandConfig
 from colorcli.imaging import reading
 from colorcli.system.errors import UsageError
@@ -26,12 +26,15 @@ class Guidance:
     """Hints of photographs by their names as inputs; ``always``: of the one photograph there is.
 
     ``reference``: a photograph, or a folder of them, that all are to be like, by ``strength``.
+    ``stills``: photographs that the shot of a film at a time in seconds is to be like, by ``share``.
     """
 
     always: tuple[Asked, ...] = ()
     named: Mapping[str, Asked] = field(default_factory=dict)
     reference: str | None = None
     strength: float = STRENGTH
+    stills: tuple[tuple[float, str], ...] = ()
+    share: float = 1.0
 
     def _asked(self, name: str) -> Iterable[Asked]:
         own = self.named.get(name)
@@ -44,11 +47,19 @@ class Guidance:
         """
         found: list[Known] = []
         for asked in self._asked(name):
+            asked.check_still()
             asked.check(size)
             asked.check_pages(name, page[1])
             for hint in asked.hints:
                 if hint.page in (None, page[0]):
                     found += hint.placed(size)
+        return found
+
+    def of_film(self, name: str) -> list[Asked]:
+        """The hints of a film; raises ``UsageError`` for those of pages."""
+        found = [*self._asked(name)]
+        for asked in found:
+            asked.check_film()
         return found
 
     def check_files(self, paths: Iterable[str]) -> None:
@@ -59,24 +70,52 @@ class Guidance:
             if header is None or header.kind == "RAW":  # its turn comes
                 continue
             for one in asked:
+                one.check_still()
                 if header.single:
                     one.check_pages(path, 1)
                 one.check(header.upright)
 
 
-def guidance(config: HandConfig, paths: Sequence[str]) -> Guidance:
-    """The hints that ``config`` names for the photographs ``paths``, which are to be coloured.
+def _referred(config: HandConfig, count: int) -> tuple[str | None, list[tuple[float, str]]]:
+    """The reference of all, and those of moments; of ``count`` pictures."""
+    always, stills = list[str](), list[tuple[float, str]]()
+    for text in config.reference:
+        time, path = timed(text)
+        if time is None:
+            always.append(path)
+        elif os.path.isdir(path):
+            raise UsageError(f"--reference {text}: a moment is like one photograph; give a file")
+        else:
+            stills.append((time, path))
+    if len(always) > 1:
+        raise UsageError(
+            f"--reference {always[1]}: one is given already; put both into a folder and give that, or "
+            "say when each is for in a film, as in 12.5s=still.png"
+        )
+    if stills and count > 1:
+        raise UsageError(
+            f"--reference {config.reference[0]}: a time is of one film, not of {count} inputs; give "
+            "each a call of its own"
+        )
+    return (always[0] if always else None), stills
 
-    Raises ``UsageError`` for hints that cannot be read or do not fit, and for hints without a name
+
+def guidance(config: HandConfig, paths: Sequence[str], *, frames: bool = False) -> Guidance:
+    """The hints that ``config`` names for the photographs and films ``paths``, which are to be coloured.
+
+    ``frames``: those of each folder are a film. Raises ``UsageError`` for hints that cannot be read or do not fit, and for hints without a name
     where there are several photographs.
     """
     always = [Asked((parse(text),)) for text in config.hint]
     if config.hints is not None:
-        always.append(files.read(config.hints))
-    if always and len(paths) > 1:
+        time, path = timed(config.hints)
+        always.append(files.read(path).at(time))
+    count = len({os.path.dirname(path) for path in paths} if frames else paths)
+    if always and count > 1:
         option = "--hint" if config.hint else "--hints"
+        what = "film" if frames else "photograph"
         raise UsageError(
-            f"{option} is for one photograph, not {len(paths)}; write NAME.hints.csv beside each "
+            f"{option} is for one {what}, not {count}; write NAME.hints.csv beside each "
             "and give --sidecars"
         )
     named: dict[str, Asked] = {}
@@ -86,6 +125,10 @@ def guidance(config: HandConfig, paths: Sequence[str]) -> Guidance:
             raise UsageError(f"{path}: two files of hints, {' and '.join(beside)}; keep one")
         if beside:
             named[path] = files.read(beside[0])
-    found = Guidance(tuple(always), named, config.reference, config.reference_strength)
-    found.check_files(paths)
+    reference, stills = _referred(config, count)
+    given = config.reference_strength
+    how = {} if given is None else {"strength": given, "share": given}
+    found = Guidance(tuple(always), named, reference, stills=tuple(stills), **how)
+    if not frames:  # whose turn comes, one by one
+        found.check_files(paths)
     return found

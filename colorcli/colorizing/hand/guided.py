@@ -6,17 +6,20 @@ The one place that knows where a point of the picture lies in each square.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
 
 from colorcli.color.lab import gray_to_L
 from colorcli.colorizing import hints
+from colorcli.colorizing.hand import likeness
 from colorcli.colorizing.hand.hint import Known
 from colorcli.colorizing.hand.likeness import Square
+from colorcli.colorizing.hand.reference import Lent, References
 from colorcli.colorizing.hints import FINE, Point
 from colorcli.colorizing.scans import quads
-from colorcli.colorizing.scans.windows import View, Window
+from colorcli.colorizing.scans.windows import Look, View, Window, whole
 from colorcli.system.errors import UsageError
 
 UNLIKE = 25.0  # of L, by which a colour asked for is told to be much lighter or darker
@@ -30,9 +33,9 @@ def _within(known: Sequence[Known], window: Window) -> list[Point]:
     spots = quads.moved(np.array([[k.x, k.y] for k in known]), window.to_square(1))
     inside: np.ndarray = np.all((spots >= -EDGE) & (spots <= 1 + EDGE), axis=1)
     return [
-        Point(float(x), float(y), k.ab)
+        Point(float(x), float(y), k.ab, k.stuff)
         for (x, y), k, there in zip(spots, known, inside, strict=True)
-        if there
+        if there or (k.stuff is not None and np.isnan(x))
     ]
 
 
@@ -72,6 +75,54 @@ def guided(view: View, windows: Sequence[Window], squares: Sequence[Square]) -> 
         ab[..., :2] += field
         found.append(ab)
     return found
+
+
+def lent(view: View, known: References, strength: float, look: Look) -> View:
+    """A view with the colours of the nearest of some references.
+
+    To choose it the network looks at the whole; where that is what the picture is coloured by,
+    the look is kept.
+    """
+    if not known.several:
+        return replace(view, lent=known.only(strength))
+    seen = view.looked[0] if view.looked and not view.regions else None
+    if seen is None and not view.regions:
+        seen = look(view, 0)
+        view = replace(view, looked=(seen,))
+    name = known.nearest(seen or look(whole(view.base), 0))
+    return replace(view, lent=known.lent(name, strength))
+
+
+def of_still(view: View, square: Square, still: Lent) -> list[Known]:
+    """The colours of a still all over a view that is seen whole; none where that is another picture."""
+    side = square.ab.shape[0]
+    light = cv2.resize(square.lightness, (side, side), interpolation=cv2.INTER_AREA)
+    if not likeness.is_same(still.taught, light):
+        return []
+    places, true = likeness.spots(still.taught, side)
+    present = hints.shown(square.ab[..., :2], *places.T)
+    asked = present + still.strength * (true - present)
+    width, height = view.size
+    return [
+        Known(float(x * width), float(y * height), (float(a), float(b)), None, colour=still.name)
+        for (x, y), (a, b) in zip(places, asked, strict=True)
+    ]
+
+
+def remembered(view: View, square: Square, known: Sequence[Known]) -> list[Known]:
+    """Known colours with what lies at their places in a view that is seen whole, in one square.
+
+    As they are, for a network without a distribution: it cannot know the like of it again.
+    """
+    if view.lent is not None:
+        square = view.lent.like(square)
+    if square.shares is None or not known:
+        return [*known]
+    side = square.shares.shape[0]
+    light = cv2.resize(square.lightness, (side, side), interpolation=cv2.INTER_AREA)
+    points = _within(known, view.windows[0][0])
+    stuffs = hints.remembered(square.ab[..., :2], light, np.sqrt(square.shares), points)
+    return [replace(k, stuff=stuff) for k, stuff in zip(known, stuffs, strict=True)]
 
 
 def check(view: View, known: Sequence[Known]) -> None:

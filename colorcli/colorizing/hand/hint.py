@@ -13,17 +13,23 @@ import numpy as np
 from PIL import ImageColor
 
 from colorcli.color.lab import rgb_to_lab
+from colorcli.colorizing.hints import Stuff
 from colorcli.system.errors import UsageError
 
 NEUTRAL, KEEP = "neutral", "keep"  # gray; and what the network says there
 _RING = 6  # points of a dab beside its centre,
 _OUT = 0.7  # and how far out of its radius they lie
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)"
+_TIME = r"\d+(?:\.\d+)?s|(?:\d+:){1,2}\d{1,2}(?:\.\d+)?"  # 12.5s, 1:02.5 or 1:00:02
 _HINT = re.compile(
-    rf"(?:(?P<page>\d+):)?\s*(?P<x>{_NUMBER})\s*,\s*(?P<y>{_NUMBER})\s*,\s*(?P<colour>[^,]+|\w+\(.*\))"
+    rf"(?:(?P<time>{_TIME}):|(?P<page>\d+):)?\s*(?P<x>{_NUMBER})\s*,\s*(?P<y>{_NUMBER})\s*,\s*(?P<colour>[^,]+|\w+\(.*\))"
     rf"(?:,\s*(?P<radius>{_NUMBER}))?\s*"
 )
-FORM = "give [PAGE:]X,Y,COLOUR[,RADIUS], such as 120,80,#7a4b2c or 0.3,0.5,skyblue"
+_TIMED = re.compile(rf"(?P<time>{_TIME})=(?P<rest>.+)", re.DOTALL)
+FORM = (
+    "give [PAGE:]X,Y,COLOUR[,RADIUS], such as 120,80,#7a4b2c or 0.3,0.5,skyblue, and in films "
+    "TIME:X,Y,COLOUR, such as 12.5s:120,80,red"
+)
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,8 @@ class Known:
     """A hint in its place: ``x``, ``y`` in pixels of the upright picture, from its outer corner.
 
     ``ab`` None: as the network has it. ``lightness`` is the colour's own, which does not count.
+    ``time``: seconds, where it was told of a film; ``stuff``: what lay there then. ``x`` is NaN
+    where the place is out of sight.
     """
 
     x: float
@@ -39,10 +47,13 @@ class Known:
     lightness: float | None
     colour: str
     page: int | None = None
+    time: float | None = None
+    stuff: Stuff | None = None
 
-    def told(self) -> dict[str, int | str]:
+    def told(self) -> dict[str, float | int | str]:
         """What the JSON says of it, and ``--hints`` takes."""
-        where = {} if self.page is None else {"page": self.page}
+        found = {"page": self.page, "t": self.time}
+        where = {name: number for name, number in found.items() if number is not None}
         return {"x": int(self.x), "y": int(self.y), "colour": self.colour, **where}
 
 
@@ -52,7 +63,8 @@ class Hint:
 
     ``x`` and ``y`` are pixels of the upright picture, counted from 0, or with ``fraction`` shares
     of its width and height; ``radius`` is that of a dab of this colour, in pixels or a share of the
-    shorter side. ``page`` counts from 1; None is every page. ``origin``: where it was given.
+    shorter side. ``page`` counts from 1; None is every page. ``time``: seconds from a film's
+    beginning; None is the beginning. ``origin``: where it was given.
     """
 
     x: float
@@ -60,6 +72,7 @@ class Hint:
     colour: str
     radius: float = 0.0
     page: int | None = None
+    time: float | None = None
     fraction: bool = False
     origin: str = "hint"
 
@@ -72,11 +85,10 @@ class Hint:
     def placed(self, size: tuple[int, int]) -> Iterator[Known]:
         """Its points in a picture of ``size`` (width, height); ``UsageError`` where it lies outside."""
         width, height = size
-        if self.fraction:
-            x, y = self.x * width, self.y * height
-        else:  # a whole number is a pixel, whose centre is meant
-            x, y = (n + 0.5 if n == int(n) else n for n in (self.x, self.y))
-        if not (0 <= x <= width and 0 <= y <= height):
+        x, y = (self.x * width, self.y * height) if self.fraction else (self.x, self.y)
+        # Of fractions 1 is the last pixel; pixels are counted from 0.
+        within = [n <= most if self.fraction else n < most for n, most in ((x, width), (y, height))]
+        if not all(within) or min(x, y) < 0:
             raise UsageError(
                 f"{self.origin}: lies outside of the picture's {width} x {height} pixels; give "
                 f"pixels from 0,0 to {width - 1},{height - 1}, or fractions such as 0.3,0.5"
@@ -89,8 +101,9 @@ class Hint:
         ring = [(x + _OUT * radius * math.cos(t), y + _OUT * radius * math.sin(t)) for t in turns]
         for u, v in [(x, y), *ring]:
             if 0 <= u <= width and 0 <= v <= height:
-                u, v = min(u, width - 0.01), min(v, height - 0.01)
-                yield Known(u, v, ab, shade, colour=self.colour, page=self.page)
+                # The pixel there, at its centre: between pixels none would show what was asked.
+                u, v = min(int(u), width - 1) + 0.5, min(int(v), height - 1) + 0.5
+                yield Known(u, v, ab, shade, colour=self.colour, page=self.page, time=self.time)
 
 
 def lab_of(colour: str, origin: str) -> np.ndarray | None:
@@ -119,8 +132,24 @@ def is_fraction(x: str | float, y: str | float) -> bool:
     return pointed and max(float(x), float(y)) <= 1
 
 
+def seconds(text: str) -> float | None:
+    """The time that ``12.5s``, ``12.5``, ``1:02.5`` or ``1:00:02`` says; None where it is none."""
+    if not re.fullmatch(rf"{_TIME}|\d+(?:\.\d+)?", text):
+        return None
+    total = 0.0
+    for part in text.removesuffix("s").split(":"):
+        total = 60 * total + float(part)
+    return total
+
+
+def timed(text: str) -> tuple[float | None, str]:
+    """What ``TIME=FILE`` says: the time in seconds and the file; None where there is no time."""
+    found = _TIMED.fullmatch(text)
+    return (None, text) if found is None else (seconds(found["time"]), found["rest"])
+
+
 def parse(text: str, origin: str | None = None) -> Hint:
-    """A hint of ``[PAGE:]X,Y,COLOUR[,RADIUS]``; raises ``UsageError``."""
+    """A hint of ``[PAGE:|TIME:]X,Y,COLOUR[,RADIUS]``; raises ``UsageError``."""
     origin = origin or f"--hint {text}"
     found = _HINT.fullmatch(text.strip())
     if found is None:
@@ -130,7 +159,8 @@ def parse(text: str, origin: str | None = None) -> Hint:
         raise UsageError(f"{origin}: pages are counted from 1")
     return Hint(
         float(x), float(y), found["colour"].strip().strip("\"'"),
-        radius=float(found["radius"] or 0), page=int(page) if page else None, fraction=is_fraction(x, y),
+        radius=float(found["radius"] or 0), page=int(page) if page else None,
+        time=seconds(found["time"]) if found["time"] else None, fraction=is_fraction(x, y),
         origin=origin,
     )  # fmt: skip
 
@@ -148,5 +178,7 @@ def placed(hints: Iterable[str | tuple[Any, ...] | Hint], size: tuple[int, int])
             hint = Hint(float(x), float(y), colour, radius=float(radius), fraction=fraction)
         else:
             hint = parse(given) if isinstance(given, str) else given
+        if hint.time is not None:
+            raise UsageError(f"{hint.origin}: a photograph has no times; leave the time out")
         found += hint.placed(size)
     return found

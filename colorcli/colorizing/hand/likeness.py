@@ -15,7 +15,9 @@ import numpy as np
 STUFF = 0.2  # distance of the distributions' roots over which an error fades; hints reach farther
 LIGHT = 15.0  # difference of L
 DOUBT = 0.02  # share of the reference that must be alike for half of its errors to be believed
-GRID = 20  # points of the reference along each side
+GRID = 20  # points of the reference along each side,
+SPARSE = 3  # of which one of so many is told of where the reference is the very picture:
+SAME = 0.9  # correlation of L from which on it is
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,12 +39,14 @@ class Taught:
     """What a photograph in colour teaches, at N points of it.
 
     ``roots`` (N, Q) float16: of the network's distribution there; ``lightness`` (N,) float32: L that
-    it was shown; ``error`` (N, 2) float32: the true ab less the network's.
+    it was shown; ``error`` (N, 2) float32: the true ab less the network's; ``true`` (N, 2) float32.
+    The points are those of ``_grid``, row by row.
     """
 
     roots: np.ndarray
     lightness: np.ndarray
     error: np.ndarray
+    true: np.ndarray
 
     @property
     def feature(self) -> np.ndarray:
@@ -61,13 +65,37 @@ def taught(true: np.ndarray, ab: np.ndarray, lightness: np.ndarray, shares: np.n
 
     ``lightness`` (s, s) in 0…100 and its distribution ``shares`` (s, s, Q) are of the same square.
     """
-    at = np.unique(np.linspace(0, len(ab) - 1, GRID).round().astype(np.intp))
+    at = _grid(len(ab))
     chosen = np.ix_(at, at)
+    colours = true[chosen].reshape(-1, 2).astype(np.float32)
     return Taught(
         np.sqrt(shares[chosen]).reshape(at.size**2, -1).astype(np.float16),
         lightness[chosen].reshape(-1).astype(np.float32),
-        (true - ab)[chosen].reshape(-1, 2).astype(np.float32),
-    )
+        colours - ab[chosen].reshape(-1, 2), colours,
+    )  # fmt: skip
+
+
+def _grid(side: int) -> np.ndarray:
+    """Which cells of a square's side are learned from."""
+    return np.unique(np.linspace(0, side - 1, GRID).round().astype(np.intp))
+
+
+def is_same(taught: Taught, lightness: np.ndarray) -> bool:
+    """Whether L (s, s) is the picture that was learned from, brighter or darker perhaps."""
+    at = _grid(len(lightness))
+    here = lightness[np.ix_(at, at)].reshape(-1)
+    if here.shape != taught.lightness.shape or min(here.std(), taught.lightness.std()) < 1:
+        return False
+    return float(np.corrcoef(here, taught.lightness)[0, 1]) > SAME
+
+
+def spots(taught: Taught, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Places (n, 2), x and y in 0…1, all over a square of ``side`` cells, and the true ab (n, 2) there."""
+    at = _grid(side)
+    few = np.arange(SPARSE // 2, at.size, SPARSE)
+    rows, columns = (part.reshape(-1) for part in np.meshgrid(few, few, indexing="ij"))
+    places = (np.stack([at[columns], at[rows]], axis=1) + 0.5) / side
+    return places, taught.true[rows * at.size + columns]
 
 
 def carried(taught: Taught, lightness: np.ndarray, shares: np.ndarray) -> np.ndarray:

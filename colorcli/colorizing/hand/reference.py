@@ -66,6 +66,11 @@ class References:
         own = likeness.feature(np.sqrt(square.shares))
         return max(self.taught, key=lambda name: float(self.taught[name].feature @ own))
 
+    def only(self, strength: float) -> Lent:
+        """What the one there is gives."""
+        (name,) = self.taught
+        return self.lent(name, strength)
+
     def lent(self, name: str, strength: float) -> Lent:
         """What one of them gives."""
         return Lent(name, self.taught[name], strength)

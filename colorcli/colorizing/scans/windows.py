@@ -303,9 +303,12 @@ def joined(view: View, chroma: Sequence[Sequence[np.ndarray]], around: np.ndarra
     return board.ab
 
 
-def whole(gray: np.ndarray) -> View:
-    """Gray (H, W) uint8 or uint16, seen as it is, once: a frame of a film, whose like must agree."""
-    size = gray.shape[1], gray.shape[0]
+def whole(gray: np.ndarray, size: tuple[int, int] | None = None) -> View:
+    """Gray (H, W) uint8 or uint16, seen as it is, once: a frame of a film, whose like must agree.
+
+    ``size`` (width, height): of the picture that ``gray`` is a copy of.
+    """
+    size = size or (gray.shape[1], gray.shape[0])
     return View(size, gray, (), ((Window(quads.box(*size)),),))
 
 

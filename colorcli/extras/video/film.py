@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -20,6 +21,7 @@ from colorcli.extras.video.containers.formats import Container, Encoder, asked, 
 from colorcli.extras.video.containers.frames import Layout, layout
 from colorcli.extras.video.containers.reading import Film
 from colorcli.extras.video.containers.writing import Writer
+from colorcli.extras.video.following import Glance, followed, moments
 from colorcli.extras.video.steady import Look
 from colorcli.system.files.delivery import delivered
 from colorcli.system.native import give_back_large_blocks
@@ -40,7 +42,7 @@ def coloured(
         with delivered(task.job.target) as file:
             if task.config.keep_color and in_colour(name):
                 return _kept(task, film, file, container)
-            return _Run(task, film, config, container).written(file)
+            return _Run(task, film, config, container).written(file, source)
 
 
 # --- in colour already -------------------------------------------------------------------------
@@ -99,8 +101,8 @@ class _Run:
         self._layout: Layout
         self._writer: Writer
 
-    def written(self, file: BinaryIO) -> Result:
-        """Colour it into ``file``."""
+    def written(self, file: BinaryIO, source: str | BinaryIO) -> Result:
+        """Colour it into ``file``; where moments of it are known, ``source`` is read twice."""
         film, encoder = self._film, self._encoder()
         quality = self._task.config.quality
         items = film.read(self._config.limit_seconds)
@@ -110,6 +112,7 @@ class _Run:
                 break
             early.append(first)
         self._layout = layout(first, encoder, film.name)
+        self._plan(source)
         strip = self._task.config.strip
         config = self._task.config
         origin = None if config.no_provenance else self._task.colorizer.origin
@@ -123,11 +126,12 @@ class _Run:
             writer.finish()
         self._clock("encode")
         notes = (*self._noted(encoder, quality), *film.notes, *writer.notes)
-        return Result(
+        result = Result(
             film.name, None, "done", width=first.width, height=first.height, frames=count,
             milliseconds=self._clock.spent, notes=notes, shots=shots,
             provenance=origin.told() if origin else None,
         )  # fmt: skip
+        return self._means.plan.on(result)
 
     def _encoder(self) -> Encoder:
         if self._config.video_codec is not None:
@@ -154,10 +158,32 @@ class _Run:
             else:
                 self._writer.packet(item)
 
-    def _look(self, frame: Any) -> Look:
-        gray = self._layout.codes.gray(self._layout.luma(frame))
+    def _plan(self, source: str | BinaryIO) -> None:
+        """Follow what is known of the film's moments through their shots."""
+        colorizer, name = self._task.colorizer, self._film.name
+        known = moments(colorizer.hand.of_film(name), colorizer.stills)
+        if known:
+            with Film(source, name) as film:
+                plan = followed(known, self._glances(film), colorizer)
+            if self._config.limit_seconds is None:
+                plan.check()
+            self._means = replace(self._means, plan=plan)
+
+    def _glances(self, film: Film) -> Iterator[Glance]:
+        frames = filter(_is_frame, film.read(self._config.limit_seconds))
+        for index, frame in enumerate(map(self._layout.taken, frames)):
+            if self._task.stop.is_set():
+                raise Stopped
+            seconds = float(frame.pts * frame.time_base) - film.start
+            yield self._means.glance(self._gray(frame), seconds, index, _turns(frame))
+
+    def _gray(self, frame: Any) -> np.ndarray:
+        return self._layout.codes.gray(self._layout.luma(frame))
+
+    def _look(self, item: tuple[int, Any]) -> Look:
+        index, frame = item
         seconds = float(frame.pts * frame.time_base)
-        return self._means.look(gray, seconds, frame, round((frame.rotation or 0) / 90) % 4)
+        return self._means.look(self._gray(frame), seconds, frame, index=index, turns=_turns(frame))
 
     def _painted(self, seen: tuple[Look, np.ndarray]) -> Any:
         look, ab = seen
@@ -168,7 +194,7 @@ class _Run:
         means, task = self._means, self._task
         size = self._film.size[0] * self._film.size[1] * (2 if self._layout.codes.bits > 8 else 1)
         steadied = means.steadied(size * 3 // 2)
-        with closing(means.looks(frames, self._look)) as looks:
+        with closing(means.looks(enumerate(frames), self._look)) as looks:
             seen = steadied(looks)
             coloured = in_order(
                 self._painted, seen, threads=task.workers, window=task.workers + 1, stop=task.stop
@@ -188,3 +214,8 @@ class _Run:
 
 def _is_frame(item: Any) -> bool:
     return hasattr(item, "planes")
+
+
+def _turns(frame: Any) -> int:
+    """Quarter turns against the clock until it is upright."""
+    return round((frame.rotation or 0) / 90) % 4

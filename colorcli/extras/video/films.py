@@ -72,8 +72,17 @@ class Films:
             return Result(name, None, "result")
         if task.config.confidence is not None:
             raise ImageError(f"{name}: --confidence is for photographs; leave it out")
+        if task.config.c2pa is not None:
+            raise ImageError(f"{name}: --c2pa signs photographs, not films; leave it out")
         if task.config.keep_color and _once(task.job.source):
             raise ImageError(f"{name}: --keep-color looks at a film twice; give it as a file")
+        hand = task.colorizer.hand
+        if hand.reference is not None and os.path.isdir(hand.reference):
+            raise ImageError(
+                f"{name}: --reference {hand.reference}: a film is like one photograph; give a file"
+            )
+        if (hand.of_film(name) or hand.stills) and _once(task.job.source):
+            raise ImageError(f"{name}: hints and stills look at a film twice; give it as a file")
         from colorcli.extras.video.film import coloured
 
         return coloured(task, _bytes(task.job.source), self.config, self._container(task.job))

@@ -121,7 +121,7 @@ class Coloured:
     def _look(self, item: tuple[int, bytes]) -> Look:
         index, data = item
         luma = self._frames.luma(data)
-        return self._means.look(self._frames.codes.gray(luma), index / self._fps, luma)
+        return self._means.look(self._frames.codes.gray(luma), index / self._fps, luma, index=index)
 
     def _read(self) -> Iterator[tuple[int, bytes]]:
         frames, index = self._frames, 0

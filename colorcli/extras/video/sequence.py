@@ -7,17 +7,20 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from itertools import groupby
 
 import numpy as np
 
 from colorcli.colorizing import intake
 from colorcli.colorizing.colorizer import Colorizer
+from colorcli.colorizing.hand.files import Asked
 from colorcli.colorizing.predict import Worker
 from colorcli.colorizing.result import Result
 from colorcli.colorizing.scans.windows import View, whole
 from colorcli.config.predict import FilmConfig, PredictConfig
 from colorcli.extras.video.colouring import Means
+from colorcli.extras.video.following import Followed, Glance, followed, moments
 from colorcli.extras.video.steady import REACH, Look
 from colorcli.imaging import reading
 from colorcli.system.errors import ColorizeError, UsageError
@@ -85,7 +88,7 @@ def predict(
             results = iter([Worker(None, config, 1)(job) for job in frames])
         else:
             means = Means(colorizer, film.steady, config.workers or cores(), stop)
-            results = _Sequence(frames, means, config, film.fps).results()
+            results = _Sequence(frames, means, config, film.fps).planned().results()
         for result in results:
             done, failed = done + 1, failed + (result.status == "failed")
             if progress:
@@ -103,9 +106,45 @@ class _Sequence:
         self._worker = Worker(self._given, config, means.workers)  # type: ignore[arg-type]
         self._worker.drop = means.stop
 
+    def planned(self) -> _Sequence:
+        """Itself, once what is known of moments was followed. Raises ``UsageError``."""
+        colorizer = self._means.colorizer
+        hand, told = colorizer.hand, list[Asked]()
+        for index, job in enumerate(self._jobs):
+            if beside := hand.named.get(job.source.path):
+                beside.check_still()  # its time is that of its frame
+                told.append(beside.at(index / self._fps))
+        known = moments([*hand.of_film(""), *told], colorizer.stills)
+        if known and any(job.todo for job in self._jobs):
+            plan = followed(known, self._glances(), colorizer)
+            if not self._means.stop.is_set():
+                plan.check()
+            self._means = replace(self._means, plan=plan)
+        return self
+
+    def _glances(self) -> Iterator[Glance]:
+        """Frames that can be read."""
+        for index, job in enumerate(self._jobs):
+            if self._means.stop.is_set():
+                return
+            if job.source.error is not None or job.result:
+                continue
+            try:
+                glance = self._means.glance(self._gray(index), index / self._fps, index)
+            except ColorizeError:  # said when its turn comes
+                continue
+            yield glance
+
+    def _gray(self, index: int) -> np.ndarray:
+        source = self._jobs[index].source
+        data = intake.read(source)
+        document = reading.decode(data, source.path, max_pixels=self._config.max_pixels)
+        return document.frames[0].gray
+
     def results(self) -> Iterator[Result]:
-        """A result for each job, in order."""
+        """A result for each job, in order; the first that is done tells what was known of all."""
         means = self._means
+        plan: Followed | None = means.plan
         with closing(means.looks(self._near(), self._look)) as looks:
             seen = (look for look in looks if look is not None)
             coloured = in_order(
@@ -113,7 +152,11 @@ class _Sequence:
                 threads=means.workers, window=2 * means.workers, stop=means.stop,
             )  # fmt: skip
             with closing(coloured):
-                yield from coloured
+                for result in coloured:
+                    if plan is not None and result.status == "done":
+                        result = plan.on(result)
+                        plan = None
+                    yield result
 
     def _near(self) -> Iterator[int]:
         """Places of frames to colour, and of those that have a say in their colours."""
@@ -129,12 +172,8 @@ class _Sequence:
 
     def _look(self, index: int) -> Look | None:
         """None for what cannot be read, which is said when its turn comes."""
-        source = self._jobs[index].source
         try:
-            data = intake.read(source)
-            document = reading.decode(data, source.path, max_pixels=self._config.max_pixels)
-            gray = document.frames[0].gray
-            return self._means.look(gray, index / self._fps, index)
+            return self._means.look(self._gray(index), index / self._fps, index, index=index)
         except ColorizeError:
             return None
 

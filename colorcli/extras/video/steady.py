@@ -31,6 +31,12 @@ _NONE: Any = None
 LIVELIER = 1.3  # at most, than the mean of ab
 
 
+def thumbnail(gray: np.ndarray, side: int) -> np.ndarray:
+    """Gray (H, W) uint8 or uint16 as (side, side) uint8."""
+    small = cv2.resize(gray, (side, side), interpolation=cv2.INTER_AREA)
+    return small if small.dtype == np.uint8 else cv2.convertScaleAbs(small, alpha=1 / 257)
+
+
 @dataclass(frozen=True)
 class Look:
     """A frame as it is seen here.

@@ -64,13 +64,14 @@ class Way:
         return cls(*expanded(inputs), film)
 
     @property
-    def _sequence(self) -> bool:
+    def sequence(self) -> bool:
+        """Whether photographs are frames."""
         return self.film.sequence or bool(self.frames)
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
         """What is coloured beside photographs."""
-        return () if self._sequence else (Films(self.film),)
+        return () if self.sequence else (Films(self.film),)
 
     def is_long(self, job: Job) -> bool:
         """Whether a single job has parts to tell of."""
@@ -85,7 +86,7 @@ class Way:
 
     def run(self, config: PredictConfig) -> Callable[..., Iterator[Result]]:
         """What colours jobs: called with them, a colorizer, ``progress`` and ``stop``."""
-        if self._sequence:
+        if self.sequence:
             from colorcli.extras.video import sequence
 
             return partial(sequence.predict, config=config, film=self.film)

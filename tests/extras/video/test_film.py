@@ -17,7 +17,9 @@ from conftest import scene
 from PIL import Image
 
 from colorcli.colorizing import intake
+from colorcli.colorizing.hand.guidance import Guidance
 from colorcli.colorizing.predict import foretold, predict
+from colorcli.colorizing.watch import watch
 from colorcli.config.predict import FilmConfig, PredictConfig
 from colorcli.extras.video import film
 from colorcli.extras.video.containers import formats, reading
@@ -34,6 +36,7 @@ class Tinted:
     """A colorizer whose colours are told: a reddish half and a bluish one, that flicker."""
 
     side, origin = 32, None
+    hand, stills = Guidance(), ()
 
     def __init__(self):
         self.calls = 0
@@ -602,3 +605,14 @@ def test_an_encoder_that_there_is_not_is_refused_by_name(name, says):
     with pytest.raises(UsageError, match=f"--video-codec {name}: no encoder of FFmpeg's .*{says}"):
         formats.asked(f"{name}:crf=16")
     assert formats.asked("mpeg4:qscale=3").name == "mpeg4"
+
+
+def test_a_film_that_arrives_in_a_watched_folder_is_coloured(tmp_path):
+    (tmp_path / "in").mkdir()
+    made(tmp_path / "in" / "a.mkv", sound=False, count=3)
+    request, stop = intake.Request([str(tmp_path / "in")], f"{tmp_path}/out/"), threading.Event()
+    results = watch(request, Tinted, kinds=(Films(),), stop=stop, settle=0.1)
+    told = {Path(result.input).name: result.status for result in itertools.islice(results, 1)}
+    assert told == {"a.mkv": "done"} and len(frames(tmp_path / "out" / "a.mkv")) == 3
+    stop.set()
+    results.close()

@@ -21,6 +21,7 @@ class Flickering:
     """Tells a and b by turns, whatever it sees."""
 
     side, origin = 32, None
+    hand, stills = Guidance(), ()
 
     def __init__(self):
         self.calls, self._lock = 0, threading.Lock()
@@ -140,5 +141,6 @@ def test_frames_are_like_a_reference(small_model, tmp_path, colorize):
     frames, few = str(tmp_path / "in" / "f_%d.png"), ["--reference", tmp_path]
     refused = colorize("predict", "-m", small_model, frames, "-o", tmp_path / "no", *few)
     assert refused.returncode == 2 and b"one photograph; give a file" in refused.stderr
-    hinted = colorize("predict", "-m", small_model, frames, "-o", tmp_path / "no", "--sidecars")
-    assert hinted.returncode == 2 and b"not for films, frames" in hinted.stderr
+    few = ["--reference", tmp_path / "like.png"] * 2
+    twice = colorize("predict", "-m", small_model, frames, "-o", tmp_path / "no", *few)
+    assert twice.returncode == 2 and b"put both into a folder" in twice.stderr

@@ -98,6 +98,11 @@ class Film:
         return self.video.codec_context.width, self.video.codec_context.height
 
     @property
+    def start(self) -> float:
+        """Seconds at which it begins, by its own clock."""
+        return (self.container.start_time or 0) / 1_000_000
+
+    @property
     def rate(self) -> Fraction:
         """Frames a second, on average."""
         return self.video.average_rate or self.video.guessed_rate or Fraction(RATE)
@@ -131,7 +136,7 @@ class Film:
         count, reached, damaged = 0, 0.0, 0
         size = None
         streams = [s for s in (self.video, *self.others) if s.type != "attachment"]
-        start = (self.container.start_time or 0) / 1_000_000
+        start = self.start
         with failures(self.name):
             for packet in self.container.demux(streams):
                 if packet.stream.index != self.video.index:
