@@ -1,13 +1,14 @@
 """Scans as they come, made of photographs: what is found in them, and what that is worth.
 
 python benchmarks/scans.py PHOTOGRAPH|FOLDER... [--model NAME] [--limit N] [--sheet FILE.png]
-    [--published FOLDER]
+    [--published FOLDER] [--worth]
 
 Photographs are pasted into rims, bars, mats and album pages (seeded by their number), so that the
 truth is known; those with frames of their own are left out of that. Table on stderr, JSON on
 stdout: for each kind PSNR inside of the photographs over gray (T = 1, λ = 0), beside the same
 photographs bare and the scan seen whole (``--regions none``); how well photographs were found.
-``--sheet`` draws what was seen. ``--published`` judges a folder with the ``manifest.json`` of
+``--worth`` leaves out what only finding is judged by: a short table, of any number of photographs,
+in Markdown, of what the steps are worth in dB. ``--sheet`` draws what was seen. ``--published`` judges a folder with the ``manifest.json`` of
 ScanSplitter's benchmark (Madnex/ScanSplitter, benchmarks/).
 """
 
@@ -533,6 +534,61 @@ def strips_of(photos: list[np.ndarray], share: float) -> Iterator[Scan]:
         yield Scan(strip, [strip], [quads.box(strip.shape[1], strip.shape[0])])
 
 
+def upright_strips(photos: list[np.ndarray]) -> Iterator[Scan]:
+    """The middle of photographs, half as wide as high."""
+    for photo in photos:
+        height, width = photo.shape[:2]
+        wide, high = min(width, height // 2), min(height, 2 * width)
+        x, y = (width - wide) // 2, (height - high) // 2
+        strip = np.ascontiguousarray(photo[y : y + high, x : x + wide])
+        yield Scan(strip, [strip], [quads.box(wide, high)])
+
+
+def lying(photos: list[np.ndarray], quarters: int) -> Iterator[Scan]:
+    """Photographs turned clockwise by so many quarters."""
+    for photo in photos:
+        turned = np.ascontiguousarray(np.rot90(photo, -quarters))
+        yield Scan(turned, [turned], [quads.box(turned.shape[1], turned.shape[0])])
+
+
+WORTH = (
+    "white rim 8 %", "white rim 20 %", "black rim 8 %", "black rim 20 %", "letterbox", "gray page"
+)  # fmt: skip
+
+
+def worth(options: argparse.Namespace) -> dict[str, dict[str, float]]:
+    """dB over gray of photographs as scans come, shown whole and as ``predict`` does, as Markdown."""
+    knobs = Knobs(temperature=1.0, vividness=0.0)
+    whole = ScansConfig(regions="none", passes=1)
+    ways = {"whole": whole, "auto": ScansConfig(), "best": ScansConfig(best=True)}
+    colorizers = {n: Colorizer(options.model, knobs, scans=scans) for n, scans in ways.items()}
+    photos = list(photographs(options.inputs, options.limit))
+
+    def made(name: str) -> Iterator[Scan]:
+        return (SINGLES[name](photo, np.random.default_rng(i)) for i, photo in enumerate(photos))
+
+    kinds: dict[str, Callable[[], Iterator[Scan]]] = {
+        "the photograph": lambda: made("bare"),
+        **{name: (lambda name=name: made(name)) for name in WORTH},
+        "on its side": lambda: lying(photos, 1), "upside down": lambda: lying(photos, 2),
+        "3 : 1 strip": lambda: strips_of(photos, 0.42), "2 : 1 strip": lambda: strips_of(photos, 0.6),
+        "1 : 2 strip, upright": lambda: upright_strips(photos),
+    }  # fmt: skip
+    print(f"| {len(photos)} photographs, dB | whole | predict | bare | --best |\n|---|---|---|---|---|", file=sys.stderr)  # fmt: skip
+    table = {}
+    for name, scans in kinds.items():
+        found: dict[str, list[float]] = {}
+        asked = {n: c for n, c in colorizers.items() if n != "best" or name == "the photograph"}
+        for scan in scans():
+            for way, values in gains(scan, asked).items():
+                found.setdefault(way, []).extend(values)
+        table[name] = row = {way: round(float(np.mean(v)), 3) for way, v in found.items()}
+        columns = ("whole", "auto", "bare", "best")
+        cells = (f"{row[way]:+.2f}" if way in row else "" for way in columns)
+        print(f"| {name} | {' | '.join(cells)} |", file=sys.stderr)
+    return table
+
+
 def published(folder: Path) -> dict[str, float]:
     """ScanSplitter's own figures, for what is found on its pages."""
     expected = detected = right = 0
@@ -615,12 +671,13 @@ def main() -> None:
     parser.add_argument("--model", default="default")
     parser.add_argument("--limit", type=int, default=40, help="photographs drawn by chance, 0: all")
     parser.add_argument("--sheet", type=Path, help="contact sheet of what was seen")
+    parser.add_argument("--worth", action="store_true", help="the short table, in Markdown")
     parser.add_argument("--published", type=Path, help="folder of ScanSplitter's benchmark")
     options = parser.parse_args()
     sheets: list[np.ndarray] = []
     document: dict[str, Any] = {"model": options.model}
     if options.inputs:
-        document["table"] = table_of(options, sheets)
+        document["table"] = worth(options) if options.worth else table_of(options, sheets)
     if options.published:
         document["published"] = published(options.published)
         print(document["published"], file=sys.stderr)

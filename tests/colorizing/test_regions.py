@@ -9,7 +9,7 @@ from conftest import scene
 from PIL import Image
 
 from colorcli.colorizing.colorizer import Colorizer
-from colorcli.colorizing.scans import byproducts, negatives, quads, touching
+from colorcli.colorizing.scans import byproducts, fitting, negatives, quads, touching
 from colorcli.colorizing.scans.explaining import explained
 from colorcli.colorizing.scans.finding import find
 from colorcli.colorizing.scans.quads import Region
@@ -143,6 +143,40 @@ def test_forty_passport_photographs():
     for i in range(40):
         laid(sheet, photograph(i % 7, 100, 130), (110 + 190 * (i % 5), 100 + 170 * (i // 5)))
     assert len(find(sheet)) == 40
+
+
+def test_a_photograph_of_a_photograph_is_one_frame_at_most():
+    outer = photograph(4, 480, 360)
+    framed = cv2.copyMakeBorder(photograph(5), 8, 8, 8, 8, cv2.BORDER_CONSTANT, value=235)
+    laid(outer, framed, (240, 180), 6.0)
+    assert len(find(outer)) <= 1
+
+
+def test_points_on_a_line_are_no_oval():
+    line = np.stack([np.arange(40), np.full(40, 7)], axis=1)[:, None].astype(np.int32)
+    assert fitting._ellipse(line.astype(np.float32) + 0.5) is None
+
+
+def test_photographs_beside_a_fold_are_found():
+    sheet = paper(205, 400, 620, 2)
+    places = [(150, 110), (480, 110), (150, 300), (480, 300)]
+    places = [(x + (46 if x < 300 else -60), y) for x, y in places]  # nearly in its shadow
+    x = (np.arange(620) - 308) / 10
+    sheet[:] = sheet * (1 - 0.45 * np.exp(-x * x / 2))
+    for i, middle in enumerate(places):
+        laid(sheet, photograph(i), middle, 1.0)
+    assert len(find(sheet)) == 4
+
+
+def test_a_horizon_in_a_rim_parts_no_photograph():
+    sheet = paper(60, 420, 640, 1)
+    sky = np.tile(np.linspace(200, 225, 90)[:, None], (1, 180))
+    sea = 60 + 12 * np.random.default_rng(0).random((50, 180))
+    for middle in ((160, 200), (470, 200)):
+        scene = np.vstack([sky, sea]).astype(np.uint8)
+        framed = cv2.copyMakeBorder(scene, 9, 9, 9, 9, cv2.BORDER_CONSTANT, value=242)
+        laid(sheet, framed, middle, 1.5)
+    assert len(find(sheet)) == 2
 
 
 # --- windows ---------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import cv2
 import numpy as np
@@ -25,7 +25,8 @@ RIM, RIMMED = (
     0.35,
 )  # of the longer side: a print's rim; share of a thing's skin that must be one
 STEEP = 5.0  # levels from pixel to pixel that are a sharp edge
-STEP = 4  # every so many pixels are enough to fit a sheet
+STEP = 4  # every so many pixels are enough to fit a sheet…
+ABOUT = 3  # …but for so many of them beside a fold
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,10 +45,10 @@ class Sheet:
     share: float
     tone: float
 
-    @property
+    @cached_property
     def near(self) -> np.ndarray:
-        """Where (h, w) bool the sheet itself is seen."""
-        return self.away <= self.close
+        """1 (h, w) uint8 where the sheet itself is seen."""
+        return (self.away <= self.close).view(np.uint8)
 
     @property
     def close(self) -> float:
@@ -107,7 +108,7 @@ def _spread(values: np.ndarray) -> float:
     return 1.4826 * float(np.median(np.abs(values))) if values.size else 0.0
 
 
-def _surface(gray: np.ndarray, tone: float, inset: int) -> np.ndarray:
+def _surface(gray: np.ndarray, tone: float, inset: int, folds: bool) -> np.ndarray:
     """The sheet's level (h, w) float32, of light that changes slowly over it."""
     height, width = gray.shape
     few = gray[::STEP, ::STEP].astype(np.float32)
@@ -131,28 +132,55 @@ def _surface(gray: np.ndarray, tone: float, inset: int) -> np.ndarray:
     rest = cv2.blur(own * (few - level.reshape(few.shape)), (reach, reach))
     off_level = rest / (weight + 0.05)
     level = level.reshape(few.shape) + off_level - np.clip(off_level, -CLOSE[0], CLOSE[0])
+    through = []
     for _ in range(2):  # rows, then columns
-        few, level = few.T, level.T + _through((few - level).T, inset // STEP)
-    return cv2.resize(level, (width, height), interpolation=cv2.INTER_LINEAR)
+        few, level = few.T, level.T
+        middle = _through(few - level, inset // STEP)
+        through.append(middle != 0)
+        level = level + middle
+    level = cv2.resize(level, (width, height), interpolation=cv2.INTER_LINEAR)
+    if not folds:
+        return level
+    level = _followed(gray, level, through[1], inset)
+    return _followed(gray.T, level.T, through[0], inset).T
 
 
-def _through(off: np.ndarray, inset: int) -> np.ndarray:
-    """Of the differences off (h, w) from a sheet those (1, w) of columns alike from end to end.
+def _followed(gray: np.ndarray, level: np.ndarray, through: np.ndarray, inset: int) -> np.ndarray:
+    """The level (h, w) of gray, in the columns about those of every ``STEP`` that run through, exactly.
 
-    The fold of a spread and the lid beyond a page's edge run through; a photograph's columns stop
-    at its rim.
+    A fold is steeper than what lies between so few pixels tells.
     """
+    if not through.any():
+        return level
+    about = cv2.dilate(through.view(np.uint8)[None], np.ones((1, 2 * ABOUT + 1), np.uint8))[0]
+    columns = np.flatnonzero(np.repeat(about, STEP)[: gray.shape[1]])
+    middle, runs = _runs(gray[::2, columns] - level[::2, columns], inset // 2)
+    level[:, columns] += np.where(runs, middle, 0)
+    return level
+
+
+def _runs(off: np.ndarray, inset: int) -> tuple[np.ndarray, np.ndarray]:
+    """What most of each column of off (h, w) is (w,), and whether (w,) it is so from end to end."""
     middle = np.median(off, axis=0)
     alike = np.abs(off - middle) <= ALIKE
     ends = inset + max(2, len(off) // 40)
     both = alike[inset:ends].mean(axis=0), alike[-ends : len(off) - inset].mean(axis=0)
-    reach = np.minimum(*both) > 0.6
-    runs = reach & (alike.mean(axis=0) >= RUNS) & (np.abs(middle) > ALIKE)
+    return middle, (np.minimum(*both) > 0.6) & (alike.mean(axis=0) >= RUNS)
+
+
+def _through(off: np.ndarray, inset: int) -> np.ndarray:
+    """Of the differences off (h, w) from a sheet those (w,) of columns alike from end to end.
+
+    The fold of a spread and the lid beyond a page's edge run through; a photograph's columns stop
+    at its rim.
+    """
+    middle, runs = _runs(off, inset)
+    runs &= np.abs(middle) > ALIKE
     bands = np.split(np.arange(len(runs)), np.flatnonzero(np.diff(runs)) + 1)
     for band in bands:
         if len(band) > BAND * len(runs):
             runs[band] = False
-    return np.where(runs, middle, 0.0).astype(np.float32)[None]
+    return np.where(runs, middle, 0.0).astype(np.float32)
 
 
 def _filled(mask: np.ndarray) -> np.ndarray:
@@ -221,13 +249,14 @@ def outlined(sheet: Sheet) -> np.ndarray:
     return _solid(closed)
 
 
-def sheets(gray: np.ndarray, inset: int = 0) -> Iterator[Sheet]:
+def sheets(gray: np.ndarray, inset: int = 0, folds: bool = False) -> Iterator[Sheet]:
     """What gray (h, w) uint8 may lie on, likeliest first.
 
     ``inset``: rows and columns at each side that are no part of it, as the edges of a book's pages.
+    ``folds``: it may have some.
     """
     for tone, share in tones(gray, inset):
-        level = _surface(gray, tone, inset)
+        level = _surface(gray, tone, inset, folds)
         away = np.abs(gray - level)
         ring = np.concatenate(_ring(away, inset))
         sigma = min(6.0, _spread(ring[ring <= NEAR]))

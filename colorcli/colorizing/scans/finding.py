@@ -24,7 +24,8 @@ SLIVER = 2.6  # longer side by the shorter one of what is left beside a photogra
 FILLED = 0.7  # share of a photograph that stands out from the sheet
 CLUSTER = 0.03  # of a page: a thing so large may be prints that touch
 APART = 0.05  # overlap of photographs that are two
-INSETS = (0.0, 0.02, 0.05)  # of a book's longer side that its edges may take
+INSETS = (0.0, 0.02, 0.05)  # of a book's longer side that its edges may take…
+CUT = 0.5  # …and what one counts less that they cut
 # Of a page that is paper, and that is photographs; of what stands out on it, that is neither.
 PAPER, COVERED, REST = 0.33, 0.12, 0.5
 CLEAR = 0.8  # mean support of what lies on it
@@ -60,10 +61,13 @@ def _view(base: np.ndarray, corners: np.ndarray, long: int) -> _View:
 
 
 def _right_angled(corners: np.ndarray) -> bool:
-    ways = np.roll(corners, -1, axis=0) - corners
-    units = ways / np.linalg.norm(ways, axis=1, keepdims=True)
-    lean = np.abs((units * np.roll(units, 1, axis=0)).sum(axis=1)).max()
-    return bool(lean < math.sin(math.radians(SQUARE)))
+    (ax, ay), (bx, by), (cx, cy), (dx, dy) = corners.tolist()
+    ways = (bx - ax, by - ay), (cx - bx, cy - by), (dx - cx, dy - cy), (ax - dx, ay - dy)
+    limit = math.sin(math.radians(SQUARE))
+    return all(
+        abs(x * u + y * v) < limit * math.hypot(x, y) * math.hypot(u, v)
+        for (x, y), (u, v) in zip(ways, (*ways[1:], ways[0]), strict=True)
+    )
 
 
 def _large(corners: np.ndarray, longer: float, alone: bool) -> bool:
@@ -142,7 +146,7 @@ def _rim(sheet: Sheet) -> list[Fit]:
 
 def _look(view: _View, several: bool = True) -> list[Fit]:
     """Photographs, or what holds them, in a view: at most one, or tiles of it, unless ``several``."""
-    for sheet in sheets(view.gray):
+    for sheet in sheets(view.gray, folds=several):
         found = _fits(sheet)
         if len(found) > 1 and _left(sheet, found) > REST:
             found = found[:1]  # things in a photograph
@@ -167,11 +171,19 @@ def _look_on(view: _View) -> list[Fit]:
     """Several photographs on a thing whose own edges may be uneven: a book's, with the pages below."""
     best: tuple[float, list[Fit]] = 0.0, []
     for inset in INSETS:
-        for sheet in sheets(view.gray, round(inset * view.longer)):
-            found = _clear(sheet)
-            if found[0] > best[0]:
-                best = found
+        wide = round(inset * view.longer)
+        for sheet in sheets(view.gray, wide, folds=True):
+            good, found = _clear(sheet)
+            good -= CUT * sum(_cut(one, view.gray.shape, wide) for one in found)
+            if good > best[0]:
+                best = good, found
     return best[1][:MOST]
+
+
+def _cut(fit: Fit, shape: tuple[int, ...], inset: int) -> bool:
+    """Whether a side lies where an ``inset`` of a picture of that shape ends."""
+    ends = fit.corners.min(axis=0), shape[::-1] - fit.corners.max(axis=0)
+    return inset > 0 and bool(np.abs(np.concatenate(ends) - inset).min() < 2)
 
 
 def _look_in(view: _View) -> list[Fit]:
@@ -189,9 +201,10 @@ def _clear(sheet: Sheet) -> tuple[float, list[Fit]]:
     """
     if min(sheet.near.mean(), sheet.share) < PAPER or not sheet.things.any():
         return 0.0, []
-    if not any(one.support.mean() > CLEAR for one in _fits(sheet, together=True)):
+    first = _fits(sheet, together=True)
+    if not any(one.support.mean() > CLEAR for one in first):
         return 0.0, []  # before more is tried
-    found = [one for one in _several(sheet) if one.support.mean() > CLEAR]
+    found = [one for one in _several(sheet, first) if one.support.mean() > CLEAR]
     areas = np.array([quads.area(one.corners) for one in found])
     if len(found) < 2 or areas.sum() < COVERED * sheet.gray.size or areas.std() > areas.mean():
         return 0.0, []
@@ -207,9 +220,9 @@ def _left(sheet: Sheet, found: list[Fit]) -> float:
     return float(rest.sum() / max(1, int(sheet.things.sum())))
 
 
-def _several(sheet: Sheet) -> list[Fit]:
-    """What lies on a page, also where shadows join it."""
-    found = _fits(sheet, together=True)
+def _several(sheet: Sheet, first: list[Fit] | None = None) -> list[Fit]:
+    """What lies on a page, also where shadows join it. ``first``: what stands out, where known."""
+    found = list(_fits(sheet, together=True) if first is None else first)
     things = outlined(sheet)
     for one in found:  # what is known need not be found again
         cv2.fillConvexPoly(things, np.rint(quads.grown(one.corners, 2)).astype(np.int32), 0)
@@ -226,7 +239,7 @@ def _settled(base: np.ndarray, fit: Fit, depth: int, several: bool) -> list[Regi
     inset = 1.2 * max(quads.sides(fit.corners)) / LONG
     view = _view(base, quads.grown(fit.corners, -inset), LONG if several else CLOSER)
     inner = (_look_on(view) if several else []) or _look(view, several)
-    if not inner and not several:
+    if not inner and not several and not fit.rim:
         inner = _look_in(view)
     if inner:
         more = several and len(inner) == 1
@@ -237,7 +250,7 @@ def _settled(base: np.ndarray, fit: Fit, depth: int, several: bool) -> list[Regi
 def _apart(base: np.ndarray, fit: Fit, alone: bool) -> list[Region]:
     """A thing without a rim, or the photographs of which it is made where they touch."""
     short, long = sorted(quads.sides(fit.corners))
-    if alone and long < touching.USUAL * short:
+    if long < touching.USUAL * short and (alone or fit.rim):  # one in a rim, with a horizon
         return [Region(fit.corners)]
     view = _view(base, fit.corners, round(min(LONG, touching.SIDE * long / short)))
     off = np.abs(view.gray.astype(np.float32) - fit.tone)

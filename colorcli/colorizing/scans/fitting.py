@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -22,6 +22,7 @@ ASKEW = math.radians(2.0)  # by which a side may be turned otherwise than the ot
 STEADY, HOPE = 0.8, 0.5  # support of every side of a good guess; of all, of one worth another
 ENDS = 0.5  # support below which a rim is taken to have no such side
 _PAIRS = np.array(list(combinations(range(1, POINTS, 4), 2)))
+_SHARES = np.linspace(0.04, 0.96, POINTS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +31,7 @@ class Fit:
     from the upper one clockwise; ``free`` (4,): whether it lies inside of the picture.
     ``filled``: share of the shape that stands out. ``tone``, ``close``: the sheet's level, and the
     levels about it that are still the sheet's. ``oval``: the ellipse between the corners alone.
+    ``rim``: it is where a rim ends inwards.
     """
 
     corners: np.ndarray
@@ -39,91 +41,135 @@ class Fit:
     tone: float
     close: float
     oval: bool = False
+    rim: bool = False
 
 
-def _looked_up(plane: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Values of plane (h, w) at points (…, 2); the nearest ones outside."""
-    height, width = plane.shape
-    x = np.clip(points[..., 0].astype(np.intp), 0, width - 1)
-    y = np.clip(points[..., 1].astype(np.intp), 0, height - 1)
-    return plane[y, x]
+class _Sides:
+    """Sides of a guessed shape: points along each, and how deep inside their edges lie there.
+
+    ``which``: their numbers, from the upper one clockwise; all planes below have a row for each.
+    """
+
+    def __init__(self, corners: np.ndarray) -> None:
+        wide, high = quads.sides(corners)
+        way = corners[[1, 2, 3, 0]] - corners
+        self.first, self.far = corners, (high, wide, high, wide)
+        self.length = np.hypot(way[:, 0], way[:, 1])
+        self.unit = way / self.length[:, None]
+        self.inwards = np.stack([-self.unit[:, 1], self.unit[:, 0]], axis=1)
+        self.along = _SHARES * self.length[:, None]
+
+    def at(self, which: np.ndarray, depth: np.ndarray) -> np.ndarray:
+        """x and y, (2, k, POINTS, n), of points at depths (k, POINTS, n) of some sides."""
+        base = self.first[which, None] + self.along[which, :, None] * self.unit[which, None]
+        inwards = self.inwards[which].T[:, :, None, None]
+        return np.moveaxis(base, 2, 0)[..., None] + depth * inwards
+
+    def _strip(self, plane: np.ndarray, side: int, start: float, count: int) -> np.ndarray:
+        """Nearest values (POINTS, count) of plane (h, w) uint8 along a side, every half pixel inwards."""
+        step = (self.along[side, 1] - self.along[side, 0]) * self.unit[side]
+        origin = self.first[side] + self.along[side, 0] * self.unit[side]
+        origin = origin + start * self.inwards[side] - 0.5
+        map = np.stack([self.inwards[side] / 2, step, origin], axis=1)
+        return cv2.warpAffine(
+            plane, map, (count, POINTS), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )  # fmt: skip
+
+    def edges(self, things: np.ndarray, side: int, out: float) -> np.ndarray:
+        """Depth (POINTS,) of the first pixel of a thing from outside; NaN where there is none."""
+        count = math.ceil(2 * (out + max(3.0, self.far[side] * REACH)))
+        there = self._strip(things, side, -out, count)
+        steady = there[:, :-4] & there[:, 2:-2] & there[:, 4:]
+        return np.where(steady.any(axis=1), steady.argmax(axis=1) / 2 - out, np.nan)
+
+    def ends(self, near: np.ndarray, side: int) -> np.ndarray:
+        """Depth (POINTS,) at which the sheet, once seen from outside, ends; NaN where it does not."""
+        count = math.ceil(2 * (max(4.0, self.far[side] * RIM) - 0.25))
+        sheet = self._strip(near, side, 0.25, count)
+        run = np.cumsum(sheet, axis=1, dtype=np.int16)
+        seen = np.zeros(sheet.shape, bool)
+        np.logical_or.accumulate(run[:, 4:] - run[:, :-4] >= 4, axis=1, out=seen[:, 4:])
+        end = np.zeros(sheet.shape, bool)
+        end[:, :-6] = seen[:, :-6] & (sheet[:, :-6] == 0) & (run[:, 6:] - run[:, :-6] <= 1)
+        return np.where(end.any(axis=1), end.argmax(axis=1) / 2, np.nan)
+
+    def sharpened(self, sheet: Sheet, which: np.ndarray, edges: np.ndarray) -> np.ndarray:
+        """Where (k, POINTS) between sheet and thing the levels are halfway; NaN where they hardly differ."""
+        told = np.isfinite(edges)
+        points = self.at(which, np.where(told, edges, 0.0)[..., None] + _ABOUT)
+        half = _halfway(sheet, points.reshape(2, -1, len(_ABOUT))).reshape(edges.shape)
+        return np.where(told, edges + half, np.nan)
+
+    def lines(
+        self, sheet: Sheet, which: list[int], edges: list[np.ndarray], slack: float,
+        lean: float | None = None,
+    ) -> list[_Line | None]:  # fmt: skip
+        """The line that edges (POINTS,) of each side lie on; of the slope ``lean``, or nearly, where given."""
+        if not which:
+            return []
+        some, along = np.array(which), self.along[which]
+        coarse = _lines(along, np.stack(edges), slack + 0.5, lean)
+        start, slope, held = coarse
+        near = np.where(held, start[:, None] + slope[:, None] * along, np.nan)
+        fine = self.sharpened(sheet, some, near)
+        finer = _lines(along, fine, slack, lean)
+        better = (np.isfinite(fine).sum(axis=1) >= LEAST) & np.isfinite(finer[0])
+        found: list[_Line | None] = []
+        for i, side in enumerate(which):
+            if not np.isfinite(start[i]) or held[i].sum() < LEAST:
+                found.append(None)
+                continue
+            offset, turn, on = (part[i] for part in (finer if better[i] else coarse))
+            way = self.unit[side] + turn * self.inwards[side]
+            first = self.first[side] + offset * self.inwards[side]
+            found.append(_Line(first, way / math.hypot(*way), float(on.mean()), math.atan(turn)))
+        return found
+
+    def at_border(self, width: int, height: int) -> list[tuple[np.ndarray, np.ndarray] | None]:
+        """The picture's own edge where a side lies on it; else None."""
+        middle = self.first + self.unit * self.length[:, None] / 2
+        room = np.minimum(middle, (width, height) - middle).min(axis=1)
+        return [
+            _border(middle[i], self.inwards[i], width, height) if room[i] <= 1.5 else None
+            for i in range(4)
+        ]
 
 
-def _line(
-    along: np.ndarray, depth: np.ndarray, slack: float, lean: float | None = None
-) -> tuple[float, float, np.ndarray]:
-    """Offset and slope of the line that most points (along, depth) lie on, and which do.
+def _lines(
+    along: np.ndarray, depth: np.ndarray, slack: float, lean: float | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Offset (k,) and slope (k,) of the lines that most points (k, POINTS) lie on, and which do.
 
     Of lines that hold as many the outer one. ``lean``: what the slope is about. NaN: no point.
     """
     a, b = _PAIRS.T
-    run = along[b] - along[a]
-    slopes = (depth[b] - depth[a]) / run
+    along, depth = along.astype(np.float32), depth.astype(np.float32)  # as exact as is needed
+    slopes = (depth[:, b] - depth[:, a]) / (along[:, b] - along[:, a])
     limit = 0.09 if lean is None else math.tan(ASKEW)
-    keep = np.isfinite(slopes) & (np.abs(slopes - (lean or 0.0)) < limit)
-    if not keep.any():
-        return float("nan"), 0.0, np.zeros(len(along), bool)
-    slopes, starts = slopes[keep], (depth[a] - slopes * along[a])[keep]
-    off = depth[None] - (starts[:, None] + slopes[:, None] * along[None])
     with np.errstate(invalid="ignore"):
+        keep = np.abs(slopes - (lean or 0.0)) < limit  # NaN is not
+        starts = depth[:, a] - slopes * along[:, a]
+        off = depth[:, None] - (starts[..., None] + slopes[..., None] * along[:, None])
         good = np.abs(off) <= slack
-    value = good.sum(axis=1) - 1e-3 * starts
-    held = good[int(value.argmax())]
-    x, y = along[held], depth[held]
-    middle = x.mean()
-    off = x - middle
-    slope = float(off @ y / max(off @ off, 1e-9))
-    return float(y.mean()) - slope * float(middle), slope, held
-
-
-class _Side:
-    """One side of a guessed shape: points along it, and how deep inside its edge lies there."""
-
-    def __init__(self, first: np.ndarray, last: np.ndarray, far: float) -> None:
-        self.first, way = first, last - first
-        self.length = float(np.linalg.norm(way))
-        self.unit = way / self.length
-        self.inwards = np.array([-self.unit[1], self.unit[0]])
-        self.along = np.linspace(0.04, 0.96, POINTS) * self.length
-        self.far = far
-
-    def at(self, depth: np.ndarray) -> np.ndarray:
-        """Points (POINTS, n, 2) at depths (POINTS, n)."""
-        base = self.first + self.along[:, None] * self.unit
-        return base[:, None] + depth[..., None] * self.inwards
-
-    def edges(self, things: np.ndarray, out: float) -> np.ndarray:
-        """Depth (POINTS,) of the first pixel of a thing from outside; NaN where there is none."""
-        depths = np.arange(-out, max(3.0, self.far * REACH), 0.5)
-        there = _looked_up(things, self.at(np.broadcast_to(depths, (POINTS, len(depths))))) > 0
-        steady = there[:, :-4] & there[:, 2:-2] & there[:, 4:]
-        found = depths[steady.argmax(axis=1)]
-        return np.where(steady.any(axis=1), found, np.nan)
-
-    def ends(self, near: np.ndarray) -> np.ndarray:
-        """Depth (POINTS,) at which the sheet, once seen from outside, ends; NaN where it does not."""
-        depths = np.arange(0.25, max(4.0, self.far * RIM), 0.5)
-        sheet = _looked_up(near, self.at(np.broadcast_to(depths, (POINTS, len(depths)))))
-        run = np.cumsum(sheet, axis=1, dtype=np.int16)
-        seen = np.zeros_like(sheet)
-        seen[:, 4:] = (run[:, 4:] - run[:, :-4] >= 4).cumsum(axis=1) > 0
-        ahead = np.full_like(run, 6)
-        ahead[:, :-6] = run[:, 6:] - run[:, :-6]
-        end = seen & ~sheet & (ahead <= 1)
-        return np.where(end.any(axis=1), depths[end.argmax(axis=1)] - 0.25, np.nan)
-
-    def sharpened(self, sheet: Sheet, edges: np.ndarray) -> np.ndarray:
-        """Where between sheet and thing the levels are halfway; NaN where they hardly differ."""
-        at = np.where(np.isfinite(edges), edges, 0.0)[:, None] + _ABOUT
-        return np.where(np.isfinite(edges), edges + _halfway(sheet, self.at(at)), np.nan)
+    value = np.where(keep, np.count_nonzero(good, axis=2) - 1e-3 * starts, -np.inf)
+    held = good[np.arange(len(along)), value.argmax(axis=1)]
+    held &= keep.any(axis=1)[:, None]
+    count = np.maximum(held.sum(axis=1), 1)
+    x, y = np.where(held, along, 0), np.where(held, depth, 0)
+    middle, level = x.sum(axis=1) / count, y.sum(axis=1) / count
+    aside = np.where(held, along - middle[:, None], 0)
+    slope = (aside * y).sum(axis=1) / np.maximum((aside * aside).sum(axis=1), 1e-9)
+    start = np.where(keep.any(axis=1), level - slope * middle, np.nan)
+    return start, slope, held
 
 
 _ABOUT = np.arange(-4.0, 6.01, 0.5)  # pixels about an edge, from outside inwards
 
 
 def _halfway(sheet: Sheet, points: np.ndarray) -> np.ndarray:
-    """Which of ``_ABOUT`` (n,) is halfway between sheet and thing, along points (n, len, 2); or NaN."""
-    x, y = (points[..., i].astype(np.float32) - 0.5 for i in range(2))
+    """Which of ``_ABOUT`` (n,) is halfway between sheet and thing, along points (2, n, len); or NaN."""
+    x, y = (points - 0.5).astype(np.float32)
     mode = cv2.BORDER_REPLICATE
     levels = cv2.remap(sheet.away, x, y, cv2.INTER_LINEAR, borderMode=mode)
     outside, inside = levels[:, :5].mean(axis=1), levels[:, 11:].mean(axis=1)
@@ -146,11 +192,12 @@ def _halfway(sheet: Sheet, points: np.ndarray) -> np.ndarray:
     return np.where(clear, _ABOUT[first - 1] + 0.5 * part, np.nan)
 
 
-def _crossing(one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray]) -> np.ndarray:  # fmt: skip
-    """Where two lines, each a point and a direction, meet."""
-    (p, u), (q, v) = one, other
-    factor = np.linalg.solve(np.stack([u, -v], axis=1), q - p)[0]
-    return p + factor * u
+def _crossing(one: tuple[np.ndarray, np.ndarray], other: tuple[np.ndarray, np.ndarray]) -> tuple[float, float]:  # fmt: skip
+    """Where two lines, each a point and a direction, meet; NaN where they do not."""
+    ((px, py), (ux, uy)), ((qx, qy), (vx, vy)) = one, other
+    area = ux * vy - uy * vx
+    factor = ((qx - px) * vy - (qy - py) * vx) / area if abs(area) > 1e-9 else math.nan
+    return px + factor * ux, py + factor * uy
 
 
 def _guess(outline: np.ndarray) -> np.ndarray:
@@ -164,11 +211,11 @@ def about(sheet: Sheet, outline: np.ndarray) -> Fit | None:
     if min(quads.sides(corners)) < 8:
         return None
     own = cv2.drawContours(np.zeros_like(sheet.things), [outline], -1, 1, cv2.FILLED)
-    found = _fit(sheet, corners, lambda side: side.edges(own, out=3.0), own)
+    found = _fit(sheet, corners, own)
     if found is None or found.support.min() >= STEADY or found.support.mean() < HOPE:
         return found
     # Writing beside it may have turned the guess.
-    again = _fit(sheet, _rectangle(found), lambda side: side.edges(own, out=3.0), own)
+    again = _fit(sheet, _rectangle(found), own)
     return again if again and again.support.sum() > found.support.sum() else found
 
 
@@ -188,82 +235,89 @@ def _rectangle(found: Fit) -> np.ndarray:
 def within(sheet: Sheet) -> Fit | None:
     """Straight sides where a sheet that is seen all around ends inwards: those of a rim."""
     height, width = sheet.away.shape
+    return _fit(sheet, quads.box(width, height), None)
+
+
+def _found(
+    sheet: Sheet, sides: _Sides, own: np.ndarray | None, borders: Sequence[object]
+) -> list[_Line | None]:
+    """The lines of four sides that edges tell; None where there are none, or the picture ends."""
+    slack = max(1.0, SLACK * max(sheet.away.shape))
+    which = [i for i in range(4) if borders[i] is None or own is None]
     near = sheet.near
-    return _fit(sheet, quads.box(width, height), lambda side: side.ends(near), None)
+    edges = [sides.ends(near, i) if own is None else sides.edges(own, i, 3.0) for i in which]
+    found: list[_Line | None] = [None] * 4
+    for i, line in zip(which, sides.lines(sheet, which, edges, slack), strict=True):
+        found[i] = None if borders[i] and line and line.support < ENDS else line
+    turn = _common_turn(sides, found)
+    # Writing, or a corner, where one is turned otherwise than the others.
+    off = [i for i in which if (line := found[i]) and abs(line.turn - turn) > ASKEW]
+    own_edges = [edges[which.index(i)] for i in off]
+    for i, line in zip(off, sides.lines(sheet, off, own_edges, slack, math.tan(turn)), strict=True):
+        found[i] = line
+    return found
 
 
-def _fit(
-    sheet: Sheet, corners: np.ndarray, edges: Callable[[_Side], np.ndarray], own: np.ndarray | None
-) -> Fit | None:
+def _fit(sheet: Sheet, corners: np.ndarray, own: np.ndarray | None) -> Fit | None:
     """Sides near those between ``corners``, on the edges found at points of each.
 
     ``own`` (h, w): the thing alone; None: a rim, whose sides may lie at the picture's edge.
     """
     height, width = sheet.away.shape
-    slack = max(1.0, SLACK * max(height, width))
-    wide, high = quads.sides(corners)
-    sides = [
-        _Side(corners[i], corners[(i + 1) % 4], high if i % 2 == 0 else wide) for i in range(4)
-    ]
-    borders = [_at_border(side, width, height) for side in sides]
-    found: list[_Line | None] = [None] * 4
-    for i, (side, border) in enumerate(zip(sides, borders, strict=True)):
-        if border is None or own is None:
-            found[i] = _edge_line(sheet, side, edges(side), slack)
-        line = found[i]
-        if border and (line is None or line.support < ENDS):
-            found[i] = None
-    turn = _common_turn(sides, found)
-    for i, line in enumerate(found):
-        if line is not None and abs(line.turn(sides[i]) - turn) > ASKEW:  # writing, or a corner
-            found[i] = _edge_line(sheet, sides[i], edges(sides[i]), slack, math.tan(turn))
+    sides = _Sides(corners)
+    borders = sides.at_border(width, height)
+    found = _found(sheet, sides, own, borders)
     support, free, lines = np.zeros(4), np.ones(4, bool), []
     for i, line in enumerate(found):
-        border, side = borders[i], sides[i]
+        border = borders[i]
         free[i] = line is not None or border is None
         support[i] = line.support if line else float(border is not None)
-        lines.append((line.first, line.way) if line else border or (side.first, side.unit))
-    try:
-        fitted = np.array([_crossing(lines[i - 1], lines[i]) for i in range(4)])
-    except np.linalg.LinAlgError:
-        return None
+        lines.append((line.first, line.way) if line else border or (sides.first[i], sides.unit[i]))
+    fitted = np.array([_crossing(lines[i - 1], lines[i]) for i in range(4)])
     if not (np.isfinite(fitted).all() and cv2.isContourConvex(fitted.astype(np.float32))):
         return None
     beyond = 0.03 * max(height, width)
     if fitted.min() < -beyond or (fitted - (width, height)).max() > beyond:
         return None
-    shape = np.zeros((height, width), np.uint8)
-    cv2.fillConvexPoly(shape, np.rint(fitted - 0.5).astype(np.int32), 1)
-    stands = own > 0 if own is not None else ~sheet.near
-    filled = float((stands & (shape > 0)).sum() / max(1, int(shape.sum())))
     return Fit(
-        corners=fitted,
-        support=support,
-        free=free,
-        filled=filled,
-        tone=sheet.tone,
-        close=sheet.close,
-    )
+        corners=fitted, support=support, free=free, filled=_filled(sheet, fitted, own),
+        tone=sheet.tone, close=sheet.close, rim=own is None,
+    )  # fmt: skip
+
+
+def _filled(sheet: Sheet, corners: np.ndarray, own: np.ndarray | None) -> float:
+    """Share of a shape that stands out."""
+    height, width = sheet.away.shape
+    left, top = np.floor(corners.min(axis=0)).astype(int).clip(0) - 1
+    right, bottom = np.ceil(corners.max(axis=0)).astype(int) + 1
+    part = np.s_[max(0, top) : min(bottom, height), max(0, left) : min(right, width)]
+    shape = np.zeros((part[0].stop - part[0].start, part[1].stop - part[1].start), np.uint8)
+    if not shape.size:
+        return 0.0
+    moved = corners - (part[1].start, part[0].start)
+    cv2.fillConvexPoly(shape, np.rint(moved - 0.5).astype(np.int32), 1)
+    stands = own[part] if own is not None else 1 - sheet.near[part]
+    return cv2.countNonZero(cv2.bitwise_and(stands, shape)) / max(1, cv2.countNonZero(shape))
 
 
 @dataclass(frozen=True, eq=False)
 class _Line:
-    """A side found: a point and a direction, and the share of the points that lie on it."""
+    """A side found: a point and a direction, and the share of the points that lie on it.
+
+    ``turn``: radians, clockwise, from the guessed side.
+    """
 
     first: np.ndarray
     way: np.ndarray
     support: float
-
-    def turn(self, side: _Side) -> float:
-        """Radians, clockwise, from the guessed side."""
-        return math.atan2(float(self.way @ side.inwards), float(self.way @ side.unit))
+    turn: float
 
 
-def _common_turn(sides: list[_Side], found: list[_Line | None]) -> float:
+def _common_turn(sides: _Sides, found: list[_Line | None]) -> float:
     """Radians by which most of the sides found are turned from the guess, by length and support."""
     told = sorted(
-        (line.turn(side), line.support * side.length)
-        for side, line in zip(sides, found, strict=True) if line is not None
+        (line.turn, line.support * length)
+        for length, line in zip(sides.length, found, strict=True) if line is not None
     )  # fmt: skip
     half, below = sum(weight for _, weight in told) / 2, 0.0
     for turn, weight in told:
@@ -271,32 +325,6 @@ def _common_turn(sides: list[_Side], found: list[_Line | None]) -> float:
         if below >= half:
             return turn
     return 0.0
-
-
-def _at_border(side: _Side, width: int, height: int) -> tuple[np.ndarray, np.ndarray] | None:
-    """The picture's own edge where a side lies on it; else None."""
-    edge = side.at(np.zeros((POINTS, 1)))[:, 0]
-    room = np.minimum(edge, (width, height) - edge).min(axis=1)
-    if np.median(room) > 1.5:
-        return None
-    return _border(np.median(edge, axis=0), side.inwards, width, height)
-
-
-def _edge_line(
-    sheet: Sheet, side: _Side, edges: np.ndarray, slack: float, lean: float | None = None
-) -> _Line | None:
-    """The line that edges (POINTS,) lie on; of the slope ``lean``, or nearly, where it is given."""
-    start, slope, held = _line(side.along, edges, slack + 0.5, lean)
-    if not np.isfinite(start) or held.sum() < LEAST:
-        return None
-    near = np.where(held, start + slope * side.along, np.nan)
-    fine = side.sharpened(sheet, near)
-    if np.isfinite(fine).sum() >= LEAST:
-        finer = _line(side.along, fine, slack, lean)
-        start, slope, held = finer if np.isfinite(finer[0]) else (start, slope, held)
-    first = side.first + start * side.inwards
-    way = side.unit + slope * side.inwards
-    return _Line(first, way / np.linalg.norm(way), float(held.mean()))
 
 
 def oval(sheet: Sheet, outline: np.ndarray) -> Fit | None:
@@ -317,7 +345,8 @@ def oval(sheet: Sheet, outline: np.ndarray) -> Fit | None:
     outwards = around / half
     outwards /= np.linalg.norm(outwards, axis=1, keepdims=True)
     edge = middle + around * half
-    depth = _halfway(sheet, edge[:, None] - _ABOUT[:, None] * outwards[:, None])
+    points = edge[:, None] - _ABOUT[:, None] * outwards[:, None]
+    depth = _halfway(sheet, np.moveaxis(points, 2, 0))
     told = np.isfinite(depth)
     if told.sum() < POINTS:
         return None
@@ -342,7 +371,8 @@ def _ellipse(points: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     (x, y), (first, second), angle = cv2.fitEllipse(points)
     wide, high = (first, second) if angle < 45 or angle > 135 else (second, first)
     upright = min(angle % 90, 90 - angle % 90) < 3
-    if not (upright and 1.12 < max(wide / high, high / wide) < 1.8):
+    short, long = sorted((wide, high))  # 0 or NaN where the points lie on a line
+    if not (upright and short > 0 and 1.12 * short < long < 1.8 * short):
         return None
     return np.array([x, y]), np.array([wide, high]) / 2
 

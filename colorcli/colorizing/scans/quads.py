@@ -52,8 +52,8 @@ def ordered(points: np.ndarray) -> np.ndarray:
 
 def sides(corners: np.ndarray) -> tuple[float, float]:
     """Mean width and height of a shape, along its own sides."""
-    lengths = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
-    return float(lengths[0] + lengths[2]) / 2, float(lengths[1] + lengths[3]) / 2
+    a, b, c, d = corners.tolist()
+    return (math.dist(a, b) + math.dist(c, d)) / 2, (math.dist(b, c) + math.dist(d, a)) / 2
 
 
 def area(corners: np.ndarray) -> float:

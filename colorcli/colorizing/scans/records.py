@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -19,11 +20,14 @@ _Told = tuple[tuple[Region, ...], int]  # regions of a picture, and its turn whe
 
 
 def record(region: Region) -> dict[str, Any]:
-    """A region as JSON holds it: corners to a hundredth of a pixel, degrees."""
+    """A region as JSON holds it: corners to a hundredth of a pixel, degrees.
+
+    The angle is that of the corners told, so that one read back tells the same.
+    """
+    corners = region.corners.round(2)
     told: dict[str, Any] = {
-        "corners": [[round(float(x), 2), round(float(y), 2)] for x, y in region.corners],
-        "angle": round(region.angle, 2) + 0.0,
-    }
+        "corners": corners.tolist(), "angle": round(replace(region, corners=corners).angle, 2) + 0.0
+    }  # fmt: skip
     if region.oval:
         told["oval"] = True
     if region.turned:

@@ -63,6 +63,45 @@ def _best(gray: np.ndarray, seen: np.ndarray, room: int) -> tuple[float, int] | 
     return (float(value[at]), at + APART - 1) if sure or odd else None
 
 
+def _sheared(plane: np.ndarray, lean: float, how: int) -> np.ndarray:
+    """A plane (h, w) whose cuts of that lean are made columns."""
+    if not lean:
+        return plane
+    shear = np.array([[1, lean, -lean * (len(plane) - 1) / 2], [0, 1, 0]], np.float32)
+    return cv2.warpAffine(
+        plane, shear, plane.shape[::-1], flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP | how,
+        borderMode=cv2.BORDER_REPLICATE,
+    )  # fmt: skip
+
+
+def _summed(plane: np.ndarray) -> np.ndarray:
+    return cv2.reduce(plane, 0, cv2.REDUCE_SUM, dtype=cv2.CV_32F)[0]
+
+
+def _even(seen: np.ndarray) -> bool:
+    """Whether what is seen (h, w) begins and ends at the same height left and right of any column."""
+    rows = max(1, int(UNLIKE * len(seen)))
+    ends = (_summed(part.T).max() for part in (seen[:rows], seen[-rows:]))
+    return all(end >= 0.9 * seen.shape[1] for end in ends)
+
+
+def _hopeful(light: np.ndarray, seen: np.ndarray, room: int) -> list[float]:
+    """Leans by which columns of light (h, w) float32 may jump enough; costs less than to look."""
+    height, width = light.shape
+    need = _USUAL if width <= USUAL * height and _even(seen) else _ODD
+    jump = (cv2.absdiff(light[:, APART:], light[:, :-APART]) > JUMP).view(np.uint8)
+    both = seen[:, APART:] | seen[:, :-APART]
+    near = np.ones((1, 3), np.uint8)  # what levels between pixels may jump by
+    planes = cv2.dilate(jump & both, near), cv2.erode(both, near)
+    found = []
+    for lean in LEANS:
+        jumps, count = (_summed(_sheared(plane, lean, 0)) for plane in planes)
+        enough = jumps >= need.jumps * np.maximum(count, 0.3 * height)
+        if enough[room:-room].any():
+            found.append(lean)
+    return found
+
+
 def _cut(gray: np.ndarray, seen: np.ndarray) -> tuple[float, float] | None:
     """Where columns of gray (h, w) uint8 part two photographs: x at the top and at the bottom."""
     height, width = gray.shape
@@ -71,15 +110,8 @@ def _cut(gray: np.ndarray, seen: np.ndarray) -> tuple[float, float] | None:
         return None
     light, middle = gray.astype(np.float32), (height - 1) / 2
     found = []
-    for lean in LEANS:
-        shear = np.array([[1, lean, -lean * middle], [0, 1, 0]], np.float32)
-        flags, mode = cv2.WARP_INVERSE_MAP, cv2.BORDER_REPLICATE
-        leant, there = (
-            plane if not lean else cv2.warpAffine(
-                plane, shear, (width, height), flags=flags | how, borderMode=mode
-            )
-            for plane, how in ((light, cv2.INTER_LINEAR), (seen, cv2.INTER_NEAREST))
-        )  # fmt: skip
+    for lean in _hopeful(light, seen, room):
+        leant, there = _sheared(light, lean, cv2.INTER_LINEAR), _sheared(seen, lean, 0)
         if best := _best(leant, there, room):
             found.append((best[0], best[1] - lean * middle, best[1] + lean * middle))
     return max(found)[1:] if found else None
