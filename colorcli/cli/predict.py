@@ -178,7 +178,8 @@ def _warm(dry_run: bool) -> None:
 
 def _end(counts: dict[str, int]) -> None:
     """End with the exit code that failures call for."""
-    if failed := counts.get("failed"):
+    failed, short = counts.get("failed", 0), counts.get("short", 0)
+    if failed or short:
         raise typer.Exit(ExitCode.PARTIAL if sum(counts.values()) > failed else ExitCode.DATA)
 
 

@@ -157,10 +157,10 @@ class Worker:
                 format=format, config=config, beside=beside, stop=self._stopped,
             )  # fmt: skip
             with self._turn(need), delivered(target) as file:
+                beside.require_room(target, job.source)
                 result = signature.colour_onto(hand, file, format, colour, _folder(target))
                 clock("colour")
-            beside.deliver(target, job.source)
-            return self._mapped(result, target, witness)
+            return self._accompanied(result, job, beside, witness)
         data = source if isinstance(source, bytes) else intake.read(job.source)
         del source
         clock("read")
@@ -180,9 +180,20 @@ class Worker:
         if pen is not None:
             encoded, result = pen.over(encoded, result, beside)
         self._sweep(job.target)
-        beside.deliver(job.target, job.source)
+        beside.require_room(job.target, job.source)
         deliver(job.target, encoded)
-        return self._mapped(result, job.target, witness)
+        return self._accompanied(result, job, beside, witness)
+
+    def _accompanied(
+        self, result: Result, job: Job, beside: Byproducts, witness: Witness | None
+    ) -> Result:
+        """A delivered result, with what is to lie beside it: what fails there costs it nothing."""
+        try:
+            beside.deliver(job.target, job.source)
+            return self._mapped(result, job.target, witness)
+        except ColorizeError as error:
+            told = f"{job.source.path}: coloured, but {error}; --overwrite does it again"
+            return replace(result, error=told)
 
     def _mapped(self, result: Result, target: str, witness: Witness | None) -> Result:
         """A result with the map of where the model was sure, which is written."""

@@ -19,11 +19,11 @@ def truncated() -> ImageError:
     return ImageError("damaged picture (the file is truncated); check the file")
 
 
-def gif_frames(data: bytes) -> tuple[int, bool]:
-    """Frames of a GIF, by its blocks, and whether something else than a block follows them.
+def gif_frames(data: bytes) -> tuple[int, str | None]:
+    """Frames of a GIF, by its blocks, and what is wrong behind the last of them.
 
-    Counts no further than one over ``MAX_FRAMES``. Pillow takes a file that ends between two frames
-    for a shorter animation; this raises ``ImageError``.
+    Counts no further than one over ``MAX_FRAMES``. A file that ends behind a whole block lacks its
+    end mark, which some writers leave out. Raises ``ImageError`` where it ends within a block.
     """
     frames, at = 0, 13
 
@@ -32,14 +32,18 @@ def gif_frames(data: bytes) -> tuple[int, bool]:
 
     try:
         at += table(data[10])
-        while (kind := data[at]) != 0x3B and frames <= MAX_FRAMES:
+        while frames <= MAX_FRAMES:
+            if frames and at == len(data):
+                return frames, "its end mark is missing: all that is in it was read"
+            if (kind := data[at]) == 0x3B:
+                break
             if kind == 0x2C:
                 frames += 1
                 at += 11 + table(data[at + 9])
             elif kind == 0x21:
                 at += 2
             elif frames:
-                return frames, True
+                return frames, f"what follows its frame {frames} is damaged and was left out"
             else:
                 raise ImageError("damaged picture (unknown block); check the file")
             while size := data[at]:
@@ -47,7 +51,7 @@ def gif_frames(data: bytes) -> tuple[int, bool]:
             at += 1
     except IndexError:
         raise truncated() from None
-    return frames, False
+    return frames, None
 
 
 def _jpeg_scan(data: bytes) -> int:

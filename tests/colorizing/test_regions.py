@@ -1,6 +1,8 @@
 """Scans: photographs found in them, seen by themselves, put together, split, told and given back."""
 
 import json
+import os
+import sys
 
 import cv2
 import numpy as np
@@ -8,6 +10,7 @@ import pytest
 from conftest import scene
 from PIL import Image
 
+from colorcli.cli import main
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.colorizing.scans import byproducts, fitting, negatives, quads, touching
 from colorcli.colorizing.scans.explaining import explained
@@ -16,7 +19,9 @@ from colorcli.colorizing.scans.quads import Region
 from colorcli.colorizing.scans.records import Given, record
 from colorcli.colorizing.scans.windows import View, Window, joined, whole, windows
 from colorcli.config.predict import PredictConfig, ScansConfig
-from colorcli.system.errors import UsageError
+from colorcli.system.atomic import write_atomic
+from colorcli.system.errors import DataError, UsageError
+from colorcli.system.files import delivery
 from colorcli.system.files.inputs import Source
 
 
@@ -345,7 +350,7 @@ def page() -> np.ndarray:
         (".", 2, "both a sheet of --explain and a picture"),
         ("o.png", 2, "both a sheet of --explain and a picture"),
         ("other.png", 3, "exists, and is no sheet of --explain; move it away"),
-        ("a.png/below", 3, "cannot be written: Not a directory; choose another --explain"),
+        ("a.png/below", 2, "a.png is a file, not a folder; choose another name"),
     ],
 )
 def test_sheets_replace_sheets_alone(colorize, small_model, tmp_path, explain, code, words):
@@ -358,6 +363,28 @@ def test_sheets_replace_sheets_alone(colorize, small_model, tmp_path, explain, c
     )  # fmt: skip
     assert done.returncode == code and words in done.stderr.decode()
     assert all(path.read_bytes() == data for path, data in before.items())
+
+
+@pytest.mark.parametrize("option", [["--explain", "sheet.png"], ["--confidence", "_sure"]])
+def test_a_full_disk_beside_costs_no_result(small_model, tmp_path, option, monkeypatch, capfd):
+    Image.fromarray(photograph(1)).save(tmp_path / "a.png")
+    monkeypatch.chdir(tmp_path)
+
+    def full(path, data):
+        if path != "o.png":
+            raise DataError(f"{path}: cannot be written: No space left on device; make room")
+        write_atomic(path, data)
+
+    monkeypatch.setattr(delivery, "write_atomic", full)
+    arguments = ["predict", "a.png", "-m", str(small_model), "-o", "o.png", *option]
+    monkeypatch.setattr(sys, "argv", ["colorize", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    code = ended.value.code
+    said = capfd.readouterr().err.splitlines()
+    assert code == 5 and "a.png: coloured, but" in said[0] and "No space left" in said[0]
+    assert said[1].startswith("colorize: 1 coloured, 1 of them without all that was asked for")
+    assert Image.open("o.png").mode == "RGB" and sorted(os.listdir()) == ["a.png", "o.png"]
 
 
 def test_sheets_are_made_anew(tmp_path):

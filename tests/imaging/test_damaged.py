@@ -296,7 +296,6 @@ BAD = {
     "gif absurd": gif(65535, 65535, 1),
     "gif endless": gif(100, 100, 200_000),
     "gif of frames over the limit": gif(2000, 2000, 9),
-    "gif without its end": gif(5, 5, 3, trailer=b""),
     "gif without frames": gif(5, 5, 0),
     "gif of a strange block": gif(5, 5, 0, trailer=b"\x99;"),
     "ppm of no width": b"P6 0 5 255\n" + bytes(50),
@@ -406,3 +405,19 @@ def test_a_wrong_suffix_does_not_matter(tmp_path, kind, suffix):
     path = tmp_path / f"scan{suffix}"
     path.write_bytes(WHOLE[kind])
     assert reading.read(path).gray.shape in ((40, 48), (48, 40))
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_a_gif_without_its_end_mark_is_whole(frames):
+    random = np.random.default_rng(7)
+    pages = [Image.fromarray(random.integers(0, 255, (20, 30), np.uint8)) for _ in range(frames)]
+    whole = saved(pages[0], "GIF", save_all=True, append_images=pages[1:])
+    assert whole[-1:] == b";"
+    document, expected = reading.decode(whole[:-1], "a.gif"), reading.decode(whole, "a.gif")
+    assert len(document.frames) == frames
+    assert document.frames[0].notes == ("its end mark is missing: all that is in it was read",)
+    for page, other in zip(document.frames, expected.frames, strict=True):
+        assert np.array_equal(page.gray, other.gray)
+    for cut in (2, 40):  # into the last frame
+        with pytest.raises(ImageError, match="truncated"):
+            reading.decode(whole[:-cut], "a.gif")

@@ -55,6 +55,8 @@ class Told:
             self._left(result.input)
             return
         self._count(result.status)
+        if result.error and result.status != "failed":
+            self._count("short")
         finished = result.output is not None and result.status in ("done", "kept")
         if finished and len(self._first) < NAMED:
             self._first.append(result.output or "")
@@ -91,6 +93,8 @@ class Told:
             return self._first[0]
         parts = [f"{counts.get('done', 0)} coloured"]
         parts += [f"{counts[s]} {s}" for s in ("kept", "skipped", "failed") if counts.get(s)]
+        if short := counts.get("short"):
+            parts.append(f"{short} of them without all that was asked for beside")
         if results := counts.get("result"):
             parts.append(f"{results} earlier results left out (--again colours them)")
         if others:

@@ -25,6 +25,7 @@ from colorcli.system.errors import ImageError, UsageError, reason
 from colorcli.system.files.delivery import deliver
 from colorcli.system.files.inputs import Source
 from colorcli.system.files.outputs import Job
+from colorcli.system.files.places import require_folders
 
 # In each sheet, so that a later run replaces it and nothing else.
 _MARK = png.chunk(b"tEXt", b"Software\0colorize predict --explain")
@@ -129,30 +130,44 @@ class Byproducts:
         told: dict[str, Any] = {"regions": self.regions, "turned": turned, "passes": self.passes}
         return {**told, "hints": self.hints or None, "references": self.references or None}
 
-    def deliver(self, target: str, source: Source) -> None:
-        """Write them: photographs as NAME-1… beside ``target``, sheets where ``config.scans.explain`` says.
-
-        Raises ``ImageError`` where a name is taken by what no earlier run made, or cannot be.
-        """
+    def _names(self, target: str) -> list[str]:
+        """Of the photographs alone."""
         stem, suffix = os.path.splitext(target)
-        names = [f"{stem}-{number}{suffix}" for number in range(1, len(self.parts) + 1)]
-        for name in names:
+        return [f"{stem}-{number}{suffix}" for number in range(1, len(self.parts) + 1)]
+
+    def _paths(self, source: Source) -> list[Path]:
+        """Of the sheets."""
+        explain, many = self.config.scans.explain, len(self.sheets) > 1
+        return [
+            _sheet_path(explain, source, number if many else 0)
+            for number in range(1, len(self.sheets) + 1)
+        ]
+
+    def require_room(self, target: str, source: Source) -> None:
+        """Raise ``ImageError`` where a name is taken by what no earlier run made, or cannot be."""
+        for name in self._names(target):
             if os.path.exists(name):
                 header = reading.peek(name)
                 if header is None or not header.result:
                     raise ImageError(f"{name}: exists, and is no earlier result; move it away")
-        for name, part in zip(names, self.parts, strict=True):
-            deliver(name, part)
-        for number, sheet in enumerate(self.sheets, 1):
-            path = _sheet_path(
-                self.config.scans.explain, source, number if len(self.sheets) > 1 else 0
-            )
+        for path in self._paths(source):
             _check_free(path)
+
+    def deliver(self, target: str, source: Source) -> None:
+        """Write them: photographs as NAME-1… beside ``target``, sheets where ``config.scans.explain`` says.
+
+        Raises ``ImageError`` as ``require_room``, ``DataError`` where there is no room on the disk.
+        """
+        self.require_room(target, source)
+        for name, part in zip(self._names(target), self.parts, strict=True):
+            deliver(name, part)
+        for path, sheet in zip(self._paths(source), self.sheets, strict=True):
             deliver(str(path), sheet)
 
 
 def check(jobs: Sequence[Job], explain: Path) -> None:
     """Raise ``UsageError`` for a sheet that would replace a photograph or a result: before any work."""
+    require_folders(str(explain) if is_sheet(explain) else os.path.join(explain, ""))
     pictures = {os.path.abspath(job.source.path) for job in jobs}
     pictures |= {os.path.abspath(job.target) for job in jobs if job.todo and job.target}
     for job in jobs:

@@ -114,8 +114,8 @@ def pages_of(image: Image.Image, request: Request) -> Pages:
     if animated:
         check_size(image.width * len(numbers), image.height, request.max_pixels)
     notes: tuple[str, ...] = ()
-    if kind == "GIF" and truncation.gif_frames(data)[1]:
-        notes = (f"what follows its frame {len(numbers)} is damaged and was left out",)
+    if kind == "GIF" and (wrong := truncation.gif_frames(data)[1]):
+        notes = (wrong,)
     if len(numbers) > 1 and kind in ("PNG", "MPO"):
         try:
             _try_all(image, numbers, decode=kind == "PNG")

@@ -58,10 +58,9 @@ def known_suffix(output: str, known: Sequence[str]) -> str:
     """
     suffix = os.path.splitext(output)[1].lower()
     if suffix and suffix not in known:
-        raise UsageError(
-            f"{output}: unknown output suffix; known: {' '.join(known)}; a folder is named "
-            f"{output}{os.sep}"
-        )
+        names, folder = " ".join(known), output + os.sep
+        why = f"unknown output suffix; known: {names}; a folder is named {folder}"
+        raise UsageError(f"{output}: {why}")
     return suffix
 
 
@@ -141,6 +140,7 @@ class Names:
             return self._beside
         if output == STREAM:
             return None
+        places.require_folders(output)
         if ("{" in output or "}" in output) and not places.status(output):
             _judge(output)
             return self._filled
@@ -243,9 +243,9 @@ def plan(
     what becomes of results that are there: refused, replaced, or marked as skipped.
 
     Raises ``UsageError`` before any work when two results would share a name, a result exists (and
-    is refused), or a result is one of the sources, be it through links; unless ``is_result`` says
-    of a path that is in the way that it is an earlier run's result, which then is left out. Nothing
-    else is asked of it, so that a hundred thousand photographs need not be opened to be named.
+    is refused), lies below a file, or is one of the sources, be it through links; unless
+    ``is_result`` says of a path in the way that it is an earlier run's result, which then is left
+    out. Nothing else is asked, so that 100,000 photographs need not be opened to be named.
     """
     names = Names(output, suffix, copies, model)
     return plan_part(sources, names, existing=existing, is_result=is_result)
@@ -278,7 +278,7 @@ def plan_part(
         for dispute in draft.disputes(way, names.output, existing, mine):
             new = [path for path in dispute.suspects if path not in known]
             known |= {path: path != STREAM and is_result(path) for path in new}
-            found = found or any(known[path] for path in dispute.suspects)
+            found |= any(known[path] for path in dispute.suspects)
             if not found and refuse:  # a later one may be gone when the results are
                 raise UsageError(dispute.message)
             if not any(known[path] for path in dispute.suspects):

@@ -157,6 +157,19 @@ def is_folder(name: str) -> bool:
     return (status(name) or Status(False)).folder
 
 
+def require_folders(name: str) -> None:
+    """Raise ``UsageError`` where ``name`` lies below a file, as ``FILE/`` does: before any work."""
+    if is_remote(name):
+        return
+    above = os.path.dirname(name)
+    while above and os.path.dirname(above) != above:
+        if (found := status(above)) is not None:
+            if not found.folder:
+                raise UsageError(f"{name}: {above} is a file, not a folder; choose another name")
+            return
+        above = os.path.dirname(above)
+
+
 def read(name: str) -> bytes:
     """All bytes of a file or a pipe. Raises ``OSError``, for devices too, some of which never end.
 

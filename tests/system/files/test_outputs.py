@@ -117,6 +117,15 @@ def test_an_unknown_suffix_makes_no_folder(tmp_path, name):
     assert target(Source("a.jpg", "a.jpg"), output) == f"{output}/a.jpg"
 
 
+@pytest.mark.parametrize("name", ["a.txt/", "a.txt/sub", "a.txt/x.png", "a.txt/{stem}.png"])
+def test_nothing_goes_below_a_file(tmp_path, name):
+    (tmp_path / "a.txt").touch()
+    for count in (1, 2):
+        photographs = [Source(f"{n}.jpg", f"{n}.jpg") for n in range(count)]
+        with pytest.raises(UsageError, match=r"a\.txt is a file, not a folder"):
+            plan(photographs, f"{tmp_path}/{name}", copies={".png": ".png"})
+
+
 @pytest.mark.parametrize("output", [None, "o", "o/{stem}{stem}.png"])
 def test_a_name_too_long_costs_no_other_photograph(output):
     sources = [Source("x" * 251 + ".jpg", "x" * 251 + ".jpg"), Source("a.jpg", "a.jpg")]
