@@ -26,7 +26,7 @@ SIDE, LINE = 240, 6
 HERE = Path(__file__).parent
 SETTINGS = (
     ("mean", Knobs(**NEUTRAL)), ("default", Knobs()),
-    ("vivid", Knobs(vividness=0.45)), ("very vivid", Knobs(vividness=0.6)),
+    ("vivid", Knobs(vividness=0.55)), ("very vivid", Knobs(vividness=0.7)),
 )  # fmt: skip
 
 

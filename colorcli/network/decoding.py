@@ -56,8 +56,8 @@ KNOBS: dict[str, Knob] = {
     knob.name: knob
     for knob in (
         Knob(
-            name="vividness", neutral=0.0, default=0.3, stage=LOGITS, most=10.0,
-            help="Prior correction: 0 off, 0.45 vivid.",
+            name="vividness", neutral=0.0, default=0.4, stage=LOGITS, most=10.0,
+            help="Prior correction: 0 off, 0.55 vivid.",
             # logits − λ·log prior: common grayish colours weigh less.
             apply=lambda logits, value, log_prior: logits - value * log_prior,
             script="x - value * logPrior",

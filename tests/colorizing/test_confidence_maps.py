@@ -84,7 +84,8 @@ def test_pages_make_a_tiff(colorize, tmp_path):
         "predict", tmp_path / "a.tif", "--confidence", tmp_path / "m.png",
         "-o", tmp_path / "two/",
     )  # fmt: skip
-    assert one.returncode == 3 and b"name it .tif" in one.stderr
+    assert one.returncode == 5 and b"name it .tif" in one.stderr
+    assert [path.suffix for path in (tmp_path / "two").iterdir()] == [".tif"]
 
 
 @pytest.mark.parametrize(("asked", "output", "word"), [

@@ -383,7 +383,7 @@ def test_a_live_line_on_a_terminal_leaves_json_alone(photos, small_model, tmp_pa
         (["{photos}/photo00.png", "-o", "{photos}"], 2, "replace a source"),
         (["{photos}/photo00.png", "-o", "{out}/a.xyz", "--temperature", "0"], 2, "temperature"),
         (["{photos}/photo00.png", "-o", "{out}", "--saturation", "nan"], 2, "saturation"),
-        (["{photos}/photo00.png", "-o", "/dev/null/x"], 3, "/dev/null/x"),
+        (["{photos}/photo00.png", "-o", "/dev/null/x"], 2, "/dev/null/x"),
         (["{photos}/photo00.png", "{photos}/photo01.png", "-o", "-"], 2, "stdout"),
         (["-", "--json"], 2, "--json"),
         (["-", "--files-from", "-"], 2, "stdin cannot be both"),

@@ -127,8 +127,8 @@ def test_one_that_vanishes_in_its_turn_is_no_failure(watched, monkeypatch):
     (watched.inbox / "a.jpg").write_bytes(jpeg(0))
     real = watching.intake.jobs_for
 
-    def jobs(sources, *rest):
-        made = real(sources, *rest)
+    def jobs(sources, *rest, **options):
+        made = real(sources, *rest, **options)
         for source in sources:
             os.unlink(source.path)
         return made

@@ -278,7 +278,7 @@ def test_kill_9_again_and_again(tmp_path):
         Image.fromarray(scene(i, 200, 160)).save(photos / f"{i}.png")
     code = (
         "import sys, glob; from colorcli.data.prepare import prepare\n"
-        "from colorcli.config import PrepareConfig\n"
+        "from colorcli.config.prepare import PrepareConfig\n"
         "if __name__ == '__main__':\n"
         "    prepare(sorted(glob.glob(sys.argv[1] + '/*')), sys.argv[2],\n"
         "            PrepareConfig(shard_images=8, val_fraction=0.2, workers=2))\n"
