@@ -24,9 +24,12 @@ HINTS = ("0.1,0.6,#b72f11", "0.42,0.42,#eb9436", "0.8,0.8,#b72f11")  # saucer, c
 FAILURES = ("chelsea", "rocket", "stereo_motorcycle")  # fur, a night sky, paint
 SIDE, LINE = 240, 6
 HERE = Path(__file__).parent
-SETTINGS = (
-    ("mean", Knobs(**NEUTRAL)), ("default", Knobs()),
-    ("vivid", Knobs(vividness=0.55)), ("very vivid", Knobs(vividness=0.7)),
+SETTINGS = tuple(
+    (name, knobs.suiting(distribution=True))
+    for name, knobs in (
+        ("mean", Knobs(**NEUTRAL)), ("default", Knobs()),
+        ("vivid", Knobs(vividness=0.55)), ("very vivid", Knobs(vividness=0.7)),
+    )
 )  # fmt: skip
 
 
@@ -101,7 +104,7 @@ def main() -> None:
     before, columns, truths = drawn(NAMES)
     write("before-after.jpg", grid([before, columns[1]], ["gray in, colour out, default knobs"]))
     rows = [list(row) for row in zip(before, *columns, truths, strict=True)]
-    words = [f"{name}: T {t:g}, lambda {v:g}" for name, (t, v) in SETTINGS]
+    words = [f"{name}: T {k.temperature:g}, lambda {k.vividness:g}" for name, k in SETTINGS]
     write("knobs.jpg", grid(rows, ["gray", *words, "the photograph"]))
     before, columns, truths = drawn(FAILURES)
     rows = [list(row) for row in zip(before, columns[1], truths, strict=True)]
