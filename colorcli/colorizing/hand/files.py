@@ -34,8 +34,7 @@ class Asked:
     def check_still(self) -> None:
         """Raise ``UsageError`` for hints that are of a film."""
         for hint in self.hints:
-            if hint.time is not None:
-                raise UsageError(f"{hint.origin}: a photograph has no times; leave the time out")
+            hint.check_still()
 
     def check_film(self) -> None:
         """Raise ``UsageError`` for hints that are of pages."""

@@ -66,7 +66,7 @@ def guided(view: View, windows: Sequence[Window], squares: Sequence[Square]) -> 
     for window, square in zip(windows, squares, strict=True):
         side = FINE * square.ab.shape[0]
         ab = cv2.resize(square.ab, (side, side), interpolation=cv2.INTER_CUBIC)
-        light = cv2.resize(square.lightness, (side, side), interpolation=cv2.INTER_AREA)
+        light = square.light(side)
         if first is not None:
             ab[..., :2] += _carried(first, windows[0], window)
         roots = None if square.shares is None else np.sqrt(square.shares)
@@ -96,7 +96,7 @@ def lent(view: View, known: References, strength: float, look: Look) -> View:
 def of_still(view: View, square: Square, still: Lent) -> list[Known]:
     """The colours of a still all over a view that is seen whole; none where that is another picture."""
     side = square.ab.shape[0]
-    light = cv2.resize(square.lightness, (side, side), interpolation=cv2.INTER_AREA)
+    light = square.light(side)
     if not likeness.is_same(still.taught, light):
         return []
     places, true = likeness.spots(still.taught, side)
@@ -119,7 +119,7 @@ def remembered(view: View, square: Square, known: Sequence[Known]) -> list[Known
     if square.shares is None or not known:
         return [*known]
     side = square.shares.shape[0]
-    light = cv2.resize(square.lightness, (side, side), interpolation=cv2.INTER_AREA)
+    light = square.light(side)
     points = _within(known, view.windows[0][0])
     stuffs = hints.remembered(square.ab[..., :2], light, np.sqrt(square.shares), points)
     return [replace(k, stuff=stuff) for k, stuff in zip(known, stuffs, strict=True)]

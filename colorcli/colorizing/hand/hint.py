@@ -82,6 +82,11 @@ class Hint:
         if not (math.isfinite(self.radius) and self.radius >= 0):
             raise UsageError(f"{self.origin}: a radius of {self.radius}; give 0 or more")
 
+    def check_still(self) -> None:
+        """Raise ``UsageError`` where it is of a moment in a film."""
+        if self.time is not None:
+            raise UsageError(f"{self.origin}: a photograph has no times; leave the time out")
+
     def placed(self, size: tuple[int, int]) -> Iterator[Known]:
         """Its points in a picture of ``size`` (width, height); ``UsageError`` where it lies outside."""
         width, height = size
@@ -178,7 +183,6 @@ def placed(hints: Iterable[str | tuple[Any, ...] | Hint], size: tuple[int, int])
             hint = Hint(float(x), float(y), colour, radius=float(radius), fraction=fraction)
         else:
             hint = parse(given) if isinstance(given, str) else given
-        if hint.time is not None:
-            raise UsageError(f"{hint.origin}: a photograph has no times; leave the time out")
+        hint.check_still()
         found += hint.placed(size)
     return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 # Chosen by benchmarks/references.py on photographs other than those it reports.
@@ -32,6 +33,10 @@ class Square:
     lightness: np.ndarray
     shares: np.ndarray | None = None
     ways: np.ndarray | None = None
+
+    def light(self, side: int) -> np.ndarray:
+        """L (side, side) in 0…100 of as many cells a side, each their mean."""
+        return cv2.resize(self.lightness, (side, side), interpolation=cv2.INTER_AREA)
 
 
 @dataclass(frozen=True, eq=False)

@@ -43,7 +43,7 @@ class Lent:
         """A square in colours like those of the reference, where it is like it."""
         assert square.shares is not None, "a reference wants a distribution"
         side = square.ab.shape[0]
-        light = cv2.resize(square.lightness, (side, side), interpolation=cv2.INTER_AREA)
+        light = square.light(side)
         ab = square.ab.copy()
         ab[..., :2] += self.strength * likeness.carried(self.taught, light, square.shares)
         return Square(ab, square.lightness, square.shares)
@@ -165,5 +165,5 @@ def _taught(rgb: np.ndarray, side: int, see: See) -> Taught:
     cells = square.ab.shape[0]
     small = cv2.resize(rgb, (cells, cells), interpolation=cv2.INTER_AREA)
     true = rgb_to_lab(small.astype(np.float32) / np.iinfo(rgb.dtype).max)[..., 1:]
-    light = cv2.resize(square.lightness, (cells, cells), interpolation=cv2.INTER_AREA)
+    light = square.light(cells)
     return likeness.taught(true, square.ab[..., :2], light, square.shares)
