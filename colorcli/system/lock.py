@@ -22,19 +22,19 @@ _FAR = 1 << 30  # the byte that Windows locks: one that nobody wants to read
 _TRIES = 20
 
 
-def _lock(file: TextIO) -> bool | None:
-    """Whether the file is ours now; None where this system, or its file system, knows no locks."""
+def _lock(file: int, *, wait: bool = False) -> bool | None:
+    """Whether the open file is ours now; None where this system, or its file system, has no locks."""
     try:
         if sys.platform == "win32":
             import msvcrt
 
-            file.seek(_FAR)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+            os.lseek(file, _FAR, os.SEEK_SET)
+            msvcrt.locking(file, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
         else:
             import fcntl
 
             # Over NFS, Linux makes of this a lock of the server's, which dies with the client.
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except ImportError:
         return None
     except OSError as error:
@@ -68,7 +68,7 @@ def _opened(path: Path) -> tuple[TextIO, bool]:
     for _ in range(_TRIES):
         file = path.open("a+", encoding="utf-8")
         try:
-            ours = _lock(file)
+            ours = _lock(file.fileno())
             if ours is None:
                 ours = not _lives(_holder(file))
             if not ours or os.path.samestat(os.fstat(file.fileno()), path.stat()):
@@ -80,6 +80,33 @@ def _opened(path: Path) -> tuple[TextIO, bool]:
         file.close()
         time.sleep(0.01)
     raise OSError(errno.EBUSY, "its lock comes and goes")
+
+
+@contextlib.contextmanager
+def held(file: int) -> Iterator[None]:
+    """Have the open ``file`` for a ``with`` block, waiting for others who have it so.
+
+    Nothing is held where there are no locks. Raises ``OSError`` of the disk.
+    """
+    ours = _lock(file, wait=True)
+    try:
+        yield
+    finally:
+        if ours:
+            _let_go(file)
+
+
+def _let_go(file: int) -> None:
+    with contextlib.suppress(OSError):
+        if sys.platform == "win32":
+            import msvcrt
+
+            os.lseek(file, _FAR, os.SEEK_SET)
+            msvcrt.locking(file, msvcrt.LK_UNLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_UN)
 
 
 @contextlib.contextmanager

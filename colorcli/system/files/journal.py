@@ -10,6 +10,7 @@ from pathlib import Path
 from colorcli.system import disk
 from colorcli.system.errors import DataError, UsageError, reason
 from colorcli.system.files.places import is_remote
+from colorcli.system.lock import held
 
 
 class Journal:
@@ -25,12 +26,18 @@ class Journal:
             folder = os.path.dirname(path)
             os.makedirs(folder or os.curdir, exist_ok=True)
             self._file = os.open(path, flags, 0o666)
-            size = os.fstat(self._file).st_size
-            if size and os.read(self._file, 1) != b"{":
-                raise UsageError(f"{path}: exists, and is no log; give --log another name")
-            # A line that a power cut broke off must not swallow the next.
-            if size and os.lseek(self._file, -1, os.SEEK_END) and os.read(self._file, 1) != b"\n":
-                os.write(self._file, b"\n")
+            # Others may be in the middle of a line; one that a power cut broke off must not swallow
+            # the next.
+            with held(self._file):
+                size = os.fstat(self._file).st_size
+                if size and os.read(self._file, 1) != b"{":
+                    raise UsageError(f"{path}: exists, and is no log; give --log another name")
+                if (
+                    size
+                    and os.lseek(self._file, -1, os.SEEK_END)
+                    and os.read(self._file, 1) != b"\n"
+                ):
+                    os.write(self._file, b"\n")
         except OSError as error:
             raise self._failure(error) from None
 
@@ -41,8 +48,9 @@ class Journal:
         """Add a line, without its end. Raises ``DataError``."""
         data = line.encode("utf-8") + b"\n"
         try:
-            while data:  # one write, unless the disk is nearly full
-                data = data[os.write(self._file, data) :]
+            with held(self._file):
+                while data:  # one write, unless the disk is nearly full
+                    data = data[os.write(self._file, data) :]
         except OSError as error:
             raise self._failure(error) from None
 

@@ -11,9 +11,9 @@ def test_lines_of_many_writers_stay_whole(tmp_path):
     path = tmp_path / "new" / "log.jsonl"
 
     def write(number):
-        with journal(path) as log:
-            for i in range(200):
-                log.add(json.dumps({"writer": number, "line": i, "pad": "x" * 500}))
+        for i in range(200):  # opened anew: nobody's half line may look broken off
+            with journal(path) as log:
+                log.add(json.dumps({"writer": number, "line": i, "pad": "x" * 5000}))
 
     writers = [threading.Thread(target=write, args=(n,)) for n in range(4)]
     for writer in writers:
