@@ -11,6 +11,9 @@ import tifffile
 from conftest import saved, scene, tiff
 from PIL import Image
 
+from colorcli.imaging import reading
+from colorcli.imaging.tags.icc import srgb_profile
+
 WIDTH, HEIGHT = 50, 37  # no multiple of a tile or of eight
 RGB = scene(3, WIDTH, HEIGHT)
 GRAY = RGB[..., 1].copy()
@@ -370,6 +373,29 @@ def bright() -> bytes:
     return tiff(FLOATS.astype(np.float32), photometric="rgb")
 
 
+def with_sun() -> Odd:
+    """A pixel two hundred times as bright as white must not darken the others."""
+    light, wanted = FLOATS.astype(np.float32), LIGHT.copy()
+    light[3, 5], wanted[3, 5] = 200, 1
+    return Odd(tiff(light, photometric="rgb"), wanted, depth=16, vips=False)
+
+
+def beyond_profile() -> Odd:
+    """Encoded as the profile says, though brighter than white in places."""
+    encoded = shares(RGB).astype(np.float32) * 1.2
+    data = tiff(encoded, photometric="rgb", iccprofile=srgb_profile())
+    return Odd(data, encoded.clip(0, 1), 0.01, depth=16, vips=False)
+
+
+def floating_inks() -> Odd:
+    """A press's inks as shares of 1, seen as those of 16 bits are."""
+    inks = np.asarray(Image.fromarray(RGB).convert("CMYK"))
+    deep = reading.decode(tiff(inks * np.uint16(257), photometric="separated"), keep_color=True)
+    data = tiff((inks / 255).astype(np.float32), photometric="separated")
+    rgb = deep.frames[0].rgb
+    return Odd(data, rgb / 65535, 0.01, depth=16, vips=False)
+
+
 def radiance() -> bytes:
     """By hand, without run lengths: a common exponent for each pixel."""
     mantissa, exponent = np.frexp(FLOATS.max(-1))
@@ -435,7 +461,25 @@ FILES = {
     "tiff signed of 16 bits": lambda: Odd(
         tiff(((GRAY.astype(int) - 128) * 256).astype(np.int16)), GRAY / 256, depth=16, vips=False
     ),
+    "tiff signed by its name only": lambda: Odd(
+        tiff(GRAY.view(np.int8)), shares(GRAY), vips=False
+    ),
+    "tiff of 16 bits signed by its name only": lambda: Odd(
+        tiff((GRAY.astype(np.uint16) * 257).view(np.int16)), shares(GRAY), depth=16, vips=False
+    ),
     "tiff of light": lambda: Odd(bright(), LIGHT, depth=16),
+    "tiff of light with a sun": with_sun,
+    "tiff of floats beyond their profile": beyond_profile,
+    "tiff of floating inks": floating_inks,
+    "psd of light": lambda: Odd(
+        psd(3, np.moveaxis(FLOATS.astype(np.float32), -1, 0)), LIGHT, depth=16, vips=False
+    ),
+    "psd of gray light": lambda: Odd(
+        psd(1, (FLOATS[None, ..., 1] / 3).astype(np.float32)), shares(RGB[..., 1]), depth=16, vips=False
+    ),
+    "jpeg xr of light": lambda: Odd(
+        by_codec("jpegxr", FLOATS.astype(np.float32), level=100), LIGHT, 0.02, depth=16, needs=CODECS
+    ),
     "radiance hdr": lambda: Odd(radiance(), LIGHT, 0.01, depth=16),
     "jpeg xr": lambda: Odd(by_codec("jpegxr", RGB, level=100), shares(RGB), 0.01, needs=CODECS),
     "gif with something behind it": lambda: Odd(
@@ -531,6 +575,17 @@ FILES = {
 }  # fmt: skip
 
 REFUSED = {
+    "floats that are all beyond white": (
+        lambda: tiff(shares(RGB).astype(np.float32) * 900 + 9, photometric="rgb"),
+        r"samples from \S+ to \S+; scale them to 0…1 first",
+    ),
+    "inks far beyond their range": (
+        lambda: tiff(shares(np.dstack([RGB, GRAY])).astype(np.float32) * 9 + 2, photometric="separated"),
+        "scale them to 0…1 first",
+    ),
+    "a psd of no numbers": (
+        lambda: psd(1, np.full((1, HEIGHT, WIDTH), np.nan, np.float32)), "are no numbers",
+    ),
     "tiff of signed 32 bits": (lambda: tiff(np.full((5, 5), -7, np.int32)), "signed 32-bit"),
     "floats of no known range": (lambda: tiff(shares(GRAY).astype(np.float32) * 5), r"to \S+; scale them to 0…1 first, as by: magick"),
     "openexr": (lambda: b"v/1\x01" + bytes(60), "EXR files are not read; save it as TIFF"),

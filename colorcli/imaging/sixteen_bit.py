@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import cv2
@@ -35,9 +36,9 @@ class Samples:
 
 # --- scale -------------------------------------------------------------------------------------
 
-# What floating-point samples reach to, and the least that the largest of them must be: 8 or 16
-# bits that were only stored as floats come near their own white. Whole numbers are 8 bits anyway.
-_FLOAT_RANGES = ((1.0, 0.0), (255.0, 64.0), (65535.0, 16384.0))
+# What encoded floating-point samples reach to, and the least that the largest of them must be: 8 or
+# 16 bits that were only stored as floats come near their own white. Whole numbers are 8 bits anyway.
+_FLOAT_RANGES = ((255.0, 64.0), (65535.0, 16384.0))
 
 
 def _stretched(values: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -48,21 +49,34 @@ def _stretched(values: np.ndarray, low: float, high: float) -> np.ndarray:
     return np.rint(np.clip(steps, 0, 65535, out=steps), out=steps).astype(np.uint16)
 
 
-def from_floats(values: np.ndarray) -> np.ndarray:
+def cut(values: np.ndarray) -> np.ndarray:
+    """Encoded floating-point samples of 0…1 as uint16; those beyond are cut off."""
+    return _stretched(values, 0, 1)
+
+
+def from_floats(
+    values: np.ndarray, beyond: Callable[[np.ndarray], np.ndarray] | None = None
+) -> np.ndarray:
     """Floating-point samples as uint16: encoded ones of 0…1, 0…255 or 0…65535.
 
-    Colours (H, W, 3 or 4) beyond their range are light, as of HDR: see ``from_light``. Raises
+    ``beyond`` is for those that reach beyond 0…1 although at least half of them lie below 1: ``cut``
+    where a profile says how they are encoded; by default ``from_light`` for colours. Raises
     ``ImageError`` where their range says none of these, or says nothing.
     """
     low, high = float(values.min()), float(values.max())
     if not np.isfinite([low, high]).all():
         raise Refused("floating-point samples of which some are no numbers; fill these first")
+    if low >= -0.001 and high <= 1.001:
+        return cut(values)
     if low >= -0.001:
+        whole = bool((values == np.floor(values)).all())
         for full, least in _FLOAT_RANGES:
-            counts = full == 255 and bool((values == np.floor(values)).all())
-            if high <= full * 1.001 and (high >= least or counts):
+            counts = whole and full == 255
+            if high <= full * 1.001 and (counts or (high >= least and not _is_below_white(values))):
                 return _stretched(values, 0, full)
-    if _is_light(values):
+    if beyond is not None and low > -_BRIGHTEST and _is_below_white(values):
+        return beyond(values)
+    if beyond is None and _is_light(values):
         return from_light(values)
     raise Refused(
         f"floating-point samples from {low:.4g} to {high:.4g}; scale them to 0…1 first, "
@@ -73,18 +87,28 @@ def from_floats(values: np.ndarray) -> np.ndarray:
 _BRIGHTEST = 1e4  # times white, of light that is one
 
 
+def _is_below_white(values: np.ndarray) -> bool:
+    """Whether at least half of the samples, alpha apart, are at most 1, as in any photograph's light."""
+    step = max(1, min(values.shape[:2]) // 512)
+    some = values[::step, ::step]
+    return float(np.median(some[..., :3] if values.ndim == 3 else some)) <= 1
+
+
 def _is_light(values: np.ndarray) -> bool:
     low, high = float(values.min()), float(values.max())
     colours = values.ndim == 3 and values.shape[2] in (3, 4)
-    return colours and (high > 1 or low < -0.001) and low > -_BRIGHTEST and high < _BRIGHTEST
+    beyond = (high > 1.001 or low < -0.001) and low > -_BRIGHTEST
+    return colours and beyond and _is_below_white(values)
 
 
 def from_light(values: np.ndarray) -> np.ndarray:
-    """Linear light (H, W, 3 or 4), 1 for white, as encoded uint16.
+    """Linear light (H, W) or (H, W, 3 or 4), 1 for white, as encoded uint16.
 
     Its own luminance up to white stays; colours beyond sRGB are drawn towards gray until they fit.
     """
     out = np.clip(values.astype(np.float32), 0, 1)
+    if out.ndim == 2:
+        return np.rint(srgb_encoded(out) * 65535).astype(np.uint16)
     light = values[..., :3].astype(np.float32)
     y = np.clip(light @ XYZ_FROM_RGB[1].astype(np.float32), 0, 1)[..., None]
     above = (light.max(-1, keepdims=True) - y) / np.maximum(1 - y, 1e-6)
@@ -97,10 +121,27 @@ def from_light(values: np.ndarray) -> np.ndarray:
 def remarks(values: np.ndarray) -> tuple[str, ...]:
     """What to say of stored samples that are neither encoded nor counted from black."""
     if values.dtype.kind == "i" and int(values.min()) < 0:
+        if _is_misnamed(values):
+            return ("samples said to be signed were read as unsigned, which they are",)
         return ("signed samples: 0 was read as middle gray",)
-    if values.dtype.kind == "f" and _is_light(values) and float(values.max()) < 64:
+    if values.dtype.kind == "f" and _is_light(values):
         return ("high dynamic range: what is brighter than white was cut off",)
     return ()
+
+
+def _is_misnamed(values: np.ndarray) -> bool:
+    """Whether samples said to be signed are unsigned: neighbours then lie closer to each other.
+
+    Read the wrong way, all that is near the sign's change leaps from white to black.
+    """
+    step, size = max(1, values.shape[0] // 512), min(2, values.dtype.itemsize)
+    plain = values[::step].astype(f"u{size}")  # negative ones wrap around, as they would lie
+    signed = plain ^ plain.dtype.type(1 << (8 * size - 1))
+    leaps = [
+        np.abs(np.diff(read.astype(np.int32), axis=1)).sum(dtype=np.int64)
+        for read in (plain, signed)
+    ]
+    return bool(leaps[0] < leaps[1])
 
 
 def from_integers(
@@ -109,8 +150,8 @@ def from_integers(
     """Integer samples of ``bits`` bits as uint8 (up to 8 bits) or uint16.
 
     Their range is that of ``bits``, whatever the values are; ``declared`` is another that the
-    file says. Negative ones are counted from the least that ``bits`` hold. Raises ``ImageError``
-    for those of more than 16 bits without a declared range.
+    file says. Negative ones are counted from the least that ``bits`` hold, unless they are so only by
+    name. Raises ``ImageError`` for those of more than 16 bits without a declared range.
     """
     if declared is not None and (bits > 16 or values.dtype.kind == "i"):
         wide = _stretched(values, *declared)
@@ -118,7 +159,8 @@ def from_integers(
     if values.dtype.kind == "i":
         low, high = int(values.min()), int(values.max())
         if low < 0 and bits in (8, 16):
-            return (values.astype(np.int32) + 2 ** (bits - 1)).astype(f"u{bits // 8}")
+            zero = 0 if _is_misnamed(values) else 2 ** (bits - 1)
+            return (values.astype(np.int32) + zero).astype(f"u{bits // 8}")
         if low < 0 or high > 65535:
             raise Refused(
                 f"signed {bits}-bit samples from {low} to {high}; shift them to 8 or 16 bits "

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from colorcli.imaging.refusals import Refused, Wanting
-from colorcli.imaging.sixteen_bit import Samples, from_floats, from_light, remarks
+from colorcli.imaging.sixteen_bit import Samples, from_light, remarks
 from colorcli.imaging.truncation import truncated
 
 
@@ -19,7 +19,7 @@ def read_jpeg_xr(data: bytes) -> Samples:
     pixels = imagecodecs.jpegxr_decode(data)
     count = 3 if pixels.ndim == 3 and pixels.shape[2] in (3, 4) else 1
     if pixels.dtype.kind == "f":
-        pixels = from_floats(pixels)
+        pixels = from_light(pixels)  # floats of JPEG XR are scRGB's
     if pixels.dtype not in (np.uint8, np.uint16) or (count == 1 and pixels.ndim != 2):
         raise Refused(f"JPEG XR of {pixels.dtype} samples; convert it first")
     if count == 1:

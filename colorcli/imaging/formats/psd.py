@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from colorcli.imaging.refusals import Final, Refused, check_size
-from colorcli.imaging.sixteen_bit import Samples, from_floats, from_integers
+from colorcli.imaging.sixteen_bit import Samples, cut, from_integers, from_light
 from colorcli.imaging.truncation import truncated
 from colorcli.system.errors import ImageError
 
@@ -126,15 +126,12 @@ def read(data: bytes, max_pixels: int) -> Samples:
     profile = header.resources.get(_ICC)
     if mode == _LAB:
         return _lab(values, header.bits)
-    samples = (
-        from_floats(values)
-        if header.bits == 32
-        else from_integers(values.astype(values.dtype.newbyteorder("=")), header.bits)
-    )
+    colours = _scaled(values[..., 0] if count == 1 else values[..., :count], header)
     alpha = None
-    if header.channels > count and (header.layers < 0):
-        alpha = np.ascontiguousarray(samples[..., count])
-    colours = np.ascontiguousarray(samples[..., 0] if count == 1 else samples[..., :count])
+    if header.channels > count and header.layers < 0:
+        alpha = (
+            cut(values[..., count]) if header.bits == 32 else _scaled(values[..., count], header)
+        )
     if mode == _CMYK:  # 0 is full ink
         colours = np.iinfo(colours.dtype).max - colours
     if mode == _INDEXED:
@@ -145,6 +142,16 @@ def read(data: bytes, max_pixels: int) -> Samples:
         )
         colours = np.ascontiguousarray(colours)
     return Samples(colours, alpha, profile)
+
+
+def _scaled(values: np.ndarray, header: _Header) -> np.ndarray:
+    """Samples as uint8 or uint16; 32 bits are light, unless the profile says how they are encoded."""
+    values = np.ascontiguousarray(values, values.dtype.newbyteorder("="))
+    if header.bits < 32:
+        return from_integers(values, header.bits)
+    if not np.isfinite(values).all():
+        raise Refused("floating-point samples of which some are no numbers; fill these first")
+    return cut(values) if header.resources.get(_ICC) else from_light(values)
 
 
 def _lab(values: np.ndarray, bits: int) -> Samples:

@@ -13,7 +13,7 @@ from PIL import ExifTags
 
 from colorcli.color.levels import to_depth
 from colorcli.imaging.refusals import Refused, Wanting
-from colorcli.imaging.sixteen_bit import Samples, from_floats, from_integers, remarks
+from colorcli.imaging.sixteen_bit import Samples, cut, from_floats, from_integers, remarks
 from colorcli.imaging.truncation import truncated
 from colorcli.system.errors import ImageError
 
@@ -173,7 +173,8 @@ def _declared(page: Any) -> tuple[float, float] | None:
 def _scaled(pixels: np.ndarray, page: Any) -> np.ndarray:
     kind = pixels.dtype.kind
     if kind == "f":
-        return from_floats(pixels)
+        encoded = page.iccprofile or _name(page.photometric) == "SEPARATED"
+        return from_floats(pixels, cut if encoded else None)
     if kind not in "uib":
         raise Refused(f"TIFF of {pixels.dtype} samples; not a photograph")
     return from_integers(pixels, page.bitspersample, _declared(page))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from colorcli.imaging.refusals import Damaged, Declined, Refused
-from colorcli.imaging.sixteen_bit import Samples, from_floats
+from colorcli.imaging.sixteen_bit import Samples, cut, from_floats
 
 
 @lru_cache(maxsize=1)
@@ -62,7 +62,7 @@ def read_page(data: bytes, index: int | None, max_pixels: int) -> Samples:
         raise Damaged(f"damaged picture ({cause(error)}); check the file") from None
     pixels = pixels.reshape(image.height, image.width, image.bands)
     if pixels.dtype == np.float32:
-        pixels = from_floats(pixels)
+        pixels = from_floats(pixels, cut if profile else None)
     alpha = np.ascontiguousarray(pixels[..., colours]) if image.bands > colours else None
     shown = pixels[..., 0] if colours == 1 else pixels[..., :colours]
     return Samples(np.ascontiguousarray(shown), alpha, profile)
