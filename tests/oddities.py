@@ -594,7 +594,33 @@ REFUSED = {
     "a targa that ends": (lambda: targa(RGB, 0)[:-200], "truncated"),
     "a pcx that ends": (lambda: pcx(GRAY >> 4, 4, 1, b"")[:-200], "truncated"),
     "a bitmap of runs that ends": (lambda: colour_runs()[:-200], "truncated"),
-    "postscript": (lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n", "not a picture that can be read"),
+    **{
+        f"{name}, by its name": (partial(bytes, head), f"odd: {name} files are not read; save it as TIFF")
+        for name, head in {
+            "EMF": b"\1\0\0\0" + bytes(36) + b" EMF" + bytes(40),
+            "PostScript": b"%!PS-Adobe-3.0 EPSF-3.0\n",
+            "SVG": b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>',
+            "GIMP": b"gimp xcf file\0" + bytes(40),
+            "FLIF": b"FLIF44" + bytes(40),
+            "BPG": b"BPG\xfb" + bytes(40),
+            "XPM 2": b"! XPM2\n2 2 2 1\n",
+            "OS/2 icon": b"CI" + bytes(12) + b"\x0c\0\0\0" + bytes(40),
+            "DICOM": bytes(128) + b"DICM" + bytes(40),
+            "Photo CD": bytes(2048) + b"PCD_IPI" + bytes(40),
+            "PICT": bytes(522) + b"\0\x11\2\xff\x0c\0" + bytes(40),
+        }.items()
+    },
+    "an array of OS/2 icons": (
+        lambda: b"BA" + bytes(12) + b"IC" + bytes(12) + b"\x0c\0\0\0" + bytes(40), "odd: OS/2 icon files"
+    ),
+    "an older PICT": (lambda: bytes(522) + b"\x11\1" + bytes(40), "odd: PICT files are not read"),
+    "dds of a layout that Pillow has not": (
+        lambda: b"DDS " + struct.pack("<7I", 124, 0x1007, 4, 4, 0, 0, 0) + bytes(44)
+        + struct.pack("<2I4s5I", 32, 4, b"DX10", 0, 0, 0, 0, 0) + bytes(20) + struct.pack("<5I", 91, 3, 0, 1, 0)
+        + bytes(99),
+        r"not read \(Unimplemented DXGI format 91\); save it as TIFF, PNG or JPEG",
+    ),
+    "nothing known": (lambda: b"%!nothing\n", "not a picture that can be read"),
 }  # fmt: skip
 
 assert tifffile and io

@@ -88,6 +88,17 @@ KINDS: dict[str, Kind] = {
     "DjVu": Kind(rb"AT&TFORM", "", "png"),
     "PDF": Kind(rb"%PDF-", "", "png"),
     "WMF": Kind(rb"\xd7\xcd\xc6\x9a", "", "png"),
+    "EMF": Kind(rb"\x01\0\0\0.{36} EMF", "", "png"),
+    "PostScript": Kind(rb"%!PS|\xc5\xd0\xd3\xc6", "", "png"),
+    "SVG": Kind(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml.{1,1500}?)?<svg[\s>]", "", "png"),
+    "GIMP": Kind(rb"gimp xcf ", "", "png"),
+    "FLIF": Kind(rb"FLIF[1-9A-Za-z]", "", "png"),
+    "BPG": Kind(rb"BPG\xfb", "", "png"),
+    "XPM 2": Kind(rb"! XPM2", "", "png"),
+    "OS/2 icon": Kind(rb"(?:BA.{12})?(?:IC|PT|CI|CP).{12}[\x0c\x10-\x40]\0\0\0", "", "png"),
+    "DICOM": Kind(rb".{128}DICM", "", "png"),
+    "Photo CD": Kind(rb".{2048}PCD_IPI", "", "png"),
+    "PICT": Kind(rb"(?:.{512})?.{10}\0\x11\x02\xff\x0c\0|\0{512}.{10}\x11\x01", "", "png"),
     "TGA": Kind(
         rb".(?:\x01[\1-\3\x09-\x0b]..(?!\0\0)..[\x0f\x10\x18\x20]|\0[\2\3\x0a\x0b]\0\0\0\0.)"
         rb"....(?!\0\0)..(?!\0\0)..[\x08\x0f\x10\x18\x20][\0-\x3f]",

@@ -51,6 +51,9 @@ def failures(name: str = "") -> Iterator[None]:
         kind = type(error) if isinstance(error, ImageError) else ImageError
         message = str(error)
         raise kind(message if message.startswith(begin) else begin + message) from None
+    except NotImplementedError as error:
+        cause = textwrap.shorten(reason(error), 100, placeholder="…")
+        raise Refused(f"{begin}not read ({cause}); save it as TIFF, PNG or JPEG") from None
     except Exception as error:
         cause = textwrap.shorten(reason(error), 100, placeholder="…")
         raise Damaged(f"{begin}damaged picture ({cause}); check the file") from None
