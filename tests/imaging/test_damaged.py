@@ -363,6 +363,22 @@ def test_what_is_no_whole_picture_is_refused(kind):
     assert attempt(BAD[kind]) is None
 
 
+def icon(kind: str, picture: bytes) -> bytes:
+    """An icon of one picture, which its table calls small."""
+    if kind == "ico":
+        entry = struct.pack("<BBBBHHII", 48, 40, 0, 0, 1, 32, len(picture), 22)
+        return struct.pack("<HHH", 0, 1, 1) + entry + picture
+    entry = b"ic07" + struct.pack(">I", 8 + len(picture)) + picture
+    return b"icns" + struct.pack(">I", 8 + len(entry)) + entry
+
+
+@pytest.mark.parametrize("kind", ["ico", "icns"])
+@pytest.mark.parametrize("picture", [png(4000, 4000), siz(4000, 4000)], ids=["png", "jp2"])
+def test_what_an_icon_holds_is_held_to_the_limit_too(kind, picture):
+    with pytest.raises(ImageError, match="16 megapixels is over the limit"):
+        reading.decode(icon(kind, picture), max_pixels=LIMIT)
+
+
 def exif_of(*entries: tuple[int, int, int, int], following: int = 0) -> bytes:
     return b"Exif\0\0II*\0\x08\0\0\0" + ifd(list(entries), following)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -84,8 +86,23 @@ def orientation(image: Image.Image) -> int:
         return 1
 
 
+# What the two sides of a PNG or JPEG 2000 inside another file stand behind, and how far.
+_INSIDE = {b"IHDR": 4, b"ihdr": 4, b"\xff\x4f\xff\x51": 8}
+
+
+def _check_inside(data: bytes, max_pixels: int) -> None:
+    """Raise ``ImageError`` for an icon whose pictures are larger than its own table says."""
+    for found in re.finditer(b"|".join(map(re.escape, _INSIDE)), data):
+        sides = data[found.start() + _INSIDE[found[0]] :][:8]
+        if len(sides) == 8:
+            width, height = struct.unpack(">II", sides)
+            check_size(max(1, width), max(1, height), max_pixels)
+
+
 def open_pages(request: Request) -> Pages:
     """The pages of a file; raises ``ImageError``."""
+    if request.kind in ("ICNS", "ICO", "CUR"):
+        _check_inside(request.data, request.max_pixels)
     return pages_of(lazily(io.BytesIO(request.data), request.kind), request)
 
 
