@@ -10,7 +10,7 @@ import contextlib
 import io
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -211,9 +211,14 @@ class _Chain:
                 self.count = pages.count
                 self._collected |= reader.name == "Pillow"
                 self._collect(picture)
-                return picture
+                return picture if index else self._with_what_is_lost(picture)
         unread = f"{self._request.kind} files are not read; save it as TIFF, PNG or JPEG"
         raise best(reasons or [Refused(unread)])
+
+    def _with_what_is_lost(self, picture: Picture) -> Picture:
+        kind, data = self._request.kind, self._request.data
+        lost = truncation.tiff_pages_lost(data) if kind == "TIFF" else None
+        return replace(picture, notes=(*picture.notes, lost)) if lost else picture
 
     def _collect(self, picture: Picture) -> None:
         """Metadata by Pillow, also where another library read the pixels."""

@@ -54,6 +54,29 @@ def gif_frames(data: bytes) -> tuple[int, str | None]:
     return frames, None
 
 
+def tiff_pages_lost(data: bytes) -> str | None:
+    """What is wrong behind the last page of a TIFF: another that its directory says is beyond its end.
+
+    Libraries end there and say nothing, also where most of the pages were cut off.
+    """
+    order = "<" if data[:2] == b"II" else ">"
+    big = data[2:4] in (b"+\0", b"\0+")
+    counts, entry, pointer = ("Q", 20, "Q") if big else ("H", 12, "I")
+    pages, seen = 0, set[int]()
+    at = 8 if big else 4
+    try:
+        while (at := struct.unpack_from(order + pointer, data, at)[0]) and at not in seen:
+            if at + struct.calcsize(order + counts) > len(data):
+                return f"what follows its page {pages} is beyond its end and was left out"
+            seen.add(at)
+            pages += 1
+            (count,) = struct.unpack_from(order + counts, data, at)
+            at += struct.calcsize(order + counts) + entry * count
+    except struct.error:  # of a directory that is cut off, readers have something to say
+        pass
+    return None
+
+
 def _jpeg_scan(data: bytes) -> int:
     """Where the first scan of a JPEG begins."""
     at = 2

@@ -1,6 +1,7 @@
 """Some 500 damaged, odd and hostile files: each is one line with its name, or a whole picture."""
 
 import gc
+import io
 import struct
 import sys
 import time
@@ -8,6 +9,7 @@ import zlib
 
 import numpy as np
 import pytest
+import tifffile
 from conftest import saved, scene, tiff
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -437,3 +439,28 @@ def test_a_gif_without_its_end_mark_is_whole(frames):
     for cut in (2, 40):  # into the last frame
         with pytest.raises(ImageError, match="truncated"):
             reading.decode(whole[:-cut], "a.gif")
+
+
+def cut_pages(big: bool, order: str, page: int) -> bytes:
+    """Three pages whose file ends where the directory of ``page`` should begin."""
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file, bigtiff=big, byteorder=order) as written:
+        for i in range(3):
+            written.write(scene(i, 48, 40), photometric="rgb")
+    data = file.getvalue()
+    with tifffile.TiffFile(io.BytesIO(data)) as whole:
+        return data[: whole.pages[page].offset]
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("big", [False, True])
+def test_pages_that_were_cut_off_are_told(big, order):
+    for page in (1, 2):
+        frames = reading.decode(cut_pages(big, order, page)).frames
+        lost = f"what follows its page {page} is beyond its end and was left out"
+        assert len(frames) == page and frames[0].notes == (lost,)
+    assert reading.decode(WHOLE["tiff pages"]).frames[0].notes == ()
+
+
+def test_a_tiff_whose_directories_go_in_circles_has_lost_no_page():
+    assert reading.decode(HARMLESS["tiff looping at once"]).frames[0].notes == ()

@@ -99,7 +99,7 @@ def _judge(template: str) -> None:
                 f"{template}: {{{name}:{spec}}} is too wide, {WIDEST} at most; e.g. {{index:05d}}"
             )
         try:
-            if numbers is None:
+            if numbers is None or set(spec or "") & set("/\\"):  # filled up to another place
                 raise ValueError(f"{{{name}:{spec}}} is no format")
             format(1 if name == "index" else "a", spec or "")
         except (ValueError, TypeError, OverflowError) as error:

@@ -87,7 +87,7 @@ def test_ext_is_the_source_s_and_at_the_end_the_result_s(name, template, wanted)
 
 
 SPECS = ["999999999d", "999999999", "100", "0100d", ".999999999f", ".100", "{index}",
-         "{index.__class__}", "9" * 5000, "*>999d", "\u0661\u0660\u0660", "q", "\0q"]  # fmt: skip
+         "{index.__class__}", "9" * 5000, "*>999d", "\u0661\u0660\u0660", "q", "\0q", "/>60", "\\^9"]  # fmt: skip
 
 
 @pytest.mark.parametrize("field", ["index", "stem", "ext", "dir", "model"])
