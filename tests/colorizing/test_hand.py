@@ -161,6 +161,7 @@ def test_files_say_the_same(tmp_path, name, text):
 
 
 @pytest.mark.parametrize(("name", "content", "says"), [
+    ("a.csv", b"1,2,red\n" * 1001, "1001 hints; give 1000 at most"),
     ("a.csv", b"1,2,red\n1,2,rot\n", "line 2: unknown colour 'rot'"), ("a.csv", b"", "no hints in it"),
     ("a.csv", b"x,y,radius\n", "its columns are"), ("a.json", b"{", "no hints can be read"),
     ("a.json", b"{}", "give a list of hints"), ("a.json", b'[{"x": 1, "z": 2}]', "unknown key z"),

@@ -17,6 +17,8 @@ from colorcli.colorizing.hand.hint import FORM, Hint, is_fraction, parse, second
 from colorcli.system.errors import UsageError, reason
 from colorcli.system.files import places
 
+MOST = 1000  # hints of a file: the time they take goes with their square, 3 s for these
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -177,6 +179,8 @@ def read(path: str) -> Asked:
         ) from None
     if not asked.hints:
         raise UsageError(f"{path}: there are no hints in it; {FORM}")
+    if len(asked.hints) > MOST:
+        raise UsageError(f"{path}: {len(asked.hints)} hints; give {MOST} at most")
     return asked
 
 
