@@ -13,6 +13,7 @@ from PIL import Image
 from colorcli.cli import main
 from colorcli.colorizing.colorizer import Colorizer
 from colorcli.colorizing.scans import byproducts, fitting, negatives, quads, touching
+from colorcli.colorizing.scans.background import sheets
 from colorcli.colorizing.scans.explaining import explained
 from colorcli.colorizing.scans.finding import find
 from colorcli.colorizing.scans.quads import Region
@@ -182,6 +183,46 @@ def test_a_horizon_in_a_rim_parts_no_photograph():
         framed = cv2.copyMakeBorder(scene, 9, 9, 9, 9, cv2.BORDER_CONSTANT, value=242)
         laid(sheet, framed, middle, 1.5)
     assert len(find(sheet)) == 2
+
+
+def test_a_rim_is_as_wide_where_the_sky_is_as_light():
+    gray = photograph(2, 240, 180)
+    gray[:25] = 236  # on paper of 240, with grain
+    sheet = paper(240, 200, 260, 1)
+    sheet[10:190, 10:250] = gray
+    found = fitting.within(next(sheets(sheet)))
+    assert quads.overlap(found.corners, quads.box(240, 180) + 10) > 0.97
+
+
+def test_prints_that_touch_lose_the_rims_between_them():
+    one, other = photograph(3, 220, 160), photograph(4, 220, 160)
+    prints = [
+        cv2.copyMakeBorder(g, 9, 9, 9, 9, cv2.BORDER_CONSTANT, value=240) for g in (one, other)
+    ]
+    both = np.hstack([prints[0], np.full((178, 1), 120, np.uint8), prints[1]])
+    sheet = paper(6, 300, 560, 1)
+    sheet[60:238, 40 : 40 + both.shape[1]] = both
+    found = find(sheet)
+    truth = [quads.box(220, 160) + (49 + x, 69) for x in (0, 239)]
+    assert len(found) == 2
+    for region, corners in zip(found, truth, strict=True):
+        assert quads.overlap(region.corners, corners) > 0.97
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_horizon_parts_no_photograph_of_usual_shape(seed):
+    random = np.random.default_rng(seed)
+    sky = np.linspace(120, 150, 100)[:, None] + random.normal(0, 3, (100, 224))
+    sea = 100 + random.normal(0, 6, (120, 224))
+    gray = np.vstack([sky, sea]).clip(0, 255).astype(np.uint8)
+    assert len(touching.parts(gray, np.ones(gray.shape, bool))) == 1
+
+
+def test_an_oval_larger_than_the_picture_is_none():
+    y, x = np.mgrid[:224, :299]
+    shore = (((x - 150) / 172) ** 2 + ((y - 112) / 100) ** 2 < 1).astype(np.uint8)
+    gray = np.where(shore, photograph(1, 299, 224), 230).astype(np.uint8)
+    assert not any(region.oval for region in find(gray))
 
 
 # --- windows ---------------------------------------------------------------------------------------

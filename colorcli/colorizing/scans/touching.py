@@ -26,9 +26,11 @@ class _Proof:
     like: float
 
 
-# Of a whole that no single photograph has the shape of, or whose parts differ in height; of others.
-_ODD, _USUAL = _Proof(0.7, 2.5, 0.6), _Proof(0.96, 6.0, 0.35)
+# Of a whole that no single photograph has the shape of; of one whose parts differ in height, as they
+# also seem to where a night sky is as dark as the lid; of others, where horizons and doors go across.
+_ODD, _UNEVEN, _USUAL = _Proof(0.7, 2.5, 0.6), _Proof(0.9, 6.0, 0.35), _Proof(0.98, 12.0, 0.35)
 UNLIKE = 0.04  # of the height, by which parts differ in it
+THICK = 5  # rows or columns side by side that are more than the dark line between two prints
 
 
 def _uneven(seen: np.ndarray, at: int) -> bool:
@@ -58,9 +60,12 @@ def _best(gray: np.ndarray, seen: np.ndarray, room: int) -> tuple[float, int] | 
     at = int(value.argmax())
     if not value[at]:
         return None
-    sure = jumps[at] >= _USUAL.jumps and stands[at] >= _USUAL.stands and like[at] <= _USUAL.like
-    odd = gray.shape[1] > USUAL * len(gray) or _uneven(seen, at + APART - 1)
-    return (float(value[at]), at + APART - 1) if sure or odd else None
+    if gray.shape[1] > USUAL * len(gray):
+        need = _ODD
+    else:
+        need = _UNEVEN if _uneven(seen, at + APART - 1) else _USUAL
+    sure = jumps[at] >= need.jumps and stands[at] >= need.stands and like[at] <= need.like
+    return (float(value[at]), at + APART - 1) if sure else None
 
 
 def _sheared(plane: np.ndarray, lean: float, how: int) -> np.ndarray:
@@ -88,7 +93,7 @@ def _even(seen: np.ndarray) -> bool:
 def _hopeful(light: np.ndarray, seen: np.ndarray, room: int) -> list[float]:
     """Leans by which columns of light (h, w) float32 may jump enough; costs less than to look."""
     height, width = light.shape
-    need = _USUAL if width <= USUAL * height and _even(seen) else _ODD
+    need = _ODD if width > USUAL * height else _USUAL if _even(seen) else _UNEVEN
     jump = (cv2.absdiff(light[:, APART:], light[:, :-APART]) > JUMP).view(np.uint8)
     both = seen[:, APART:] | seen[:, :-APART]
     near = np.ones((1, 3), np.uint8)  # what levels between pixels may jump by
@@ -119,7 +124,9 @@ def _cut(gray: np.ndarray, seen: np.ndarray) -> tuple[float, float] | None:
 
 def _trimmed(seen: np.ndarray) -> tuple[int, int, int, int]:
     """Left, top, right and bottom of what is seen (h, w), without lines that are nearly empty."""
-    rows, columns = (np.flatnonzero(seen.mean(axis=axis) > 0.12) for axis in (1, 0))
+    full = ((seen.mean(axis=axis) > 0.12).astype(np.uint8)[None] for axis in (1, 0))
+    thick = np.ones((1, THICK), np.uint8)
+    rows, columns = (np.flatnonzero(cv2.morphologyEx(f, cv2.MORPH_OPEN, thick)) for f in full)
     if not (rows.size and columns.size):
         return 0, 0, seen.shape[1], seen.shape[0]
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
