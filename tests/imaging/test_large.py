@@ -499,6 +499,70 @@ def test_an_ordinary_call_does_not_load_libvips(small_model, tmp_path):
     assert done.stderr.split()[-1] == "False"
 
 
+def reduced(data: bytes, down: int, across: int) -> np.ndarray:
+    """Gray of the photograph halved so often, 16 bits."""
+    large = Photograph(data, reading.peek(data))
+    parts = large.reduced(photograph.Halvings(down, across, halved))
+    return np.concatenate([to_depth(part.gray, np.dtype(np.uint16)) for part in parts])
+
+
+@needs_vips
+@pytest.mark.parametrize("times", [(0, 0), (1, 1), (2, 2), (3, 3), (5, 4), (0, 3)])
+@pytest.mark.parametrize("name", INPUTS)
+def test_the_first_pass_is_the_halved_whole(name, times):
+    """Of the same cells: what is left of odd numbers is cut off, also where the decoder rounds up."""
+    data = INPUTS[name]()
+    if name.startswith("turned"):  # cells are counted from the other end in some
+        times = (0, 0)
+    whole = to_depth(reading.decode(data).frames[0].gray, np.dtype(np.uint16))
+    ours, theirs = reduced(data, *times), halved(whole, *times)
+    assert ours.shape == theirs.shape
+    # In levels of 8 bits. Samples are averaged before they become gray, which is no linear map.
+    mean = np.abs(ours.astype(int) - theirs).mean() / 257
+    assert mean < 2, mean
+
+
+@needs_vips
+@pytest.mark.parametrize("times,shrink", [(0, None), (2, 4), (3, 8), (5, 8)])
+def test_the_decoder_of_a_jpeg_halves(times, shrink, monkeypatch):
+    asked = []
+    plain = photograph._Upright.__init__
+
+    def noting(self, source, loader, options, turns):
+        asked.append(options.get("shrink"))
+        plain(self, source, loader, options, turns)
+
+    data = INPUTS["gray.jpg"]()
+    large = Photograph(data, reading.peek(data))
+    monkeypatch.setattr(photograph._Upright, "__init__", noting)
+    list(large.reduced(photograph.Halvings(times, times, halved)))
+    assert asked == [shrink]
+
+
+@needs_vips
+@pytest.mark.parametrize("height", [203, 208])
+def test_damage_in_rows_that_the_first_pass_leaves_out(height):
+    noise = np.random.default_rng(0).integers(0, 255, (height, 211), np.uint8)
+    data = saved(Image.fromarray(noise), "JPEG", quality=95)
+    cut = data[: int(len(data) * 0.94)] + b"\xff\xd9"  # of blocks, the last row and a half
+    large = Photograph(cut, reading.peek(cut))
+    with pytest.raises(ImageError, match="damaged picture"):
+        list(large.reduced(photograph.Halvings(3, 3, halved)))
+        large.copy_to(io.BytesIO())  # which no second pass comes before
+
+
+@needs_vips
+def test_the_first_pass_reads_all_where_the_decoder_does_not_halve():
+    noise = np.random.default_rng(0).integers(0, 255, (203, 211), np.uint8)
+    data = bytearray(tiff(noise, photometric="minisblack", rowsperstrip=1, compression="zlib"))
+    with Image.open(io.BytesIO(data)) as image:
+        last, count = image.tag_v2[273][-1], image.tag_v2[279][-1]
+    data[last : last + count] = bytes(count)
+    large = Photograph(bytes(data), reading.peek(bytes(data)))
+    with pytest.raises(ImageError, match="damaged picture"):
+        list(large.reduced(photograph.Halvings(7, 3, halved)))  # 75 rows are left over
+
+
 # --- the parts that need no libvips ------------------------------------------------------------
 
 

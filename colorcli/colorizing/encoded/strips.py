@@ -20,7 +20,7 @@ from colorcli.colorizing.scans.byproducts import Byproducts
 from colorcli.colorizing.scans.windows import View
 from colorcli.config.predict import PredictConfig
 from colorcli.imaging import reading, writing
-from colorcli.imaging.large.photograph import Photograph
+from colorcli.imaging.large.photograph import Halvings, Photograph
 from colorcli.imaging.large.writing import write
 from colorcli.system.parallel import Stopped
 
@@ -37,20 +37,21 @@ class _Small:
 
 
 def _reduced(photograph: Photograph, side: int, keep_color: bool, stop: Stop) -> _Small:
-    """A first pass over all strips."""
+    """A first pass over all strips, which reads no more of them than this takes."""
     width, height = photograph.size
-    down, across = halvings(height, width, side)
     grays, colours = [], []
     notes: tuple[str, ...] = ()
-    for rows, picture in photograph.pictures(1 << down, keep_color):
+    by = Halvings(*halvings(height, width, side), halved)
+    for picture in photograph.reduced(by, keep_color):
         if stop():
             raise Stopped
         notes = picture.notes
-        if rows.stop - rows.start >> down:  # else less than one row is left
-            grays.append(halved(picture.gray, down, across))
-            if keep_color:
-                rgb = cv2.cvtColor(picture.gray, cv2.COLOR_GRAY2RGB)
-                colours.append(halved(rgb if picture.rgb is None else picture.rgb, down, across))
+        grays.append(picture.gray)
+        if keep_color:
+            gray = picture.gray
+            colours.append(
+                cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB) if picture.rgb is None else picture.rgb
+            )
     return _Small(_stacked(grays), _stacked(colours) if keep_color else None, notes)
 
 

@@ -21,6 +21,8 @@ from colorcli.system.parallel import in_order
 
 STRIP = 4 << 20  # bytes of one, coloured
 
+Halve = Callable[[np.ndarray], np.ndarray]
+
 
 def _plain_tiff(image: Image.Image) -> bool:
     tags = cast(Any, image).tag_v2
@@ -35,18 +37,31 @@ def _plain_tiff(image: Image.Image) -> bool:
 
 @dataclass(frozen=True)
 class Loader:
-    """libvips' reader of a kind of file, what makes it give up, and the files it does well."""
+    """libvips' reader of a kind of file, what makes it give up, and the files it does well.
+
+    ``halvings``: how often it halves both sides while it decodes, which costs less than not to.
+    """
 
     name: str
     fail_on: str
     does: Callable[[Image.Image], bool] = lambda image: True
+    halvings: int = 0
 
 
 LOADERS: dict[str, Loader] = {
-    "JPEG": Loader("jpegload_source", "error"),
+    "JPEG": Loader("jpegload_source", "error", halvings=3),
     "PNG": Loader("pngload_source", "error"),
     "TIFF": Loader("tiffload_source", "warning", _plain_tiff),  # a tile too short is a warning
 }
+
+
+@dataclass(frozen=True)
+class Halvings:
+    """How often rows and columns are halved, and what halves samples (H, W) or (H, W, C) so often."""
+
+    down: int
+    across: int
+    halved: Callable[[np.ndarray, int, int], np.ndarray]
 
 
 # EXIF orientation to what libvips does to turn a picture upright.
@@ -102,55 +117,89 @@ class Photograph:
                     what += f", and the space in {tempfile.gettempdir()}"
                 raise ImageError(f"damaged picture ({vips.cause(error)}); check {what}") from None
 
-    def _open(self, fail_on: str | None = None) -> _Upright:
+    def _open(self, fail_on: str | None = None, shrink: int = 1) -> _Upright:
         loader, streams = LOADERS[self._kind], self._turned in _STREAMED
-        turns = _TURNS.get(self._turned, ())
-        return _Upright(self._source, loader.name, streams, turns, fail_on or loader.fail_on)
+        options: dict[str, Any] = {"access": "sequential" if streams else "random"}
+        options["fail_on"] = fail_on or loader.fail_on
+        if shrink > 1:
+            options["shrink"] = shrink
+        return _Upright(self._source, loader.name, options, _TURNS.get(self._turned, ()))
 
-    def _strips(self, multiple: int = 1) -> list[slice]:
-        width, height = self.size
+    def _strips(self, width: int, height: int, multiple: int = 1) -> list[slice]:
         line = width * self.channels * self.dtype.itemsize
         tall = -(-max(1, STRIP // line) // multiple) * multiple
         return [slice(top, min(top + tall, height)) for top in range(0, height, tall)]
 
-    def pictures(
-        self, multiple: int = 1, keep: bool = False
-    ) -> Iterator[tuple[slice, planes.Picture]]:
-        """Strips from top to bottom; all but the last are a ``multiple`` of so many rows high.
+    def _picture(self, pixels: np.ndarray, keep: bool, halve: Halve | None) -> planes.Picture:
+        alpha = pixels[..., self._colours] if self.channels == 4 and halve is None else None
+        colours = pixels[..., 0 if self._colours == 1 else slice(self._colours)]
+        colours = np.ascontiguousarray(colours)
+        samples = sixteen_bit.Samples(
+            halve(colours) if halve else colours,
+            None if alpha is None else np.ascontiguousarray(alpha),
+            self._profile,
+        )
+        return planes.from_samples(samples, keep)
 
-        ``keep`` fills ``Picture.rgb``. One strip is read ahead. Raises ``ImageError``.
+    def pictures(self, keep: bool = False) -> Iterator[tuple[slice, planes.Picture]]:
+        """Strips from top to bottom; ``keep`` fills ``Picture.rgb``.
+
+        One strip is read ahead. Raises ``ImageError``.
         """
-        with self._failures(), self._open() as opened:
+        return self._pass(keep, self._strips(*self.size))
+
+    def reduced(self, by: Halvings, keep: bool = False) -> Iterator[planes.Picture]:
+        """``pictures`` of the photograph halved, without alpha; what is left of an odd number is cut off.
+
+        The decoder does its part of it; samples are halved as they are stored.
+        """
+        early = min(by.down, by.across, LOADERS[self._kind].halvings)
+        down, across = by.down - early, by.across - early
+        width, height = (side >> early for side in self.size)
+
+        def halve(pixels: np.ndarray) -> np.ndarray:
+            return by.halved(pixels[:, :width], down, across)
+
+        tall = 1 << down
+        rows = self._strips(width, height >> down << down, tall)
+        return (picture for _, picture in self._pass(keep, rows, halve, 1 << early))
+
+    def _pass(
+        self, keep: bool, strips: list[slice], halve: Halve | None = None, shrink: int = 1
+    ) -> Iterator[tuple[slice, planes.Picture]]:
+        with self._failures(), self._open(shrink=shrink) as opened:
 
             def read(rows: slice) -> tuple[slice, planes.Picture]:
                 pixels = opened.fetch(rows)
-                alpha = pixels[..., self._colours] if self.channels == 4 else None
-                colours = pixels[..., 0 if self._colours == 1 else slice(self._colours)]
-                samples = sixteen_bit.Samples(
-                    np.ascontiguousarray(colours),
-                    None if alpha is None else np.ascontiguousarray(alpha),
-                    self._profile,
-                )
-                return rows, planes.from_samples(samples, keep)
+                if rows is strips[-1]:
+                    opened.finish()
+                return rows, self._picture(pixels, keep, halve)
 
             # One thread: what libvips hands out is for the thread that asked first.
-            ahead = in_order(read, self._strips(multiple), threads=1, window=2)
+            ahead = in_order(read, strips, threads=1, window=2)
             try:
                 yield from ahead
             finally:
                 ahead.close()
             if self._kind == "JPEG" and not self._whole and truncation.is_filler(opened.tail()):
                 self._check()
-            self._whole = True
+            # A decoder that halves leaves out what is left of an odd number.
+            self._whole |= not any(side % shrink for side in self.size)
 
     def _check(self) -> None:
-        """Read all once more, for damage that libjpeg has no more than a warning for."""
+        """Read all once more, for damage that libjpeg has no more than a warning for.
+
+        At full size: libvips does not look for warnings behind its last eight lines.
+        """
         with self._open("warning") as opened:
-            for rows in self._strips():
+            for rows in self._strips(*self.size):
                 opened.fetch(rows)
 
     def copy_to(self, file: BinaryIO) -> None:
-        """Write the very file."""
+        """Write the very file; raises ``ImageError`` where it is damaged."""
+        if not self._whole:
+            for _ in self.pictures():
+                pass
         with kinds.opened(self._source) as source:
             while part := source.read(1 << 20):
                 file.write(part)
@@ -160,7 +209,7 @@ class _Upright:
     """A libvips image of a file, upright, for a ``with`` block."""
 
     def __init__(
-        self, source: str | bytes, loader: str, streams: bool, turns: tuple[str, ...], fail_on: str
+        self, source: str | bytes, loader: str, options: dict[str, Any], turns: tuple[str, ...]
     ) -> None:
         library = vips.library()
         self._file = kinds.opened(source)
@@ -170,14 +219,14 @@ class _Upright:
         self._custom = library.SourceCustom()  # held: libvips calls what would be gone otherwise
         self._custom.on_read(self._read)
         self._custom.on_seek(self._seek)
-        access = "sequential" if streams else "random"
-        self._base = getattr(library.Image, loader)(self._custom, access=access, fail_on=fail_on)
-        self.image, self._streams = self._base, streams
+        self._base = getattr(library.Image, loader)(self._custom, **options)
+        self.image, self._streams = self._base, options["access"] == "sequential"
         for turn in turns:
             self.image = getattr(self.image, turn)()
         self.dtype = np.dtype({"uchar": np.uint8, "ushort": np.uint16}[self.image.format])
         self._region: Any = None
         self._last: np.ndarray | None = None
+        self._next = 0
 
     def _read(self, count: int) -> bytes | None:
         try:
@@ -199,8 +248,13 @@ class _Upright:
         image, height = self.image, rows.stop - rows.start
         data = self._region.fetch(0, rows.start, image.width, height)
         pixels = np.frombuffer(data, self.dtype).reshape(height, image.width, image.bands)
-        self._last = pixels[-1]
+        self._last, self._next = pixels[-1], rows.stop
         return pixels
+
+    def finish(self) -> None:
+        """Read what rows there are below those fetched, for the damage in them."""
+        if self._next < self.image.height:
+            self.fetch(slice(self._next, self.image.height))
 
     def tail(self) -> np.ndarray:
         """The last row as it is stored, after all rows were fetched."""
