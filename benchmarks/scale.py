@@ -22,9 +22,10 @@ from pathlib import Path
 from PIL import Image
 
 REPO = Path(__file__).parents[1]
-sys.path[:0] = [str(REPO / "tests"), str(REPO / "tests" / "scale")]
+sys.path[:0] = [str(REPO / "tests"), str(REPO / "tests" / "extras" / "scale")]
 
 from conftest import saved, scene  # noqa: E402
+from nodes import Cluster, descendants  # noqa: E402
 
 PREDICT = [sys.executable, "-m", "colorcli", "predict"]
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -113,8 +114,6 @@ def first(command: list[object]) -> str:
 
 def rays(root: Path, out: Path, count: int) -> None:
     """``count`` photographs by one process on two cores and by Ray on two nodes of one core."""
-    from nodes import Cluster
-
     folders = sorted(root.iterdir())[: -(-count // 1000)]
     count = sum(len(list(folder.iterdir())) for folder in folders)
     rows: dict[str, list[dict[str, float]]] = {}
@@ -158,8 +157,6 @@ def timed(command: list[object], others: list[int], count: int) -> dict[str, flo
 
 def spent(pids: list[int]) -> dict[int, float]:
     """Seconds of CPU of processes and of all that they began, by number."""
-    from nodes import descendants
-
     found = {}
     for pid in {*pids, *(below for one in pids for below in descendants(one))}:
         with contextlib.suppress(OSError):

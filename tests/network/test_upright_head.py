@@ -1,5 +1,6 @@
 """Features out of a model's own file, and the head that reads them."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -12,7 +13,7 @@ from colorcli.system.errors import ModelError
 
 def head(tensors, channels=4, places=4, seed=0):
     random = np.random.default_rng(seed)
-    shapes = {"cell": (channels, 3), "ways": (3 * places, 4)}
+    shapes = {"cell": (channels, 3), "near": (9 * 3, 2), "ways": (2 * places, 4)}
     weights = {
         name: tuple(
             random.normal(size=shape).astype(np.float32)
@@ -67,6 +68,17 @@ def test_cells_are_means_of_what_is_finer():
     fine = np.arange(16.0).reshape(4, 4, 1)
     made = cells([coarse, fine])
     assert made.shape == (4, 3) and made[0].tolist() == [0, 1, 2.5] and made[3, 2] == 12.5
+
+
+def test_cells_see_their_neighbours_as_a_convolution_does():
+    random = np.random.default_rng(3)
+    x = random.normal(size=(5, 5, 2)).astype(np.float32)
+    kernel = random.normal(size=(3, 3, 2)).astype(np.float32)
+    ours = (upright.around(x.reshape(25, 2)) @ kernel.reshape(18)).reshape(5, 5)
+    theirs = sum(
+        cv2.filter2D(x[..., c], -1, kernel[..., c], borderType=cv2.BORDER_CONSTANT) for c in (0, 1)
+    )
+    assert np.allclose(ours, theirs, atol=1e-4)
 
 
 def test_two_looks_agree_or_not():

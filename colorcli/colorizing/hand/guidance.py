@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from colorcli.colorizing.hand import files
@@ -13,6 +13,8 @@ from colorcli.config.predict import STRENGTH, HandConfig
 from colorcli.imaging import reading
 from colorcli.system.errors import UsageError
 
+# Width and height, upright, of a film by its path; None for what is none.
+Films = Callable[[str], "tuple[int, int] | None"]
 MARK = ".hints"  # between the name and the suffix of a sidecar
 
 
@@ -62,11 +64,16 @@ class Guidance:
             asked.check_film()
         return found
 
-    def check_files(self, paths: Iterable[str]) -> None:
-        """Raise ``UsageError`` for hints that do not fit the photographs, whose headers are read."""
+    def check_files(self, paths: Iterable[str], films: Films) -> None:
+        """Raise ``UsageError`` for hints that do not fit what they are of, whose headers are read."""
         for path in paths:
-            asked = tuple(self._asked(path))
-            header = reading.peek(path) if asked and os.path.isfile(path) else None
+            if not (asked := tuple(self._asked(path))) or not os.path.isfile(path):
+                continue
+            if size := films(path):
+                for one in self.of_film(path):
+                    one.check(size)
+                continue
+            header = reading.peek(path)
             if header is None or header.kind == "RAW":  # its turn comes
                 continue
             for one in asked:
@@ -100,10 +107,13 @@ def _referred(config: HandConfig, count: int) -> tuple[str | None, list[tuple[fl
     return (always[0] if always else None), stills
 
 
-def guidance(config: HandConfig, paths: Sequence[str], *, frames: bool = False) -> Guidance:
+def guidance(
+    config: HandConfig, paths: Sequence[str], *,
+    frames: bool = False, films: Films = lambda _: None,
+) -> Guidance:  # fmt: skip
     """The hints that ``config`` names for the photographs and films ``paths``, which are to be coloured.
 
-    ``frames``: those of each folder are a film. Raises ``UsageError`` for hints that cannot be read or do not fit, and for hints without a name
+    ``frames``: those of each folder are a film. ``films``: the size of one, for each path. Raises ``UsageError`` for hints that cannot be read or do not fit, and for hints without a name
     where there are several photographs.
     """
     always = [Asked((parse(text),)) for text in config.hint]
@@ -130,5 +140,5 @@ def guidance(config: HandConfig, paths: Sequence[str], *, frames: bool = False) 
     how = {} if given is None else {"strength": given, "share": given}
     found = Guidance(tuple(always), named, reference, stills=tuple(stills), **how)
     if not frames:  # whose turn comes, one by one
-        found.check_files(paths)
+        found.check_files(paths, films)
     return found

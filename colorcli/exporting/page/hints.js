@@ -140,6 +140,12 @@ function corrections(ab, lightness, roots, points) {
   return out;
 }
 
+/** Hints at the centres of the pixels that they lie on: between pixels none would show what was asked. */
+function onPixels(hints, width, height) {
+  const centre = (place, side) => (Math.min(Math.floor(place * side), side - 1) + 0.5) / side;
+  return hints.map((hint) => ({ ...hint, x: centre(hint.x, width), y: centre(hint.y, height) }));
+}
+
 /** Those of `points` that lie in a window, in shares of its sides. */
 function inWindow(points, { left, top, right, bottom }) {
   const spots = points.map((point) => ({

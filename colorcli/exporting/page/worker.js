@@ -116,7 +116,8 @@ async function read(file) {
   for (const square of squares) square.logits = await network.logits(square.lightness);
   const pass = (performance.now() - began) / squares.length;
   const preview = smaller(full, ...sides);
-  return { file, kind, full, preview, before: context.canvas, squares, pass };
+  const size = [full.width, full.height];
+  return { file, kind, full, size, preview, before: context.canvas, squares, pass };
 }
 
 /** Keeps a picture: one in full, a few with all that showing it takes, of the others the file. */
@@ -157,9 +158,9 @@ async function adopt({ id, file }) {
 // --- colours -------------------------------------------------------------------------------------
 
 /** ab of a picture by knobs and hints, as what joins it with gray of width × height. */
-function joining({ squares }, values, hints, { width, height }) {
+function joining({ squares, size }, values, hints, { width, height }) {
   let [side, planes] = [FACTS.stride, squares.map(({ logits }) => after(decoded(logits, values), values))];
-  if (hints.length) [side, planes] = [FINE_SIDE, guided(squares, planes, hints)];
+  if (hints.length) [side, planes] = [FINE_SIDE, guided(squares, planes, onPixels(hints, ...size))];
   if (planes.length === 1) return new Join(planes[0], side, width, height);
   const { ab, wide, high } = together(squares, planes, side, width, height);
   return new Join(ab, wide, width, height, high);

@@ -61,6 +61,10 @@ class Films:
         if self.config.video_codec is not None:
             asked(self.config.video_codec)
 
+    def upright(self, path: str) -> tuple[int, int] | None:
+        """See ``Kind``."""
+        return reading.upright(path)
+
     def is_result(self, path: str) -> bool:
         """See ``Kind``."""
         return reading.is_result(path)

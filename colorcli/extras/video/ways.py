@@ -14,6 +14,7 @@ from colorcli.colorizing.predict import foretold, predict
 from colorcli.colorizing.result import Result
 from colorcli.config.predict import FilmConfig, PredictConfig
 from colorcli.extras.video.films import Films
+from colorcli.system.files.inputs import Source
 from colorcli.system.files.outputs import Job
 
 _NUMBER = re.compile(r"%0?(\d*)d")
@@ -72,6 +73,12 @@ class Way:
     def kinds(self) -> tuple[Kind, ...]:
         """What is coloured beside photographs."""
         return () if self.sequence else (Films(self.film),)
+
+    def upright(self, path: str) -> tuple[int, int] | None:
+        """Width and height of what is coloured beside photographs; None for other files."""
+        source = Source(path, os.path.basename(path))
+        kind = kind_of(source, self.kinds) if os.path.isfile(path) else None
+        return kind.upright(path) if kind else None
 
     def is_long(self, job: Job) -> bool:
         """Whether a single job has parts to tell of."""

@@ -6,6 +6,7 @@ another by now it counts as absent, and such a model has no opinion.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from colorcli.system.errors import ModelError
 
 FILE = "upright.npz"
 WAYS = (0, 90, 180, 270)  # degrees, clockwise, that would set a picture upright
-LAYERS = ("cell", "ways")  # each a kernel and a bias
+LAYERS = ("cell", "near", "ways")  # each a kernel and a bias
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +27,8 @@ class Head:
     """``tensors``: the numbers of those that hold features in the model's LiteRT file.
 
     ``weights``: by name, a kernel (in, out) and a bias (out,) float32 of each of ``LAYERS``: the
-    first sees each cell alone, the other the picture. ``sure``: the share that a way must have.
+    first sees each cell alone, the second those around it, too, the last the picture. ``sure``: the
+    share that a way must have.
     """
 
     tensors: tuple[int, ...]
@@ -38,11 +40,11 @@ class Head:
         return self.of(cells(features))
 
     def of(self, x: np.ndarray) -> np.ndarray:
-        """How likely each of ``WAYS`` is (4,), of cells (n, C)."""
-        for name in LAYERS:
-            kernel, bias = self.weights[name]
-            x = x.reshape(-1, kernel.shape[0]) @ kernel + bias
-        return distribution(x[0], np)
+        """How likely each of ``WAYS`` is (4,), of the cells of a square (n, C)."""
+        cell, near, ways = (self.weights[name] for name in LAYERS)
+        x = np.maximum(x @ cell[0] + cell[1], 0)
+        x = np.maximum(around(x) @ near[0] + near[1], 0)
+        return distribution(x.reshape(-1) @ ways[0] + ways[1], np)
 
 
 def cells(features: Sequence[np.ndarray]) -> np.ndarray:
@@ -54,6 +56,14 @@ def cells(features: Sequence[np.ndarray]) -> np.ndarray:
         means = plane.reshape(height, down, width, across, -1).mean(axis=(1, 3))
         parts.append(means.reshape(height * width, -1))
     return np.concatenate(parts, axis=1)
+
+
+def around(x: np.ndarray) -> np.ndarray:
+    """Each cell (n, C) of a square beside its eight neighbours, row by row (n, 9 C); 0 beyond."""
+    side = math.isqrt(len(x))
+    wide = np.pad(x.reshape(side, side, -1), ((1, 1), (1, 1), (0, 0)))
+    shifted = [wide[down : down + side, on : on + side] for down in range(3) for on in range(3)]
+    return np.concatenate(shifted, axis=-1).reshape(len(x), -1)
 
 
 def agreed(first: np.ndarray, second: np.ndarray, way: int) -> np.ndarray:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any
 
+import keras
 import numpy as np
+from keras import layers
 
 from colorcli.colorizing import framing
 from colorcli.colorizing.scans.windows import DOUBT
 from colorcli.config.training import UprightConfig
 from colorcli.data.dataset import Dataset
 from colorcli.network import model_folder
+from colorcli.network.layers import ConvNorm
 from colorcli.network.model import ENTRY, FIRST, build_model
 from colorcli.network.packing import AT
 from colorcli.network.runtimes import LiteRT
@@ -30,9 +34,11 @@ from colorcli.system.parallel import cores, in_order
 from colorcli.training.feed.batches import View, batches
 
 BATCH = 32  # photographs that come at once, and…
-BATCHED = 256  # …that are summed at once
-AXES = 64  # of features, along which they differ most: the others are left out
-RIDGE = 1.0  # weight of small weights, for each picture
+BATCHED = 256  # …views that are learned from at once
+WIDTHS = (96, 64)  # of the head's layers
+EPOCHS, FEWEST = 16, 300  # times that each view is learned from, and steps at least
+RATE, DECAY = 3e-3, 0.02  # of AdamW, at first
+DROPPED = 0.3  # share of the layers' outputs that is left out at a time
 SCALES = [float(scale) for scale in np.geomspace(1, 64, 49)]
 HELD = 0.2  # share of the photographs that judge
 PRECISION = 0.99  # that "turned" must have among photographs a share of which is
@@ -148,31 +154,60 @@ def _seen(
     return np.stack(seen)
 
 
-def _axes(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A kernel (C, k) and bias (k,) that turn features to their main axes, each as wide as others."""
+def _scaled(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Middle and spread (C,) of each feature of cells (n, 4, cells, C)."""
     some = seen[:: max(1, len(seen) // 400)].reshape(-1, seen.shape[-1]).astype(np.float32)
-    middle, spread = some.mean(axis=0), some.std(axis=0) + 1e-3
-    sizes, axes = np.linalg.eigh(np.cov((some / spread).T))
-    main = np.argsort(-sizes)[:AXES]
-    kernel = axes[:, main] / np.sqrt(sizes[main] + 0.05) / spread[:, None]
-    return kernel.astype(np.float32), (-middle @ kernel).astype(np.float32)
+    return some.mean(axis=0), some.std(axis=0) + 1e-2
 
 
-def _fitted(seen: np.ndarray) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """The head's weights, learned from cells (n, 4, cells, C): a ridge regression on all of them."""
-    count, ways, places, _ = seen.shape
-    kernel, bias = _axes(seen)
-    size = places * kernel.shape[1]
-    among, towards = np.zeros((size, size), np.float32), np.zeros((size, ways), np.float32)
-    for at in range(0, count, BATCHED):
-        part = seen[at : at + BATCHED].astype(np.float32) @ kernel + bias
-        part = part.reshape(-1, size)
-        truth = np.tile(np.eye(ways, dtype=np.float32) - 1 / ways, (len(part) // ways, 1))
-        among += part.T @ part
-        towards += part.T @ truth
-    among[np.diag_indices(size)] += RIDGE * count * ways
-    read = np.linalg.solve(among, towards)
-    return {LAYERS[0]: (kernel, bias), LAYERS[1]: (read, np.zeros(ways, np.float32))}
+def _network(side: int, channels: int) -> keras.Model:
+    """The head as it is taught: features (B, side, side, C) of spread 1 to logits of ``WAYS`` (B, 4)."""
+    x = features = keras.Input((side, side, channels))
+    for name, width, size in zip(LAYERS, WIDTHS, (1, 3), strict=False):
+        x = ConvNorm(width, size, activation="relu", name=name)(x)
+        x = layers.Dropout(DROPPED)(x)
+    return keras.Model(features, layers.Dense(len(WAYS), name=LAYERS[-1])(layers.Flatten()(x)))
+
+
+class _Views(keras.utils.PyDataset):
+    """Cells (n, 4, cells, C) in batches, in another order each time, with the way each lies."""
+
+    def __init__(self, seen: np.ndarray, count: int, seed: int) -> None:
+        super().__init__()
+        self._seen = seen.reshape(len(seen) * len(WAYS), *seen.shape[2:])
+        self._middle, self._spread = _scaled(seen)
+        random, self._count = np.random.default_rng(seed), count
+        rounds = -(-count * BATCHED // len(self._seen))
+        self._order = np.concatenate([random.permutation(len(self._seen)) for _ in range(rounds)])
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        chosen = np.sort(self._order[index * BATCHED : (index + 1) * BATCHED])
+        x = (self._seen[chosen].astype(np.float32) - self._middle) / self._spread
+        side = math.isqrt(x.shape[1])
+        return x.reshape(len(x), side, side, -1), chosen % len(WAYS)
+
+
+def _fitted(seen: np.ndarray, seed: int = 0) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """The head's weights, learned from cells (n, 4, cells, C)."""
+    steps = max(FEWEST, EPOCHS * len(seen) * len(WAYS) // BATCHED)
+    keras.utils.set_random_seed(seed)
+    network = _network(math.isqrt(seen.shape[2]), seen.shape[3])
+    falling = keras.optimizers.schedules.CosineDecay(RATE, steps)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    network.compile(keras.optimizers.AdamW(falling, weight_decay=DECAY), loss)
+    network.fit(_Views(seen, steps, seed), epochs=1, verbose=0, shuffle=False)
+    middle, spread = _scaled(seen)
+    weights = {}
+    for name in LAYERS[:-1]:
+        kernel, bias = network.get_layer(name).folded()
+        weights[name] = kernel.reshape(-1, kernel.shape[-1]), bias
+    kernel, bias = weights[LAYERS[0]]
+    kernel = kernel / spread[:, None]
+    weights[LAYERS[0]] = kernel, bias - middle @ kernel
+    return weights | {LAYERS[-1]: tuple(network.get_layer(LAYERS[-1]).get_weights())}
 
 
 def sharpened(

@@ -165,7 +165,13 @@ def test_what_comes_once_is_refused(small_model, tmp_path, colorize):
     assert raw.returncode == 2 and b"not for --raw, which comes once" in raw.stderr
     watched = colorize("predict", tmp_path, "--watch", *hint)
     assert watched.returncode == 2 and b"there already" in watched.stderr
+    for hint, says in (("0s:600,20,red", b"lies outside"), ("2:3,4,red", b"a film has no pages")):
+        done = colorize(
+            "predict", source, "-o", tmp_path / "b.mkv", "-m", small_model, "--hint", hint
+        )
+        assert done.returncode == 2 and says in done.stderr and done.stderr.count(b"\n") == 1
     Image.fromarray(scene(1)).save(tmp_path / "a.png")
+    hint = ["-m", small_model, "--hint", "0s:0.5,0.5,red"]
     for given, says in ((hint, b"a photograph has no times"),
                         (["--reference", f"1s={tmp_path / 'a.png'}"], b"has no times")):  # fmt: skip
         done = colorize("predict", tmp_path / "a.png", "-o", tmp_path / "c.png", *given)

@@ -191,6 +191,17 @@ class Film:
             )
 
 
+def upright(name: str) -> tuple[int, int] | None:
+    """Width and height of a film's pictures as they are shown; None where none can be read."""
+    try:
+        with Film(name, name) as film:
+            first = next(frame for frame in film.read() if hasattr(frame, "planes"))
+    except (ImageError, StopIteration):
+        return None
+    size = first.width, first.height
+    return (size[1], size[0]) if round((first.rotation or 0) / 90) % 2 else size
+
+
 def _is_cover(stream: Any) -> bool:
     return bool(stream.disposition & type(stream.disposition).attached_pic)
 
