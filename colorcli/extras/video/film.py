@@ -19,7 +19,7 @@ from colorcli.extras.video.colouring import Means
 from colorcli.extras.video.containers import reading
 from colorcli.extras.video.containers.formats import Container, Encoder, asked, chosen
 from colorcli.extras.video.containers.frames import Layout, layout
-from colorcli.extras.video.containers.reading import Film
+from colorcli.extras.video.containers.reading import Film, is_frame, turns
 from colorcli.extras.video.containers.writing import Writer
 from colorcli.extras.video.following import Glance, followed, moments
 from colorcli.extras.video.steady import Look
@@ -108,7 +108,7 @@ class _Run:
         items = film.read(self._config.limit_seconds)
         early: list[Any] = []  # packets before the first frame
         for first in items:  # there is a frame: films without are refused
-            if _is_frame(first):
+            if is_frame(first):
                 break
             early.append(first)
         self._layout = layout(first, encoder, film.name)
@@ -152,7 +152,7 @@ class _Run:
         for item in items:
             if self._task.stop.is_set():
                 raise Stopped
-            if _is_frame(item):
+            if is_frame(item):
                 self._clock("decode")
                 yield self._layout.taken(item)
             else:
@@ -170,12 +170,12 @@ class _Run:
             self._means = replace(self._means, plan=plan)
 
     def _glances(self, film: Film) -> Iterator[Glance]:
-        frames = filter(_is_frame, film.read(self._config.limit_seconds))
+        frames = filter(is_frame, film.read(self._config.limit_seconds))
         for index, frame in enumerate(map(self._layout.taken, frames)):
             if self._task.stop.is_set():
                 raise Stopped
             seconds = float(frame.pts * frame.time_base) - film.start
-            yield self._means.glance(self._gray(frame), seconds, index, _turns(frame))
+            yield self._means.glance(self._gray(frame), seconds, index, turns(frame))
 
     def _gray(self, frame: Any) -> np.ndarray:
         return self._layout.codes.gray(self._layout.luma(frame))
@@ -183,7 +183,7 @@ class _Run:
     def _look(self, item: tuple[int, Any]) -> Look:
         index, frame = item
         seconds = float(frame.pts * frame.time_base)
-        return self._means.look(self._gray(frame), seconds, frame, index=index, turns=_turns(frame))
+        return self._means.look(self._gray(frame), seconds, frame, index=index, turns=turns(frame))
 
     def _painted(self, seen: tuple[Look, np.ndarray]) -> Any:
         look, ab = seen
@@ -210,12 +210,3 @@ class _Run:
         if task.stop.is_set():
             raise Stopped
         return count, steadied.shots
-
-
-def _is_frame(item: Any) -> bool:
-    return hasattr(item, "planes")
-
-
-def _turns(frame: Any) -> int:
-    """Quarter turns against the clock until it is upright."""
-    return round((frame.rotation or 0) / 90) % 4

@@ -195,11 +195,21 @@ def upright(name: str) -> tuple[int, int] | None:
     """Width and height of a film's pictures as they are shown; None where none can be read."""
     try:
         with Film(name, name) as film:
-            first = next(frame for frame in film.read() if hasattr(frame, "planes"))
+            first = next(filter(is_frame, film.read()))
     except (ImageError, StopIteration):
         return None
     size = first.width, first.height
-    return (size[1], size[0]) if round((first.rotation or 0) / 90) % 2 else size
+    return (size[1], size[0]) if turns(first) % 2 else size
+
+
+def is_frame(item: Any) -> bool:
+    """Whether what ``Film.read`` gave is a frame, and no packet."""
+    return hasattr(item, "planes")
+
+
+def turns(frame: Any) -> int:
+    """Quarter turns against the clock until it is upright."""
+    return round((frame.rotation or 0) / 90) % 4
 
 
 def _is_cover(stream: Any) -> bool:
